@@ -204,19 +204,17 @@ def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
 def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: tuple[str, ...]) -> int:
     """Approve a roll-up; return 3 where a site of it is not covered any more."""
     round_ = Round.open(paths.records_dir(), round_id)
-    approval = approve_rollup(round_, digest, by=by, reason=reason, only=only)
-    deletions = count(sum(len(each.deletions) for each in approval.covered), "deletion")
-    later = count(
-        sum(len(each.changes) for each in approval.covered), "change that may follow", "changes that may follow"
-    )
-    out(f"Approved by {by.strip()}: {count(len(approval.covered), 'site')}, {deletions} and {later}, roll-up {digest}")
-    for each in approval.covered:
+    given = approve_rollup(round_, digest, by=by, reason=reason, only=only)
+    deletions = count(sum(len(each.deletions) for each in given.covered), "deletion")
+    later = count(sum(len(each.changes) for each in given.covered), "change that may follow", "changes that may follow")
+    out(f"Approved by {by.strip()}: {count(len(given.covered), 'site')}, {deletions} and {later}, roll-up {digest}")
+    for each in given.covered:
         prose(f"  {each.site}: {_planned(each)}")
-    for site, why in approval.not_covered.items():
+    for site, why in given.not_covered.items():
         prose(f"  NOT covered: {site}: {why}")
     run = shlex.join(("runbook", "fleet", "run", round_.opening()["given"] or round_.site, "--round", round_id))
     out(f"Next: {run}")
-    return SafetyStop.exit_code if approval.not_covered else 0
+    return SafetyStop.exit_code if given.not_covered else 0
 
 
 def run_command(name: str, options: RunOptions) -> int:

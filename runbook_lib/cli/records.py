@@ -63,9 +63,10 @@ def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
     trusted = trusted_in(paths.key_dir(), key=key, authority=tsa)
     file = Path(record).expanduser()
     path = file if file.is_file() else record_folder(record)
-    result = (
-        verify_archive(path, trusted) if path.is_file() else verify_record(path, trusted.keys, trusted.certificates)
-    )
+    if path.is_file():
+        result = verify_archive(path, trusted)
+    else:
+        result = verify_record(path, trusted.keys, trusted.certificates)
     tell_verification(result)
     return verify_exit_code(result)
 

@@ -68,35 +68,31 @@ class Search:
 
     def positions(self, data: bytes | bytearray, low: int, high: int, end: int) -> dict[bytes, list[int]]:
         """Return the byte positions in ``[low, high)`` at which each literal begins; it ends at ``end`` or before."""
-        by_literal: dict[bytes, list[int]] = {}
+        hits: dict[bytes, list[int]] = {}
         for literal in self._alone:
             if places := _each(data, literal, low, high, end):
-                by_literal[literal] = places
+                hits[literal] = places
         for group in self._groups:
             most = RARE * (len(group.members) - 1)
             seen = _each(data, group.part, low, high + group.longest, end, most=most + 1)
             if len(seen) > most:
                 each = {literal: _each(data, literal, low, high, end) for literal, _ in group.members}
-                by_literal |= {literal: places for literal, places in each.items() if places}
+                hits |= {literal: places for literal, places in each.items() if places}
             elif seen:
-                _look_closer(data, group, (low, high, end), seen, by_literal)
-        return by_literal
+                _look_closer(data, group, (low, high, end), seen, hits)
+        return hits
 
 
 def _look_closer(
-    data: bytes | bytearray,
-    group: _Group,
-    bounds: tuple[int, int, int],
-    seen: list[int],
-    by_literal: dict[bytes, list[int]],
+    data: bytes | bytearray, group: _Group, bounds: tuple[int, int, int], seen: list[int], hits: dict[bytes, list[int]]
 ) -> None:
-    """Add to ``by_literal`` where the literals of the group stand; ``seen`` is where their part does."""
+    """Add to ``hits`` where the literals of the group stand; ``seen`` is where their part does."""
     low, high, end = bounds
     for literal, offsets in group.members:
         begins = sorted({at - offset for at in seen for offset in offsets})
         whole = [begin for begin in begins if low <= begin < high and begin + len(literal) <= end]
         if places := [begin for begin in whole if data[begin : begin + len(literal)] == literal]:
-            by_literal[literal] = places
+            hits[literal] = places
 
 
 def _each(data: bytes | bytearray, literal: bytes, low: int, high: int, end: int, most: int | None = None) -> list[int]:

@@ -84,42 +84,40 @@ def _problems(item: object, taken: set[str]) -> list[str]:
     if not isinstance(item, Mapping):
         return ["is not a mapping of keys"]
     known = (*_NEEDED, *_OPTIONAL)
-    problems = [f"{key!s:.40}: unknown key; known are {', '.join(known)}" for key in item if key not in known]
-    problems += [f"{key}: is missing" for key in _NEEDED if key not in item]
+    wrong = [f"{key!s:.40}: unknown key; known are {', '.join(known)}" for key in item if key not in known]
+    wrong += [f"{key}: is missing" for key in _NEEDED if key not in item]
     for key in ("name", "meaning", "advice", "match", "near_miss", "confidence", "notebook"):
         if key in item and (not isinstance(item[key], str) or not item[key].strip()):
-            problems.append(f"{key}: write a text")
+            wrong.append(f"{key}: write a text")
     for key in ("literals", "patterns"):
         value = item.get(key, [])
         if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
-            problems.append(f"{key}: write a list of texts")
-    return problems or [*_worse_problems(item, taken)]
+            wrong.append(f"{key}: write a list of texts")
+    return wrong or [*_worse_problems(item, taken)]
 
 
 def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> list[str]:
     """Return what is wrong with values that are of the right kind."""
-    problems = []
+    wrong = []
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", item["name"]):
-        problems.append("name: write small letters, digits and underscores")
+        wrong.append("name: write small letters, digits and underscores")
     if item["name"] in taken:
-        problems.append("name: there is a rule of that name already")
+        wrong.append("name: there is a rule of that name already")
     if not item["literals"] or any(len(text.encode()) < SHORTEST_LITERAL for text in item["literals"]):
-        problems.append(
-            f"literals: write at least one, of {SHORTEST_LITERAL} bytes or more: rare words are quick to find"
-        )
+        wrong.append(f"literals: write at least one, of {SHORTEST_LITERAL} bytes or more: rare words are quick to find")
     for text in item.get("patterns", []):
         try:
             re.compile(text)
         except re.error as error:
-            problems.append(f"patterns: {cut(text, 60)!r} is not a regular expression: {error}")
+            wrong.append(f"patterns: {cut(text, 60)!r} is not a regular expression: {error}")
     if item.get("confidence", "likely") not in get_args(Confidence):
-        problems.append(f"confidence: write one of {', '.join(get_args(Confidence))}")
+        wrong.append(f"confidence: write one of {', '.join(get_args(Confidence))}")
     if item.get("notebook", Stage.START) not in set(Stage):
-        problems.append(f"notebook: write one of {', '.join(Stage)}")
+        wrong.append(f"notebook: write one of {', '.join(Stage)}")
     lines = item.get("lines_before", 0)
     if type(lines) is not int or not 0 <= lines <= MOST_LINES_BEFORE:
-        problems.append(f"lines_before: write a number from 0 to {MOST_LINES_BEFORE}")
-    return problems
+        wrong.append(f"lines_before: write a number from 0 to {MOST_LINES_BEFORE}")
+    return wrong
 
 
 def _rule(item: Mapping[str, Any]) -> Rule:
@@ -136,12 +134,12 @@ def _rule(item: Mapping[str, Any]) -> Rule:
 
 
 def _unproven(rule: Rule, item: Mapping[str, Any]) -> list[str]:
-    problems = []
+    wrong = []
     if not _counts(rule, item["match"]):
-        problems.append("match: the rule does not find its message in this text")
+        wrong.append("match: the rule does not find its message in this text")
     if _counts(rule, item["near_miss"]):
-        problems.append("near_miss: the rule finds its message in this text too")
-    return problems
+        wrong.append("near_miss: the rule finds its message in this text too")
+    return wrong
 
 
 def _counts(rule: Rule, text: str) -> int:

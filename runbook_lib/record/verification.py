@@ -141,10 +141,7 @@ def trusted_in(folder: Path, *, key: str = "", authority: str = "") -> Trusted:
 
 
 def check_statement(
-    result: Verification,
-    files: Mapping[str, ReadableFile],
-    manifest: Manifest | None,
-    keys: Sequence[VerifyingKey],
+    result: Verification, files: Mapping[str, ReadableFile], manifest: Manifest | None, keys: Sequence[VerifyingKey]
 ) -> None:
     """Check the newest seal's envelope, if it has one: its signature, and that it is about this manifest."""
     path = f"{result.seal}/{ENVELOPE}"
@@ -190,8 +187,7 @@ def _mismatch(result: Verification, files: Mapping[str, ReadableFile], manifest:
         if predicate["incident"] != manifest.incident:
             return f"it belongs to another record: incident {predicate['incident']}"
         path = f"{result.seal}/{MANIFEST}"
-        digest = sha256_hex(files[path].read_bytes())
-        if subject != [{"name": path, "digest": {"sha256": digest}}]:
+        if subject != [{"name": path, "digest": {"sha256": sha256_hex(files[path].read_bytes())}}]:
             return f"it is not about {path} as it is now"
         if predicate["journal"] != asdict(manifest.journal):
             return "its journal is not that of the manifest"
@@ -345,11 +341,7 @@ def _entry(result: Verification, path: str, file: ReadableFile) -> FileEntry:
 
 
 def _check_seal(
-    result: Verification,
-    files: Mapping[str, ReadableFile],
-    data: bytes | None,
-    journal: JournalText,
-    trusted: Trusted,
+    result: Verification, files: Mapping[str, ReadableFile], data: bytes | None, journal: JournalText, trusted: Trusted
 ) -> Manifest | None:
     """Check the newest seal, of which the journal or the folder knows; return its manifest, if it can be read."""
     named = {line.artifact.path for line in journal.lines if line.kind is Kind.SEALED and line.artifact}

@@ -21,7 +21,7 @@ from runbook_lib.errors import BrowserMissing, printable
 from runbook_lib.i18n.language import ENGLISH, NOT_RECORDED, count, duration, using_language, utc_time
 from runbook_lib.record.files import gate_text
 from runbook_lib.show import svg
-from runbook_lib.show.document import MARKS, Bullets, Cell, Code, Drawn, Marked, Ref, Table
+from runbook_lib.show.document import MARKS, Bullets, Cell, Code, Drawn, Ref, Table
 from runbook_lib.show.report_model import Block, PostMortem, Section, Shots
 from runbook_lib.show.report_sections import sections_of
 from runbook_lib.show.svg import STYLE
@@ -141,8 +141,6 @@ class _MarkdownWriter:
     def _cell(self, cell: Cell) -> str:
         if isinstance(cell, Code):
             return _code(cell.text)
-        if isinstance(cell, Marked):
-            return f"{MARKS[cell.tone]} {escape(cell.text)}".strip()
         if isinstance(cell, Ref):
             return self._place(cell)
         return escape(str(cell))

@@ -92,16 +92,14 @@ def remarks_of(diagnosis: Diagnosis) -> tuple[str, ...]:
     lanes = lanes_of(diagnosis)
     undated = [lane for lane in lanes if lane.of.first_utc is None]
     left_out = len(lanes) - len(undated) - MOST_LANES
-    remarks = [
-        f"No logs of the {server} were available, so its mismatches are unknown." for server in diagnosis.no_logs
-    ]
+    notes = [f"No logs of the {server} were available, so its mismatches are unknown." for server in diagnosis.no_logs]
     if diagnosis.damaged:
-        remarks.append(f"Sources that were read only in part: {len(diagnosis.damaged)}; what follows there is unknown.")
+        notes.append(f"Sources that were read only in part: {len(diagnosis.damaged)}; what follows there is unknown.")
     if undated:
-        remarks.append(f"Kinds of mismatches without a date, which have no place in the picture: {len(undated)}.")
+        notes.append(f"Kinds of mismatches without a date, which have no place in the picture: {len(undated)}.")
     if left_out > 0:
-        remarks.append(f"Kinds of mismatches that are left out of the picture: {left_out}; the table holds all.")
-    return tuple(remarks)
+        notes.append(f"Kinds of mismatches that are left out of the picture: {left_out}; the table holds all.")
+    return tuple(notes)
 
 
 # -- strokes ----------------------------------------------------------------------------------------
