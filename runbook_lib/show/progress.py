@@ -74,7 +74,7 @@ class Progress:
         if bar is None or "\n" in sentence:
             print(printable(gettext(sentence)), flush=True)  # noqa: T201 - this is where progress is told
         if bar is not None:
-            bar.tell(sentence.split("\n")[0], fraction, steady=steady)
+            bar.tell(printable(sentence.split("\n")[0]), fraction, steady=steady)  # a device's words may be in it
 
     def __enter__(self) -> None:
         with self._guard:

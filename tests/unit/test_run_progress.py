@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from incident_kit import Incident
@@ -13,6 +14,8 @@ from runbook_lib.batch.runner import StageReport
 from runbook_lib.cli import running, terminal
 from runbook_lib.cli.running import RunProgress
 from runbook_lib.models import Stage, StageState
+from runbook_lib.secrets import REDACTOR
+from runbook_lib.show import progress
 
 DOING = "waits for Primary Active on both servers (40%)"
 
@@ -66,3 +69,18 @@ def test_a_terminal_that_moves_no_cursor_gets_whole_lines(monkeypatch: pytest.Mo
     assert terminal.renews()
     monkeypatch.setenv("TERM", "dumb")
     assert not terminal.renews()
+
+
+def test_what_is_told_of_a_devices_words_is_gated_in_every_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that a server echoes, and what moves a terminal, are in neither form of a cell's progress."""
+    REDACTOR.know("env:PI", "correct-horse")
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr(progress, "_ended", lambda state, _kind: shown.append(progress._going_on(state)) or {})
+    told = progress.Progress()
+    with told:
+        monkeypatch.setattr(told._bar, "_handle", SimpleNamespace(update=lambda *_, **__: None))
+        told("primary: it last said 'correct-horse \x1b[2J \u202e'")
+    (forms,) = shown
+    for form in forms.values():
+        assert "env:PI" in form
+        assert not [word for word in ("correct-horse", "\x1b", "\u202e") if word in form]
