@@ -64,7 +64,7 @@
   standsWith: (el, fields) => {
     const up = (at) => at.parentNode || at.host;
     const within = (at, outer) => at && (at === outer || within(up(at), outer));
-    const typed = (field) => !field.readOnly && field.checkVisibility()
+    const typed = (field) => !field.readOnly && field.checkVisibility() && !field.closest("[inert]")
       && !/^(hidden|button|submit|reset|image|checkbox|radio|file|range|color)$/.test(field.type);
     for (let at = el; at; at = up(at)) {
       if (fields.some((field) => within(field, at))) return true;

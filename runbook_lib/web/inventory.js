@@ -143,10 +143,13 @@
   };
 
   const off = (el) => {
-    // Some pages only draw it so: greyed out by a class, deaf to the pointer, or with a sign at it.
-    const style = getComputedStyle(el), grey = (one) => one && [...one.classList].some((name) => /disabled$/i.test(name));
-    return el.disabled === true || el.getAttribute("aria-disabled") === "true" || !!el.closest("fieldset:disabled")
-      || style.cursor === "not-allowed" || style.pointerEvents === "none" || grey(el)
+    // Some pages only draw it so: greyed out by a class, deaf to the pointer, or with a sign at it. A page that is all
+    // so for a while says nothing of one button.
+    const style = getComputedStyle(el), around = el.parentElement && getComputedStyle(el.parentElement);
+    const grey = (one) => one && [...one.classList].some((name) => /disabled$/i.test(name));
+    const own = (name, value) => style[name] === value && !(around && around[name] === value);
+    return el.disabled === true || el.getAttribute("aria-disabled") === "true" || !!el.closest("fieldset:disabled,[inert]")
+      || own("cursor", "not-allowed") || own("pointerEvents", "none") || grey(el)
       || (!!el.parentElement && el.parentElement.childElementCount === 1 && grey(el.parentElement));
   };
 

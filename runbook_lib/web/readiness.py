@@ -217,8 +217,8 @@ def _heads_group(head: _Head, line: ScreenLine, screen: Screen) -> bool:
     row, words = screen.rows[line.row], plain(" ".join(item.text for item in line.items))
     spans = (row.frame, row.table) == (head.row.frame, head.row.table) and row.spans >= len(head.row.cells)
     names = words.replace(" ", "").isalpha() and len(words.split()) <= _CAPTION_WORDS
-    no_more = state_of(words, head.labels) == _UNKNOWN and not says(words, head.labels.phrases["refused"])
-    return spans and names and no_more
+    no_more = not any(says(words, head.labels.phrases[of]) for of in ("refused", "left_out"))
+    return spans and names and no_more and state_of(words, head.labels) == _UNKNOWN
 
 
 def _without_surroundings(head: _Head, lines: Sequence[ScreenLine]) -> list[ScreenLine]:

@@ -168,6 +168,7 @@ def test_what_rows_are_about_is_no_row(read: Read) -> None:
     assert not read(grouped("", first, second)).told
     assert read(grouped("Passed", first, ("Other", ""))).problem == "nothing stands below 'Other'"
     assert read(grouped("Passed", first, ("Disk", "CPU"))).problem == "nothing stands below 'System'"
+    assert not read(grouped("Passed", ("Some checks skipped", "CPU"))).told
     for words in ("3 more rows", "Unable to verify", "Checks failed", "<button>Network</button>"):
         assert not read(grouped("Passed", first, (words, "Port 1522"))).told
     assert not read(grouped("Passed", ("Checks skipped", "Port 1522"))).told, "a note among the rows"
@@ -230,9 +231,10 @@ def test_what_is_only_drawn_as_disabled_is(look: Look) -> None:
         "<ul><li class=disabled><a href=#>Next</a></li></ul>",
         "<p class=disabled><a href=#>Next</a><a href=#>2</a></p>",
     ]
+    ways += ["<div inert><button>Next</button></div><div style='cursor:not-allowed'><button>Next</button></div>"]
     ways += ["<span class=is-disabled style='cursor:pointer'>Next</span>"]
     found = [item.disabled for item in look("".join(ways)).items if item.text == "Next" and item.kind != "text"]
-    assert found == [True, True, True, False, True, False, True]
+    assert found == [True, True, True, False, True, False, True, False, True]
 
 
 def test_what_lies_over_a_page_as_tall_as_the_window_is_in_front(look: Look) -> None:
