@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -401,7 +402,12 @@ async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items:
         await _register_once(context, page, before)
     done = await watch_registration(context, page, before)
     context.record.write_facts(context.stage, "ha_page", done)
-    write_late_result(context, REGISTRATION, done.configuration_mode)
+    words = done.configuration_mode
+    with suppress(DeviceError):  # the proof asks them again, and waits for them
+        states = await observe_ha(context)
+        if StateKind.HEALTHY not in kinds_of(context.site, states):
+            words = f"page: {words}; {ha_states_in_words(states)}"
+    write_late_result(context, REGISTRATION, words)
     return done
 
 

@@ -140,12 +140,9 @@ class PinnedBrowser:
     def __init__(
         self, session: CDPSession, page: Page, relay: PinnedRelay, base_url: str, deadlines: Deadlines, executable: Path
     ) -> None:
-        self.page = page
-        self._session = session
-        self.base_url = base_url
-        self.deadlines = deadlines
-        self._relay = relay
-        self._executable = executable
+        self.page, self._session = page, session
+        self.base_url, self.deadlines = base_url, deadlines
+        self._relay, self._executable = relay, executable
         self._closed_in = False
         self._told: set[str] = set()
         self._secrets: set[str] = set()

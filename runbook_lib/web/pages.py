@@ -50,12 +50,11 @@ class PrimePages:
     def __init__(
         self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None, *, poll_s: float = 2.0
     ) -> None:
-        self._browser = browser
+        self._browser, self._poll_s = browser, poll_s
         self._view = PageView(browser, labels, evidence)
         self._hand = PageActions(self._view)
         self._ha = HaPages(self._hand)
         self._ise = IsePages(self._hand)
-        self._poll_s = poll_s
         self._credentials: tuple[str, str] | None = None
 
     async def login(self, user: str, password: str) -> None:
@@ -218,8 +217,7 @@ class _Watch:
     """One watch over a registration."""
 
     def __init__(self, pages: PrimePages, on_change: Callable[[HaPage], None]) -> None:
-        self._pages = pages
-        self._on_change = on_change
+        self._pages, self._on_change = pages, on_change
         self._last: HaPage | None = None
         self._unchanged = 0
         self._nothing_since = 0.0

@@ -32,8 +32,7 @@ async def choose(hand: PageActions, key: str, option: str) -> None:
     """Choose the option that the label ``option`` names in the list or group that ``key`` names, unless it is."""
     label, wanted = hand.labels[key], hand.labels[option]
     screen = await hand.view.wait(lambda now: now if _choice(now, label) else None, named(label))
-    radios = find_radios(screen, label)
-    if radios:
+    if radios := find_radios(screen, label):
         await _choose_radio(hand, radios, key, option)
         return
     item = _choice(screen, label)[0]

@@ -23,6 +23,7 @@ from runbook_lib.errors import DecisionNeeded, OutcomeUnknown, PageRefused, Repa
 from runbook_lib.models import HaStatus, Presented, Stage, TofuEntry, TofuStore, Vantage
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
 from runbook_lib.repair import context as settling
 from runbook_lib.repair import ha, ise
 from runbook_lib.repair.context import Context
@@ -497,6 +498,25 @@ def test_a_question_that_was_answered_with_no_is_no_refusal_of_the_page(
     with pytest.raises(RepairFailed) as raised:
         asyncio.run(ise._change(context, "ise", adding("ise"), page.register))
     assert (raised.value.what == error.what) is declined
+
+
+@pytest.mark.parametrize(
+    ("states", "result"),
+    [
+        (HEALTHY, "Primary Active"),
+        (NONE, "page: Primary Active; primary: HA not Configured; secondary: HA not Configured"),
+    ],
+)
+def test_what_the_page_alone_calls_done_is_recorded_as_its_word(
+    states: tuple[str, str], result: str, context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page may pretend, or come out of a cache: what both servers say stands beside it."""
+    made, done = context(Pair(states)), page("Primary Active", (100, 100))
+    made.record.intend(made.stage, "primary", ha.REGISTRATION, expected="Primary Active")
+    monkeypatch.setattr(ha, "logs_now", Mock())
+    monkeypatch.setattr(ha, "watch_registration", AsyncMock(return_value=done))
+    asyncio.run(ha._drive(made, cast("Any", Mock(open=AsyncMock())), HaAction.WATCH, ()))
+    assert [line.seen for line in made.record.journal.read().lines if line.kind is Kind.RESULT] == [result]
 
 
 def test_what_stood_on_the_status_page_before_fails_no_registration(monkeypatch: pytest.MonkeyPatch) -> None:
