@@ -378,6 +378,10 @@ class Journal:
                 os.ftruncate(file, size)
                 os.fsync(file)
             raise
+        if os.pread(file, len(whole) + 1, size) != whole + b"\n":
+            what = "another process wrote into the journal in the same moment: the disk does not keep its lock"
+            then = "find out who works on this incident from another machine, and what they sent; then open a new one"
+            raise RecordDamaged(what, where=str(self.path), next_step=then)
         _newest[self.path] = (size + len(whole) + 1, whole + b"\n")
         return line
 

@@ -325,18 +325,14 @@ def _open(path: Path) -> int:
 
 
 def _read(path: Path) -> Holder | None:
-    try:
+    with suppress(RecordNotWritable, OSError, ValueError, RecursionError):
         descriptor = _open(path)
-    except RecordNotWritable:
-        return None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        return Holder.from_bytes(os.read(descriptor, _LARGEST))
-    except (OSError, ValueError, RecursionError):
-        return None
-    finally:
-        os.close(descriptor)
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return Holder.from_bytes(os.read(descriptor, _LARGEST))
+        finally:
+            os.close(descriptor)
+    return None
 
 
 def _is_alone(descriptor: int) -> bool:

@@ -221,11 +221,11 @@ def require_someone(context: Context, guide: Guide) -> None:
     context.tell(guide.text())
 
 
-async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]], waited_for: str) -> None:
-    """Ask the devices until ``look`` says that it is done; tells each change once, and can be interrupted.
+async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]], waited_for: str) -> str:
+    """Ask the devices until ``look`` says that it is done, and return in which words; tells each change once.
 
-    ``look`` returns whether it is done and the state in words. A server that is away for a while is waited for.
-    Raises DecisionNeeded at ``registration_s``.
+    ``look`` returns whether it is done and the state in words. A server that is away for a while is waited for, and
+    the waiting can be interrupted. Raises DecisionNeeded at ``registration_s``.
     """
     limit_s, last = context.site.deadlines.registration_s, ""
 
@@ -247,3 +247,4 @@ async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]
             found=last,
             next_step="look at the page; run this stage again to keep watching; it clicks nothing",
         )
+    return last

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from runbook_lib import secrets
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RecordNotWritable
+from runbook_lib.record import journal
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.journal import Artifact, Journal, Kind, parse_journal
 from runbook_lib.redactor import Redactor
@@ -373,3 +374,25 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "records").write_bytes(b"")
     with pytest.raises(RecordNotWritable, match="cannot be written"):
         Journal(tmp_path / "records" / "x").append(Kind.NOTED)
+
+
+def test_a_disk_that_does_not_keep_its_lock_lets_one_of_two_lines_be_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two machines write the same intent in one moment: the later one is told, and sends nothing."""
+    mine, other = Journal(tmp_path), Journal(tmp_path)
+    mine.append(Kind.NOTED, text="before")
+    write_all, lines = journal.write_all, []
+
+    def write_late(file: int, data: bytes) -> None:
+        monkeypatch.setattr(journal, "write_all", write_all)
+        lines.append(other.append(Kind.INTENT, text="delete"))
+        write_all(file, data)
+
+    monkeypatch.setattr(journal.fcntl, "flock", lambda *_: None)
+    monkeypatch.setattr(journal, "write_all", write_late)
+    with pytest.raises(RecordDamaged, match="another process wrote"):
+        mine.append(Kind.INTENT, text="delete")
+    assert [line.n for line in lines] == [2]
+    with pytest.raises(RecordDamaged, match="line 3"):
+        mine.read()
