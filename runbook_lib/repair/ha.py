@@ -31,6 +31,7 @@ from runbook_lib.repair.context import Context, wait_until, write_late_result
 from runbook_lib.repair.diagnose import log_growth, logs_now
 from runbook_lib.repair.guard import permit, planned_change, require_release
 from runbook_lib.repair.ha_state import (
+    after_failure,
     are_crossed,
     ha_states_in_words,
     kinds_of,
@@ -240,16 +241,8 @@ async def failed(context: Context, what: str, error: PageRefused, before: Diagno
     except DeviceError:
         states = ()
     evidence = "\n".join(filter(None, (words, ha_states_in_words(states), log_growth(before, logs_now(context)))))
-    advice = error.next_step if error.declined else _advice(words, states)
+    advice = error.next_step if error.declined else after_failure(words, states)
     return RepairFailed(what, where="primary", found=evidence, next_step=advice)
-
-
-def _advice(message: str, states: tuple[HaStatus, ...]) -> str:
-    if "authentication key" in message.lower():
-        return "set one key on both servers (ncs ha authkey NEWKEY), put it where the site's file refers to, run again"
-    if served_by_secondary(states):
-        return "the secondary serves now: fail back in its Health Monitor page, then run this stage again"
-    return "run 10_diagnose_logs again: a mismatch means that a stale entry is left; then run this stage again"
 
 
 def _reporter(context: Context, shown: list[HaPage]) -> Callable[[HaPage], None]:

@@ -67,6 +67,15 @@ def kinds_of(site: Site, states: Iterable[HaStatus]) -> tuple[StateKind, ...]:
     return tuple(kind_of_state(status.state, own) for status in states)
 
 
+def after_failure(message: str, states: tuple[HaStatus, ...]) -> str:
+    """Return what to do after a registration that failed, by the page's words and what both servers say."""
+    if "authentication key" in message.lower():
+        return "set one key on both servers (ncs ha authkey NEWKEY), put it where the site's file refers to, run again"
+    if served_by_secondary(states):
+        return "the secondary serves now: fail back in its Health Monitor page, then run this stage again"
+    return "run 10_diagnose_logs again: a mismatch means that a stale entry is left; then run this stage again"
+
+
 def served_by_secondary(states: Iterable[HaStatus]) -> bool:
     """Whether a failover is under way or has happened, in the words of one of the servers.
 
