@@ -341,23 +341,23 @@ class DaskExecutor:
             future = self._client.submit(
                 run_payload, parcel, names, key=f"{task.site}-{names['permit']}", pure=False, retries=0
             )
-            said = await _outcome(future)
+            message = await _outcome(future)
         except RunbookError as error:
             return result_of_error(task, error, 0.0)
         except Exception:  # noqa: BLE001 - whatever Dask raises: the cluster is gone, or it lost the worker
             return None
-        return self._take(task, said) if said and said["begun"] else None
+        return self._take(task, message) if message and message["begun"] else None
 
-    def _take(self, task: SiteTask, said: dict[str, Any]) -> SiteResult:
+    def _take(self, task: SiteTask, message: dict[str, Any]) -> SiteResult:
         """Take the record in, and the result."""
-        if said["refused"]:
-            self.refused.append(f"{task.site}: {said['refused']}")
+        if message["refused"]:
+            self.refused.append(f"{task.site}: {message['refused']}")
         try:
-            if said["record"]:
-                take_in(Path(task.records) / task.incident, said["record"])
+            if message["record"]:
+                take_in(Path(task.records) / task.incident, message["record"])
         except RunbookError as error:
             self.refused.append(f"{task.site}: {error.what}: {error.where}; the run's own lies on its worker")
-        return result_from(said["result"])
+        return result_from(message["result"])
 
     def _after_death(self, task: SiteTask) -> SiteResult:
         if self._begun.get(task.site):  # on this disk: the record says what is known
@@ -371,11 +371,11 @@ class DaskExecutor:
         """What workers tell comes on a thread of the client's."""
         self._loop.call_soon_threadsafe(self._told, json.loads(event[1]))
 
-    def _told(self, said: dict[str, Any]) -> None:
-        if "begun" in said:
-            self._begun[said["begun"]] = bool(said["shared"])
-        elif said["event"]["site"] in self._tells:
-            self._tells[said["event"]["site"]](event_from(said["event"]))
+    def _told(self, message: dict[str, Any]) -> None:
+        if "begun" in message:
+            self._begun[message["begun"]] = bool(message["shared"])
+        elif message["event"]["site"] in self._tells:
+            self._tells[message["event"]["site"]](event_from(message["event"]))
 
     def halt(self) -> None:
         self._set("halt")

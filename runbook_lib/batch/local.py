@@ -233,10 +233,10 @@ class _Process:
         self.sites += 1
         self._send({**asdict(task)})
         async for line in self._process.stdout:
-            said = json.loads(line)
-            if "result" in said:
-                return result_from(said["result"])
-            tell(event_from(said["event"]))
+            message = json.loads(line)
+            if "result" in message:
+                return result_from(message["result"])
+            tell(event_from(message["event"]))
         await self._process.wait()
         return None
 

@@ -238,8 +238,8 @@ def _context(record: Record, each: FleetSite, stage: Stage) -> Context:
 def _summary(planned: Planned) -> str:
     if isinstance(planned, NotPlanned):
         return f"{planned.site}: not planned: {planned.why}"
-    said = f"{len(planned.deletions)} deletions" if planned.deletions else "nothing to delete"
-    return f"{planned.site}: {said}" + (f", plan {planned.plan[:16]}…" if planned.needs_approval else "")
+    words = f"{len(planned.deletions)} deletions" if planned.deletions else "nothing to delete"
+    return f"{planned.site}: {words}" + (f", plan {planned.plan[:16]}…" if planned.needs_approval else "")
 
 
 # -- One approval for the whole roll-up, or for single sites of it: ordinary approvals in each site's own record

@@ -117,8 +117,8 @@ class Rollup:
 
 def rollup_digest(sites: Iterable[PlannedSite], *, fleet: str, round_id: str) -> str:
     """The digest that an approval of a whole round names."""
-    told = ("site", "incident", "plan", "described")
-    parts = sorted(({name: getattr(each, name) for name in told} for each in sites), key=canonical_json)
+    fields = ("site", "incident", "plan", "described")
+    parts = sorted(({name: getattr(each, name) for name in fields} for each in sites), key=canonical_json)
     return sha256_hex(canonical_json({"format": FORMAT, "fleet": fleet, "round": round_id, "sites": parts}))
 
 

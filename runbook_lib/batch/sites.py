@@ -100,8 +100,7 @@ class Fleet:
 
 def plain(site: Site) -> dict[str, Any]:
     """Return what a site says beyond the defaults, as plain values: what a site's file with it would hold."""
-    said: dict[str, Any] = site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return said
+    return site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def resolved(site: Site) -> bytes:

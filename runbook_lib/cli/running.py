@@ -167,12 +167,12 @@ def left_behind(record: Record, then: str = "") -> str:
     planned = []
     with suppress(StageOutOfOrder):
         planned = [(row.server, deleting(row.key)) for row in record.read_plan().deletions]
-    told = [
+    rows = [
         ("done", [change for change in (*sent, *changes) if change not in unknown]),
         ("not done", [change for change in planned if change not in sent]),
         ("unknown", unknown),
     ]
-    lines = [line for name, places in told if places for line in _left_row(name, _listed(places, record))]
+    lines = [line for name, places in rows if places for line in _left_row(name, _listed(places, record))]
     return "\n".join([*lines, *_left_row("next", (then or next_run(record)).splitlines())])
 
 
@@ -222,14 +222,14 @@ def interrupted(record: Record, stop: BaseException) -> str:
     pending = pending_changes(lines)
     made = sum(line.kind is Kind.SENT for line in lines)
     known = f"{count(made, 'change')}, each result is in the record" if made else "nothing; no server was changed"
-    told = [("sent", _sent(change, lines)) for change in pending] or [("sent", known)]
-    told += [("goes on", text) for text in dict.fromkeys(GOES_ON.get(Stage(c.stage), "") for c in pending) if text]
-    told.append(("record", str(record.folder)))
-    told.append(("next", f"{next_run(record)}\nit looks at everything first; what was sent is not sent again"))
+    rows = [("sent", _sent(change, lines)) for change in pending] or [("sent", known)]
+    rows += [("goes on", text) for text in dict.fromkeys(GOES_ON.get(Stage(c.stage), "") for c in pending) if text]
+    rows.append(("record", str(record.folder)))
+    rows.append(("next", f"{next_run(record)}\nit looks at everything first; what was sent is not sent again"))
     begun = [line.stage for line in lines if line.kind is Kind.STAGE_STARTED]
     name = signal.Signals(stop.signum).name if isinstance(stop, Terminated) else "Ctrl-C"
     ended = f"{name} ended the run" + (f" in stage {begun[-1]}." if begun else " before its first stage.")
-    return "\n".join([ended, *(f"  {name + ':':<9}{text.replace(chr(10), chr(10) + ' ' * 11)}" for name, text in told)])
+    return "\n".join([ended, *(f"  {name + ':':<9}{text.replace(chr(10), chr(10) + ' ' * 11)}" for name, text in rows)])
 
 
 def _sent(change: Line, lines: tuple[Line, ...]) -> str:

@@ -106,12 +106,12 @@ def parse_ha_status(text: str, server: str, read_utc: datetime) -> HaStatus:
     for label, value in _FIELD.findall(text):
         if name := LABELS.get(" ".join(label.split()).lower()):
             by_name.setdefault(name, {})[_value(value)] = None
-    said = {name: " / ".join(filter(None, values)) for name, values in by_name.items()}
+    fields = {name: " / ".join(filter(None, values)) for name, values in by_name.items()}
     if len(by_name.get("role", ())) > 1:
-        said["role"] = ""  # which of them is its own, nobody knows
-    if not said.get("role") and not said.get("state"):
-        said["state"] = cut(_value(" ".join(split_answer(text)[0])), LONGEST_STATE)
-    if not said.get("role") and not said["state"]:
+        fields["role"] = ""  # which of them is its own, nobody knows
+    if not fields.get("role") and not fields.get("state"):
+        fields["state"] = cut(_value(" ".join(split_answer(text)[0])), LONGEST_STATE)
+    if not fields.get("role") and not fields["state"]:
         raise not_understood(
             "The HA status says nothing.",
             text,
@@ -120,9 +120,9 @@ def parse_ha_status(text: str, server: str, read_utc: datetime) -> HaStatus:
         )
     return HaStatus(
         server=server,
-        role=said.get("role", ""),
-        state=said.get("state", ""),
-        failover=said.get("failover", ""),
+        role=fields.get("role", ""),
+        state=fields.get("state", ""),
+        failover=fields.get("failover", ""),
         text=text,
         read_utc=read_utc,
     )

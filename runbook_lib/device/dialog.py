@@ -204,8 +204,8 @@ class Dialog:
         return PAGER_SETTLE_S if asks else transcript.settle_s
 
     def _asks(self, transcript: Transcript) -> bool:
-        said = transcript.said if transcript.last_line.strip() else ""
-        return is_yes_no(said) or device_prompts.is_asking(said)
+        text = transcript.said if transcript.last_line.strip() else ""
+        return is_yes_no(text) or device_prompts.is_asking(text)
 
     def _reply_to(self, transcript: Transcript) -> str | None:
         return self.reply(transcript.said) if self._replies < MOST_REPLIES else None

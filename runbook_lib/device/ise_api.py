@@ -114,8 +114,8 @@ def parse_ise_date(text: object) -> datetime | None:
         return None
     year, day, hour, minute, second = (int(match[part]) for part in ("year", "day", "hour", "minute", "second"))
     try:
-        said = datetime(year, month, day, hour, minute, second, tzinfo=timezone(timedelta(hours=hours)))
-        return said.astimezone(UTC)
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone(timedelta(hours=hours)))
+        return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

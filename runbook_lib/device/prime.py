@@ -153,13 +153,13 @@ class PrimeServer:
         Where none of them tells, what it said is the state, which nobody knows then: a look is stopped by other
         things. Raises ``DeviceError``.
         """
-        said = ""
+        words = ""
         for command in HA_STATUS:
             try:
                 return await self._read(command, parse_ha_status)
             except (CommandRefused, AnswerNotUnderstood) as error:
-                said = error.found or said
-        return parse_ha_status(said or "(nothing)", self.key, datetime.now(UTC))
+                words = error.found or words
+        return parse_ha_status(words or "(nothing)", self.key, datetime.now(UTC))
 
     async def version(self) -> ProductVersion:
         """Return the release; its form was captured by others (docs/product-facts.md). Raises ``DeviceError``."""

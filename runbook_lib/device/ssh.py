@@ -216,42 +216,42 @@ Place = tuple[str, SshLogin, asyncssh.SSHClientConnection | None]
 
 
 async def _failure(error: Exception, login: Login | None, where: str, connect_s: float, place: Place) -> DeviceError:
-    said = "\n".join(login.said) if login else ""
+    words = "\n".join(login.said) if login else ""
     if isinstance(error, socket.gaierror):
         what = "the name of this server does not resolve on this machine; no server was contacted"
         return DeviceUnreachable(what, where=where, found=str(error), next_step=_NO_NAME)
     if isinstance(error, asyncssh.PermissionDenied):
-        return _refused(login, where, said)
+        return _refused(login, where, words)
     if isinstance(error, asyncssh.ChannelOpenError):
         return channel_failure(error, f"jump host of {where}", jump=True)
     if isinstance(error, TimeoutError) and login and login.connected:
         what = f"the connection was accepted, and no login was completed within {connect_s:g} s"
-        return DeviceSilent(what, where=where, found=said, next_step=_LOOK)
+        return DeviceSilent(what, where=where, found=words, next_step=_LOOK)
     if isinstance(error, TimeoutError):
         return DeviceUnreachable(f"no connection within {connect_s:g} s", where=where, next_step=_LOOK)
     if login and login.password_sent:
-        return _ended_behind_password(error, login, where, said)
+        return _ended_behind_password(error, login, where, words)
     if login and login.connected and (login.greeted or not isinstance(error, OSError)):
-        return await _ended_before_password(error, where, said, connect_s, place)
+        return await _ended_before_password(error, where, words, connect_s, place)
     if login and login.connected:
         what = "the connection was accepted and reset before the server sent anything"
         return DeviceUnreachable(what, where=where, found=str(error), next_step=_RESET)
     return DeviceUnreachable("no SSH connection", where=where, found=str(error), next_step=_LOOK)
 
 
-def _ended_behind_password(error: Exception, login: Login, where: str, said: str) -> LoginRefused:
+def _ended_behind_password(error: Exception, login: Login, where: str, words: str) -> LoginRefused:
     taken = "it was right" if login.password_taken else "whether it was right is not known"
     return LoginRefused(
         f"the server ended the connection after the password was sent ({taken}); it is not tried again",
         where=where,
-        found=f"{said}\n{error}".strip(),
+        found=f"{words}\n{error}".strip(),
         next_step="log in by hand: the account may be denied by the server's own rules (PAM), expired or locked, or the"
         " server gives less time for a login than it takes",
     )
 
 
 async def _ended_before_password(
-    error: Exception, where: str, said: str, connect_s: float, place: Place
+    error: Exception, where: str, words: str, connect_s: float, place: Place
 ) -> DeviceError:
     offers = await _offers(place, connect_s)
     needed = missing(offers) if offers else []
@@ -260,7 +260,7 @@ async def _ended_before_password(
     return ConnectionLost(
         "the server accepted the connection and closed it before the password was sent",
         where=where,
-        found=f"{said}\n{error}".strip(),
+        found=f"{words}\n{error}".strip(),
         next_step="run the stage again; if that does not help, the server has too many logins open or gives too little"
         " time for one, or something in between cuts the connection",
     )
@@ -299,7 +299,7 @@ async def _offers(place: Place, connect_s: float) -> Offers:
         return {}
 
 
-def _refused(login: Login | None, where: str, said: str) -> LoginRefused:
+def _refused(login: Login | None, where: str, words: str) -> LoginRefused:
     advice = "log in by hand: the password may be wrong or expired, or the user locked"
     if login is None or not login.password_sent:
         what = "the server refuses the login: it did not accept a password"
@@ -313,7 +313,7 @@ def _refused(login: Login | None, where: str, said: str) -> LoginRefused:
         advice = "use an account for which the password alone is enough, on the PI server or on the jump host"
     else:
         what = "the server refuses the login: the password was sent once and not accepted"
-    return LoginRefused(f"{what}; it is not tried again", where=where, found=said, next_step=advice)
+    return LoginRefused(f"{what}; it is not tried again", where=where, found=words, next_step=advice)
 
 
 def channel_failure(

@@ -76,18 +76,18 @@ def entry_note(mismatch: Mismatch, stores: int) -> str:
 
 def verdict(diagnosis: Diagnosis) -> str:
     """Return what was found, in a sentence or two."""
-    said = _found(diagnosis)
+    sentence = _found(diagnosis)
     if diagnosis.damaged:
         names = ", ".join(damage.source for damage in diagnosis.damaged[:3])
         names += f" and {len(diagnosis.damaged) - 3} more" if len(diagnosis.damaged) > 3 else ""
-        said += f" {names} could not be read to its end: the rest is unknown."
+        sentence += f" {names} could not be read to its end: the rest is unknown."
     if diagnosis.not_logs and 0 < diagnosis.recognised_files < diagnosis.files_read:
-        said += f" {recognised(diagnosis)}"
+        sentence += f" {recognised(diagnosis)}"
     if diagnosis.recognised_files and (empty := _empty(diagnosis)):
-        said += f" No file is in: {', '.join(empty)}."
+        sentence += f" No file is in: {', '.join(empty)}."
     if missing := [server for server in diagnosis.no_logs if server != UNKNOWN or not diagnosis.not_logs]:
-        said += f" No log was found for: {', '.join(missing)}."
-    return said
+        sentence += f" No log was found for: {', '.join(missing)}."
+    return sentence
 
 
 def recognised(diagnosis: Diagnosis) -> str:

@@ -189,8 +189,8 @@ def _is_log(findings: Findings) -> bool:
 
 def _damaged(result: Result) -> Iterator[Damage]:
     """Yield what a job could not read whole, with the server where that is said or its logs' paths tell one."""
-    told = {logs.server for logs in result.findings}
-    server = result.job.server or (told.pop() if len(told) == 1 else "") or UNKNOWN
+    servers = {logs.server for logs in result.findings}
+    server = result.job.server or (servers.pop() if len(servers) == 1 else "") or UNKNOWN
     yield from (replace(damage, server=server) for damage in result.damaged)
     cut_off = chain.from_iterable(findings.cut_off.items() for findings in result.findings.values())
     for source, (number, how) in cut_off:

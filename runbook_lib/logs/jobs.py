@@ -110,10 +110,10 @@ def server_on_path(name: str, names: Mapping[str, Iterable[str]]) -> tuple[str, 
     for end in range(len(parts), 0, -1):
         part = parts[end - 1]
         words = {word.lower() for word in _WORD.findall(part)}
-        told = {server for server in SERVERS if server in words}
-        told |= {each for each, any_of in known.items() if any_of and re.search(whole.format(any_of), part, re.I)}
-        if len(told) == 1:
-            return told.pop(), "/".join(parts[:end])
+        servers = {server for server in SERVERS if server in words}
+        servers |= {each for each, any_of in known.items() if any_of and re.search(whole.format(any_of), part, re.I)}
+        if len(servers) == 1:
+            return servers.pop(), "/".join(parts[:end])
     return "", ""
 
 
@@ -122,12 +122,12 @@ def server_in(findings: Iterable[Findings]) -> str:
 
     A mismatch of an ISE server is published for the primary's Infrastructure log alone.
     """
-    told: set[str] = set()
+    roles: set[str] = set()
     for finding in findings:
-        told |= finding.roles
+        roles |= finding.roles
         if any(group.kind == "infrastructure" for group in finding.groups.values()):
-            told.add("primary")
-    return told.pop() if len(told) == 1 else UNKNOWN
+            roles.add("primary")
+    return roles.pop() if len(roles) == 1 else UNKNOWN
 
 
 # -- Sources to findings: which logs are read together, on how many cores, and how far it has come

@@ -84,9 +84,9 @@ def as_utc(moment: datetime, zone: tzinfo) -> datetime | None:
 
     None at the calendar's ends, and in the hours that a clock repeats or leaves out where summer time ends or begins.
     """
-    said = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    utc = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     try:
-        return said.astimezone(UTC) if said.utcoffset() == said.replace(fold=1).utcoffset() else None
+        return utc.astimezone(UTC) if utc.utcoffset() == utc.replace(fold=1).utcoffset() else None
     except (OverflowError, ValueError):
         return None
 
@@ -340,8 +340,9 @@ class Likeness:
         sure = self.begin if self.looks_like else self.begin + self.java
         if sure >= _ENOUGH or (sure and sure >= _FEW * self.lines):
             return True
-        told = sure + self.within
-        return not self.looks_like and told >= (_SHARE * self.lines if told >= _ENOUGH else max(self.lines / 2, 1))
+        known = sure + self.within
+        least = _SHARE * self.lines if known >= _ENOUGH else max(self.lines / 2, 1)
+        return not self.looks_like and known >= least
 
     def named(self) -> str:
         """Return what the file looks like where it is no log."""
@@ -377,9 +378,9 @@ def looked_at(before: Likeness, sample: bytes) -> Likeness:
 
 def _is_sealed(line: str) -> bool:
     """Return whether nothing can be understood of a log's line: its message is encoded, or in another script."""
-    said = field[1] if (field := _MESSAGE.search(line)) else line
-    said = said[read_prefix(said).length :]
-    return 2 * sum(not letter.isascii() for letter in said) > len(said) or bool(_SEALED.match(said))
+    message = field[1] if (field := _MESSAGE.search(line)) else line
+    message = message[read_prefix(message).length :]
+    return 2 * sum(not letter.isascii() for letter in message) > len(message) or bool(_SEALED.match(message))
 
 
 def _kind(head: bytes) -> tuple[bool, str]:

@@ -269,8 +269,8 @@ def is_told(window: Window, at: int) -> bool:
 def is_cut_off(window: Window, at: int) -> bool:
     """Return whether a line ends within the message: whose certificate it means is not known."""
     start, end = window.line_start(at), min(window.line_end(at), at + LONGEST)
-    said = " ".join(window.text(at, end).split()).rstrip(" .>\u2026").encode()
-    whole = any(words.startswith(said) and said.startswith(words[:_ENOUGH]) for words in _MESSAGES)
+    text = " ".join(window.text(at, end).split()).rstrip(" .>\u2026").encode()
+    whole = any(words.startswith(text) and text.startswith(words[:_ENOUGH]) for words in _MESSAGES)
     ended = window.data[end : min(end + 1, window.high)] == b"\n"
     return whole and ended and not is_quoted(window.text(start, at), "", sentence=False)
 

@@ -64,7 +64,7 @@ class _Tar:
 
     def next_member(self) -> Header | None:
         """Return the next member's header with what extended headers say of it; None at the archive's end."""
-        said: dict[str, str] = {}
+        fields: dict[str, str] = {}
         ended = False
         while block := self._block(ended):
             if not block.strip(b"\0"):
@@ -72,17 +72,17 @@ class _Tar:
                 continue
             header = read_header(block)
             if header.kind == _LONG_NAME:
-                said["path"] = self._text(header.size).rstrip(b"\0").decode("utf-8", "replace")
+                fields["path"] = self._text(header.size).rstrip(b"\0").decode("utf-8", "replace")
             elif header.kind == _PAX:
                 pax = read_pax(self._text(header.size))
-                said |= {key: pax[key] for key in _USED if key in pax}
+                fields |= {key: pax[key] for key in _USED if key in pax}
             elif header.kind in (_LONG_LINK, _PAX_FOR_ALL):
                 self._text(header.size)
             else:
                 self._skip_sparse_map(header, block)
-                return _as_said(header, said)
+                return _as_said(header, fields)
             ended = False
-        if said or not ended:
+        if fields or not ended:
             raise CutOff("the archive ends too early")
         return None
 
@@ -165,7 +165,7 @@ def read_header(block: bytes) -> Header:
 
 def read_pax(text: bytes) -> dict[str, str]:
     """Return the records of an extended header, ``<length> <key>=<value>`` each. Raises WrongHeader."""
-    said: dict[str, str] = {}
+    fields: dict[str, str] = {}
     at, end = 0, len(text.rstrip(b"\0"))
     while at < end:
         digits = text[at : max(at, text.find(b" ", at, at + _LONGEST_LENGTH + 1))]
@@ -174,14 +174,14 @@ def read_pax(text: bytes) -> dict[str, str]:
         key, mark, value = record.partition(b"=")
         if not mark or not record.endswith(b"\n"):
             raise WrongHeader("an extended header that cannot be read")
-        said[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "replace")
+        fields[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "replace")
         at += length
-    return said
+    return fields
 
 
-def _as_said(header: Header, said: dict[str, str]) -> Header:
-    name = said.get("GNU.sparse.name") or said.get("path") or header.name
-    size = said.get("size", "")
+def _as_said(header: Header, fields: dict[str, str]) -> Header:
+    name = fields.get("GNU.sparse.name") or fields.get("path") or header.name
+    size = fields.get("size", "")
     if size and not (size.isascii() and size.isdigit() and len(size) < 20):
         raise WrongHeader("a size that is not a number")
     return replace(header, name=name, size=int(size) if size and header.kind not in _NO_DATA else header.size)

@@ -173,9 +173,9 @@ class WritePostMortem(Runbook):
         return closed
 
 
-def _utc(said: str) -> str:
+def _utc(text: str) -> str:
     """A time as the other stages write it."""
-    return f"{said}Z" if said[:1].isdigit() and not said.endswith(")") else said
+    return f"{text}Z" if text[:1].isdigit() and not text.endswith(")") else text
 
 
 # -- All stages, in their order --------------------------------------------------------------------

@@ -220,13 +220,13 @@ class WarmProcess:
         Raises NotWarm, and WarmProcessEnded where that happened before the kernel was there.
         """
         line, theirs = socket.socketpair()
-        status, told = warm_process.packets()
+        status, packet = warm_process.packets()
         line.setblocking(False)
         status.setblocking(False)
         try:
             async with asyncio.timeout(START_DEADLINE_S):
-                with theirs, told:
-                    await self._request([theirs, told], options)
+                with theirs, packet:
+                    await self._request([theirs, packet], options)
                 pid = await self._pid(status)
                 kernel = ForkedKernel(pid, line, status)
                 try:
@@ -253,12 +253,12 @@ class WarmProcess:
 
     async def _pid(self, status: socket.socket) -> int:
         await warm_process.readable(status)
-        told = warm_process.receive_packet(status)
-        if not told:
+        packet = warm_process.receive_packet(status)
+        if not packet:
             raise WarmProcessEnded
-        if "refused" in told:
-            raise NotWarm(str(told["refused"]))
-        return int(told["pid"])
+        if "refused" in packet:
+            raise NotWarm(str(packet["refused"]))
+        return int(packet["pid"])
 
     def close(self) -> None:
         """End the process, or let go of a parent's; kernels of this process that still run are killed."""

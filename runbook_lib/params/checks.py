@@ -28,10 +28,10 @@ def nearest(document: Document, key: str, known: Iterable[str]) -> str:
 def check_labels(document: Document) -> None:
     """A label that nothing looks for would be found out at the web pages only, in the middle of a repair."""
     given = document.data.get("labels")
-    told = {problem.where for problem in document.problems}
+    reported = {problem.where for problem in document.problems}
     known = (*LABELS, *PHRASES)
     for key in given if isinstance(given, dict) else ():
-        if key not in known and ("labels", key) not in told:
+        if key not in known and ("labels", key) not in reported:
             near = nearest(document, key, known)
             meant = f"did you mean {near}? " if near else ""
             document.problem(("labels", key), f"unknown key; {meant}known here: {', '.join(known)}")

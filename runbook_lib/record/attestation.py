@@ -105,7 +105,7 @@ def check_stamp(answer: bytes, data: bytes, certificates: Sequence[x509.Certific
     """
     from rfc3161_client import VerificationError, VerifierBuilder
 
-    said = read_stamp(answer)
+    stamp = read_stamp(answer)
     own = [each for each in certificates if _stamps_times(each)]
     for one in own or (None,):
         try:
@@ -114,7 +114,7 @@ def check_stamp(answer: bytes, data: bytes, certificates: Sequence[x509.Certific
         except (VerificationError, ValueError) as error:
             why = str(error)
         else:
-            return said
+            return stamp
     raise NoStamp(f"the certificates that are named do not vouch for it, or it is not about this file: {cut(why, 200)}")
 
 
@@ -365,9 +365,9 @@ def seal_record(
     )
     made = Seal(folder=work.folder, files=len(manifest.files), lines=len(lines), unsigned=unsigned)
     if key is not None:
-        told = statement(newest.path, newest.sha256, predicate(record, manifest, lines, site_file))
+        claim = statement(newest.path, newest.sha256, predicate(record, manifest, lines, site_file))
         identity = key_id(key.public_key())
-        newest = work.keep(ENVELOPE, sign(canonical_json(told), key), seen=identity, text="signed statement")
+        newest = work.keep(ENVELOPE, sign(canonical_json(claim), key), seen=identity, text="signed statement")
         made = replace(made, key=identity)
     made = _stamp(work, made, Authority.of(site) if stamped else None, newest)
     own = sorted((record.folder / work.folder).iterdir())

@@ -135,16 +135,16 @@ def read_entry(root: Path, incident: str) -> Entry:
 
 def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> PastIncident:
     opened = datetime.fromisoformat(opening["opened_utc"])
-    said = [line for line in lines if line.kind is Kind.OUTCOME]
+    outcomes = [line for line in lines if line.kind is Kind.OUTCOME]
     changes = sum(line.kind is Kind.SENT for line in lines)
-    closed = next((line.utc for line in said if Outcome(line.seen) in FINAL - {Outcome.NOTHING_TO_DO}), None)
+    closed = next((line.utc for line in outcomes if Outcome(line.seen) in FINAL - {Outcome.NOTHING_TO_DO}), None)
     by_hand = closed_by(lines)
     sealed = [line.seen for line in files_of_seals(lines, ENVELOPE)]
     return PastIncident(
         incident=incident,
         site=opening["site"],
         opened_utc=opened,
-        ended_utc=said[-1].utc if said else None,
+        ended_utc=outcomes[-1].utc if outcomes else None,
         outcome=outcome(lines),
         closed_by=by_hand.text if by_hand else "",
         repair_s=(closed - opened).total_seconds() if closed else None,
@@ -174,11 +174,11 @@ def _text(record: Record, lines: Sequence[Line]) -> str:
             break
         if artifact.path.startswith(_SEARCHED) and not artifact.path.endswith(".png"):
             try:
-                said = record.read_bytes(artifact)[:LONGEST].decode("utf-8", "replace")
+                text = record.read_bytes(artifact)[:LONGEST].decode("utf-8", "replace")
             except RecordError:
                 continue  # it is the journal that is listed; runbook verify names what is wrong with a file
-            pieces[said] = None
-            length += len(said)
+            pieces[text] = None
+            length += len(text)
     return "\n".join(pieces)[:LONGEST]
 
 

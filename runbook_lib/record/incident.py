@@ -265,9 +265,9 @@ class Record(ArtifactStore):
         """
         if outcome in stages.FINAL:
             raise ValueError(f"only a repair that was looked at ends {outcome}")
-        said = gate_json({"by": by, "reason": reason, "outcome": outcome.value, "account": account()})
+        closing = gate_json({"by": by, "reason": reason, "outcome": outcome.value, "account": account()})
         text = f"closed by {by}: {reason}"
-        return self.keep_json(f"{CLOSING}.json", said, kind=Kind.OUTCOME, seen=outcome.value, text=text)
+        return self.keep_json(f"{CLOSING}.json", closing, kind=Kind.OUTCOME, seen=outcome.value, text=text)
 
 
 def site_slug(site: str) -> str:

@@ -143,9 +143,9 @@ def _readings(data: bytes) -> Iterator[bytes]:
         for reading in dict.fromkeys((text, plain, form, unbroken, quoted)):
             yield reading
             yield from _normalised(reading)
-            for said in _decoded(reading, seen):
-                yield said
-                yield _unescaped(said)
+            for decoded in _decoded(reading, seen):
+                yield decoded
+                yield _unescaped(decoded)
         for run in _SEPARATED.findall(text):
             digits = re.sub(rb"0x|\\x|\\u00|[^0-9a-fA-F]", b"", run)
             for skip in range(2):

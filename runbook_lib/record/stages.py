@@ -204,8 +204,8 @@ def without_seal(lines: Iterable[Line], folder: str, head: str) -> tuple[Line, .
 
 def named_in_words(line: Line) -> str:
     """One line in a few words, for those who have to know that nobody signed it."""
-    said = f", in the name of {line.seen}" if line.kind is Kind.APPROVED else ""
-    return f"line {line.n}: {line.kind}{said}"
+    on_behalf = f", in the name of {line.seen}" if line.kind is Kind.APPROVED else ""
+    return f"line {line.n}: {line.kind}{on_behalf}"
 
 
 _NAMED = 3
@@ -236,15 +236,15 @@ def so_far(lines: Iterable[Line]) -> str:
 
 def outcome(lines: Iterable[Line]) -> Outcome | None:
     """The newest outcome, or None."""
-    said = [line.seen for line in lines if line.kind is Kind.OUTCOME]
-    return Outcome(said[-1]) if said else None
+    outcomes = [line.seen for line in lines if line.kind is Kind.OUTCOME]
+    return Outcome(outcomes[-1]) if outcomes else None
 
 
 def closed_by(lines: Iterable[Line]) -> Line | None:
     """The newest outcome's line where a person closed the incident with it, or None."""
-    said = [line for line in lines if line.kind is Kind.OUTCOME]
-    by_hand = said and said[-1].artifact and said[-1].artifact.path.startswith(f"{CLOSING}")
-    return said[-1] if by_hand else None
+    outcomes = [line for line in lines if line.kind is Kind.OUTCOME]
+    by_hand = outcomes and outcomes[-1].artifact and outcomes[-1].artifact.path.startswith(f"{CLOSING}")
+    return outcomes[-1] if by_hand else None
 
 
 def is_closed(lines: Iterable[Line]) -> bool:

@@ -215,10 +215,10 @@ def check_time(
     try:
         answer = files[path].read_bytes()
         if not certificates:
-            said = read_stamp(answer)
+            stamp = read_stamp(answer)
             result.notes.append(
-                f"{path} says that {about} existed at {said.utc:%Y-%m-%dT%H:%M:%SZ}, by the clock of "
-                f"{said.authority or 'an authority without a name'}. It was not checked: give --tsa FILE."
+                f"{path} says that {about} existed at {stamp.utc:%Y-%m-%dT%H:%M:%SZ}, by the clock of "
+                f"{stamp.authority or 'an authority without a name'}. It was not checked: give --tsa FILE."
             )
             return
         result.stamp = check_stamp(answer, files[about].read_bytes(), certificates)
@@ -422,14 +422,14 @@ def _check_artifacts(
 ) -> None:
     """Check every digest that the journal gives, and that each file is named by the journal or by the manifest."""
     sealed = {entry.path: entry for entry in manifest.files} if manifest else {}
-    told = {problem.path for problem in result.problems}
+    reported = {problem.path for problem in result.problems}
     named = {JOURNAL}
-    if JOURNAL in told:  # the lines that name the seal's own files may be what is missing
+    if JOURNAL in reported:  # the lines that name the seal's own files may be what is missing
         named |= {f"{result.seal}/{name}" for name in (MANIFEST, ENVELOPE, STAMP)}
     for artifact in dict.fromkeys(line.artifact for line in journal.lines if line.artifact):
         named.add(artifact.path)
         now = present.get(artifact.path)
-        if artifact.path in told:
+        if artifact.path in reported:
             continue
         if now is None:
             result.say(artifact.path, "removed")

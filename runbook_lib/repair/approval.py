@@ -227,13 +227,13 @@ def _approvals(context: Context, plan: Plan) -> Iterator[tuple[Approval, set[tup
 def refused_approvals(context: Context, plan: Plan) -> tuple[str, ...]:
     """Return a sentence for each approval of this plan that does not count."""
     judge = Judge.here()
-    told = (
+    reasons = (
         (approval, judge.refusal(context, approval, file) or _sent_again(context, approval, unsent(context, plan)))
         for approval, file in context.record.approvals()
     )
     return tuple(
         f"the approval by {approval.by} does not count: {why}"
-        for approval, why in told
+        for approval, why in reasons
         if why and approval.digest == plan.digest
     )
 

@@ -142,7 +142,7 @@ async def _delete_one(
     )
     context.tell(f"{row.server}: {row.command}", done)  # what is told last may be all that a person reads of a stop
     sent_utc = context.now()
-    said, problem = await _send(context, row, change)
+    text, problem = await _send(context, row, change)
     read = _decided if isinstance(problem, DeviceSilent) else _read_back
     after = await _undisturbed(lambda: read(context, row), {each.key: each.subject for each in before.entries})
     ours = {key for server, key in sent_places(context, plan) if server == row.server}
@@ -151,7 +151,7 @@ async def _delete_one(
         key=row.key,
         command=row.command,
         result=_compare(before, after, row.key, ours),
-        said=said,
+        said=text,
         before=tuple(entry.line for entry in before.entries),
         after=tuple(entry.line for entry in after.entries),
         sent_utc=sent_utc,
@@ -189,18 +189,18 @@ async def _send(context: Context, row: PlanRow, change: RecordedChange) -> tuple
 
     What was refused is kept as it was said, and told beside it.
     """
-    said, problem = "", None
+    text, problem = "", None
     try:
         answer = await context.devices.prime(row.server).delete_tofu(row.key)
-        said = answer.text
+        text = answer.text
         raise_if_refused(answer)
     except RunbookError as error:
         if not getattr(error, "sent", False):
             change.not_sent(expected=Deletion.GONE)
             raise
-        said, problem = said or f"no usable answer: {error.what}", error
+        text, problem = text or f"no usable answer: {error.what}", error
     change.sent()
-    return said, problem
+    return text, problem
 
 
 async def _read_back(context: Context, row: PlanRow) -> TofuStore:

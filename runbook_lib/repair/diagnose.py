@@ -163,11 +163,11 @@ def log_growth(before: Diagnosis | None, after: Diagnosis | None) -> str:
     """Return the mismatches that grew between two readings with their newest lines, or nothing."""
     if before is None or after is None:
         return ""
-    said = []
+    sentences = []
     for mismatch in grown(before, after):
         lines = "\n".join(f"{line.source}:{line.number}: {line.text}" for line in mismatch.evidence[-_LINES:])
-        said.append(f"meanwhile in the {mismatch.server}'s logs, a mismatch of {mismatch.subject}:\n{lines}")
-    return "\n".join(said)
+        sentences.append(f"meanwhile in the {mismatch.server}'s logs, a mismatch of {mismatch.subject}:\n{lines}")
+    return "\n".join(sentences)
 
 
 def grown(before: Diagnosis, after: Diagnosis) -> list[Mismatch]:

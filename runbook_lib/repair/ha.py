@@ -416,8 +416,8 @@ async def _register_once(context: Context, page: PrimePages, before: Diagnosis |
         raise
     except PageRefused as error:
         what = error.what if error.declined else "The page refused to register high availability"
-        said = (error.what, error.found) if error.declined else (error.found or error.what,)
-        change.result(f"refused: {'; '.join(said)}", expected="accepted")
+        words = (error.what, error.found) if error.declined else (error.found or error.what,)
+        change.result(f"refused: {'; '.join(words)}", expected="accepted")
         raise await failed(context, what, error, before) from error
 
 

@@ -52,7 +52,7 @@ async def ise_word(context: Context, settings: IseServer) -> Check:
     if facts is None:
         return _not_known(settings, "not asked: it presents no certificate")
     try:
-        said = await admin_certificates(
+        certificates = await admin_certificates(
             settings.address,
             settings.port,
             _node_names(settings, facts),
@@ -62,7 +62,7 @@ async def ise_word(context: Context, settings: IseServer) -> Check:
         )
     except NotAvailable as problem:
         return _not_known(settings, f"not available: {problem}", facts.sha256)
-    if waiting := _not_yet_presented(said, facts):
+    if waiting := _not_yet_presented(certificates, facts):
         return Check(
             expected=f"presented on port {settings.port}",
             actual=f"imported, not yet presented: {waiting.sha256}{_until(waiting)}",
@@ -72,10 +72,10 @@ async def ise_word(context: Context, settings: IseServer) -> Check:
             kind=CheckKind.ISE_IMPORTED,
             target=settings.name,
         )
-    presented = next((one for one in said if one.sha256 == facts.sha256), None)
+    presented = next((one for one in certificates if one.sha256 == facts.sha256), None)
     return Check(
         expected=facts.sha256,
-        actual=", ".join(one.sha256 for one in said),
+        actual=", ".join(one.sha256 for one in certificates),
         ok=presented is not None,
         note=f"sha256Fingerprint of the certificate that is used by Admin{_until(presented)}",
         kind=CheckKind.ISE_API,
@@ -83,12 +83,12 @@ async def ise_word(context: Context, settings: IseServer) -> Check:
     )
 
 
-def _not_yet_presented(said: Sequence[IseCertificate], facts: CertificateFacts) -> IseCertificate | None:
+def _not_yet_presented(certificates: Sequence[IseCertificate], facts: CertificateFacts) -> IseCertificate | None:
     """Return the certificate that ISE uses by its own word and does not show yet; one that is older is none."""
-    if any(one.sha256 == facts.sha256 for one in said):
+    if any(one.sha256 == facts.sha256 for one in certificates):
         return None
     oldest = facts.not_before_utc - _UNSURE
-    return next((one for one in said if one.begins_utc is None or one.begins_utc >= oldest), None)
+    return next((one for one in certificates if one.begins_utc is None or one.begins_utc >= oldest), None)
 
 
 def _until(one: IseCertificate | None) -> str:

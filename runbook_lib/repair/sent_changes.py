@@ -150,7 +150,7 @@ def outcome_unfinished(record: Record) -> Outcome:
     """Return what can be said of an incident that nobody will finish: never that it was repaired."""
     if unseen_changes(record) or StageState.UNKNOWN in record.stage_states().values():
         return Outcome.UNKNOWN
-    return said if (said := record.outcome()) in (Outcome.FAILED, Outcome.UNKNOWN) else Outcome.STOPPED
+    return outcome if (outcome := record.outcome()) in (Outcome.FAILED, Outcome.UNKNOWN) else Outcome.STOPPED
 
 
 def require_free(record: Record) -> None:

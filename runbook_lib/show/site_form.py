@@ -216,16 +216,16 @@ class _HostKeys:
         return box
 
     def _show(self) -> str:
-        told = []
+        lines = []
         for server in self._shown:
             self._forget(server)
             address, port = self._fields[server, "address"].value(), self._fields[server, "ssh", "port"].value()
             if address:
                 key = self._look(address, port if isinstance(port, int) else SSH_PORT)
-                told.append(f"{server}: {gettext(key.words)}")
+                lines.append(f"{server}: {gettext(key.words)}")
                 self._shown[server] = key.fingerprint
                 self.compared[server].layout.display = "flex" if key.fingerprint else "none"
-        return "\n".join(told) or "type the servers' addresses first"
+        return "\n".join(lines) or "type the servers' addresses first"
 
     def _forget(self, server: str) -> None:
         """Take back what was taken of another address, port or key."""

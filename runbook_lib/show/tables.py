@@ -237,8 +237,8 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = (), settling: tuple[tuple[Verdi
     )
     alarms = [Row(what, mark=ALARM) for verdict, what in settling if verdict is Verdict.CONTRADICTED]
     # What to do for a host that nothing confirms has a table of its own.
-    told = (Verdict.CONTRADICTED, Verdict.UNCONFIRMED)
-    others = [Row(what, mark=READY) for verdict, what in settling if verdict not in told]
+    urgent = (Verdict.CONTRADICTED, Verdict.UNCONFIRMED)
+    others = [Row(what, mark=READY) for verdict, what in settling if verdict not in urgent]
     blocked = Table(
         title="Blocked: nothing is changed until this is settled",
         headers=("what",),
