@@ -236,10 +236,9 @@ async def watch_registration(context: Context, page: PrimePages, before: Diagnos
 async def failed(context: Context, what: str, error: PageRefused, before: Diagnosis | None) -> RepairFailed:
     """Return the error for a registration that failed: the page's words, both servers' states, what the logs gained."""
     words = error.found or error.what
-    try:
+    states: tuple[HaStatus, ...] = ()
+    with suppress(DeviceError):
         states = await observe_ha(context)
-    except DeviceError:
-        states = ()
     evidence = "\n".join(filter(None, (words, ha_states_in_words(states), log_growth(before, logs_now(context)))))
     advice = error.next_step if error.declined else after_failure(words, states)
     return RepairFailed(what, where="primary", found=evidence, next_step=advice)
