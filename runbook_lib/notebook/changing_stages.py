@@ -72,9 +72,9 @@ class Changing(Runbook):
         """Note that a person has given the real site's name, as the form before its first change does."""
         return guard.name_site(self.context, name)
 
-    def _do(self, act: Callable[[], T], *, begins: bool = True) -> T:
+    def _do(self, act: Callable[[], T], *, begins: bool = True, verb: str = "") -> T:
         try:
-            return super()._do(act, begins=begins)
+            return super()._do(act, begins=begins, verb=verb)
         except DecisionNeeded as error:
             if error.names_site:
                 sign = sign_of(self.context.site)

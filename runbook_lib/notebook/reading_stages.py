@@ -257,8 +257,9 @@ class ListCertificates(Runbook):
         deletions, nothing, blocked = next_steps(self.stage, self.incident)
         if plan.blocked:  # that much of the plan, above which other tables may stand by now, is said here again
             alarms = [way for verdict, way in settling(self.context.record, plan) if verdict is Verdict.CONTRADICTED]
-            then = "\n".join((*alarms, blocked.then, *plan.blocked))
-            return blocked._replace(then=then, mark=ALARM if alarms else BAD)
+            return blocked._replace(
+                then="\n".join((*alarms, blocked.then, *plan.blocked)), mark=ALARM if alarms else BAD
+            )
         return deletions if plan.deletions else nothing
 
     def _make_plan(self) -> Plan:

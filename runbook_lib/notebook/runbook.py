@@ -118,7 +118,7 @@ class Runbook:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._pages = pages_for(context)
-        self._red = ""  # what the last verb raised
+        self._red = dict[str, str]()  # what each verb raised that has not been run again since
         self._last: StageState | None = None  # how the attempt ended that the journal holds last; None: it goes on
         self._closed = False
         context.record.start_stage(context.stage, text=context.operator)
@@ -198,9 +198,9 @@ class Runbook:
         """
         if self._closed:
             return self._show_closed()
-        red = self._red
+        red = dict(self._red)
         try:
-            self._do(lambda: self._seal_after(red), begins=False)
+            self._do(lambda: self._seal_after("\n".join(red.values())), begins=False)
         finally:
             self._red = red  # closing is no verb: what it raises is asked anew
         leave_connections(self.context, self._pages)
@@ -227,11 +227,13 @@ class Runbook:
     def _seal(self) -> None:
         """What a stage asks of itself before it may be called done; raises where it may not."""
 
-    def _do(self, act: Callable[[], T], *, begins: bool = True) -> T:
+    def _do(self, act: Callable[[], T], *, begins: bool = True, verb: str = "") -> T:
         """Run one verb, its progress shown meanwhile; an error ends the stage in the journal before it is raised.
 
-        A verb that is run after such an end begins another attempt; after the close it does not.
+        A verb that is run after such an end begins another attempt; after the close it does not. ``verb`` is what it is
+        known by where it is red, by default where ``act`` was written.
         """
+        verb = verb or act.__qualname__
         try:
             if begins:
                 self._begin()
@@ -242,19 +244,19 @@ class Runbook:
         except RunbookError as error:
             raised = self._begun(error)
             self._keep_whole(raised)
-            self._fail(state_after(raised), f"{type(raised).__name__}: {raised.what}")
+            self._fail(verb, state_after(raised), f"{type(raised).__name__}: {raised.what}")
             if raised is not error:
                 raise raised from error
             raise
         except (KeyboardInterrupt, asyncio.CancelledError) as stop:
-            self._fail(StageState.INTERRUPTED, "stopped by hand")
+            self._fail(verb, StageState.INTERRUPTED, "stopped by hand")
             with suppress(RecordError):  # what was sent by then is the first thing that a person asks
                 stop.add_note(so_far(self.context.record.journal.read().lines))
             raise
         except Exception as error:
-            self._fail(StageState.FAILED, f"{type(error).__name__}")
+            self._fail(verb, StageState.FAILED, f"{type(error).__name__}")
             raise
-        self._red = ""
+        self._red.pop(verb, None)
         return done
 
     def _keep_whole(self, error: RunbookError) -> None:
@@ -281,10 +283,10 @@ class Runbook:
         return DecisionNeeded(error.what, where=error.where, found=error.found, next_step=error.next_step)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._do(lambda: event_loop.run(work))
+        return self._do(lambda: event_loop.run(work), verb=getattr(work, "__qualname__", ""))
 
-    def _fail(self, state: StageState, why: str) -> None:
-        self._red = why
+    def _fail(self, verb: str, state: StageState, why: str) -> None:
+        self._red[verb] = why
         try:
             if self._last in (None, StageState.DONE):
                 self.context.record.end_stage(self.stage, state, why)

@@ -198,7 +198,7 @@ def newest(lines: tuple[Line, ...], note: str = "") -> Table:
         title="The newest lines of the journal",
         headers=("line", "when", "stage", "kind", "what was written"),
         rows=tuple(
-            Row(str(line.n), f"{line.utc:%Y-%m-%d %H:%M:%SZ}", line.stage or "-", line.kind, _words(line))
+            Row(str(line.n), f"{line.utc:%Y-%m-%d %H:%M:%SZ}", line.stage[:2] or "-", line.kind, _words(line))
             for line in lines[first:]
         ),
         note=note,

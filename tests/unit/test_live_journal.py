@@ -54,6 +54,7 @@ def test_the_newest_lines_are_shown_and_no_more(record: Record) -> None:
     table = newest(record.journal.read().lines)
     assert len(table.rows) == SHOWN
     assert table.rows[-1].cells[-1] == f"<b>{SHOWN + 2}</b>"
+    assert table.rows[-1].cells[2] == STAGE[:2]  # the whole name leaves no room in a window of 1024 pixels
 
 
 def test_the_cell_that_is_run_again_follows_alone(record: Record) -> None:
