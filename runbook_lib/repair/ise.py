@@ -192,7 +192,7 @@ def _decisions(context: Context, listed: tuple[ListedIseServer, ...]) -> tuple[I
 
 
 def _decide(settings: IseServer, listed: tuple[ListedIseServer, ...]) -> IseDecision:
-    row = next((r for r in listed if any_same_host(r.address, (settings.address, *settings.names))), None)
+    row = next((row for row in listed if any_same_host(row.address, (settings.address, *settings.names))), None)
     if row is None:
         action = IseAction.ADD
     else:
@@ -209,9 +209,9 @@ async def readd_ise(
     errors of ``permit``, RepairFailed with the page's words where it refuses, and DecisionNeeded with the
     steps for a person where one has to do it and nobody watches.
     """
-    changes = [d for d in decisions if d.action in CHANGING]
+    changes = [decision for decision in decisions if decision.action in CHANGING]
     if not changes:
-        return tuple(d.listed for d in decisions if d.listed)
+        return tuple(decision.listed for decision in decisions if decision.listed)
     with context.lock("add ISE servers again"):
         await require_release(context.site, context.devices)
         if not pages.guided:

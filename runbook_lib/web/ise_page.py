@@ -164,7 +164,7 @@ class IsePages:
 
     def _box(self, screen: Screen, address: str) -> Item | None:
         boxes = [item for item in screen.items if item.kind in _BOXES]
-        words = [i for i in screen.items if i.kind not in FIELDS and same_host(host_in(i.text), address)]
+        words = [item for item in screen.items if item.kind not in FIELDS and same_host(host_in(item.text), address)]
         for box in boxes:
             if box.row >= 0 and any(same_host(host_in(cell), address) for cell in screen.rows[box.row].cells):
                 return box

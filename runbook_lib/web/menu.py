@@ -150,7 +150,7 @@ async def reach(
     view = hand.view
     view.windows.clear()
     for page in hand.labels[page_id].texts if page_id else ():
-        with contextlib.suppress(PageNotUnderstood):
+        with contextlib.suppress(PageNotUnderstood, DeviceSilent):
             await view.browser.go(DEEP_LINK.format(quote(page, safe="")))
             await hand.wait(arrived, what)
             return
@@ -158,8 +158,7 @@ async def reach(
     try:
         await hand.wait(arrived, what, view.browser.deadlines.page_s * _PATIENCE)
     except PageNotUnderstood:
-        addresses = [window.url for window in view.windows if window.url.startswith(f"{view.browser.origin}/")]
-        if addresses:
+        if addresses := [window.url for window in view.windows if window.url.startswith(view.browser.origin + "/")]:
             await view.browser.go(addresses[-1].removeprefix(view.browser.origin))
             with view.browser.guard("loading the page"):  # another fragment alone loads nothing
                 await view.browser.page.reload()

@@ -150,8 +150,9 @@ class Traffic:
             self._answers[question] = time.monotonic()
 
     def _note_status(self, response: Response) -> None:
-        if response.request.is_navigation_request() and response.frame.parent_frame is None:
-            self.status = response.status
+        with contextlib.suppress(Error):  # its frame may have gone
+            if response.request.is_navigation_request() and response.frame.parent_frame is None:
+                self.status = response.status
 
     def _note_load(self, _: Frame) -> None:
         self.loads += 1
