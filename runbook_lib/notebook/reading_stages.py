@@ -256,10 +256,8 @@ class ListCertificates(Runbook):
         plan = self.context.record.read_plan()
         deletions, nothing, blocked = next_steps(self.stage, self.incident)
         if plan.blocked:  # that much of the plan, above which other tables may stand by now, is said here again
-            alarms = [way for verdict, way in settling(self.context.record, plan) if verdict is Verdict.CONTRADICTED]
-            return blocked._replace(
-                then="\n".join((*alarms, blocked.then, *plan.blocked)), mark=ALARM if alarms else BAD
-            )
+            met = [way for verdict, way in settling(self.context.record, plan) if verdict is Verdict.CONTRADICTED]
+            return blocked._replace(then="\n".join((*met, blocked.then, *plan.blocked)), mark=ALARM if met else BAD)
         return deletions if plan.deletions else nothing
 
     def _make_plan(self) -> Plan:
