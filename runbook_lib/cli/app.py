@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import Field, fields
+from inspect import Parameter, Signature
+from typing import Annotated, Any
 
 import typer
 
 from runbook_lib import __version__
-from runbook_lib.cli import ABOUT, DIAGNOSE_EXIT_CODES, EXAMPLES, HELP, DiagnoseRequest
+from runbook_lib.cli import ABOUT, DIAGNOSE_EXIT_CODES, EXAMPLES, DiagnoseRequest
 from runbook_lib.cli.groups import JsonOption, SkinOption, fleet_app, key_app, lab_app
 
 EXIT_CODES = """
@@ -121,35 +123,25 @@ def status(
     status_command(site)
 
 
-@app.command(help=ABOUT, epilog=f"{EXAMPLES} | {DIAGNOSE_EXIT_CODES}")
-def diagnose(
-    path: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help=HELP["paths"])] = None,
-    server: Annotated[list[str] | None, typer.Option(help=HELP["server"])] = None,
-    site: Annotated[str, typer.Option(help=HELP["site"])] = "",
-    zone: Annotated[list[str] | None, typer.Option(help=HELP["zone"])] = None,
-    listcerts: Annotated[list[str] | None, typer.Option(help=HELP["listcerts"])] = None,
-    rules: Annotated[str, typer.Option(help=HELP["rules"])] = "",
-    json: Annotated[bool, typer.Option("--json", help=HELP["json"])] = False,
-    html: Annotated[bool, typer.Option("--html", help=HELP["html"])] = False,
-    follow: Annotated[bool, typer.Option("--follow", help=HELP["follow"])] = False,
-    progress: Annotated[bool, typer.Option("--progress", help=HELP["progress"])] = False,
-) -> None:
-    # The same options as in runbook_lib.cli, the quick way in; here for --help, completion and the documents.
+def _diagnose(**given: Any) -> None:
     from runbook_lib.cli.diagnosing import diagnose_command
 
-    request = DiagnoseRequest(
-        paths=tuple(path or ()),
-        server=tuple(server or ()),
-        site=site,
-        zone=tuple(zone or ()),
-        listcerts=tuple(listcerts or ()),
-        rules=rules,
-        json=json,
-        html=html,
-        follow=follow,
-        progress=progress,
-    )
-    raise typer.Exit(diagnose_command(request))
+    raise typer.Exit(diagnose_command(DiagnoseRequest.of(given)))
+
+
+def _parameter(each: Field[Any]) -> Parameter:
+    """Return a field of ``DiagnoseRequest`` as Typer knows an argument or an option."""
+    about = each.metadata["help"]
+    info: Any = typer.Option(f"--{each.name}", help=about)
+    if each.name == "path":
+        info = typer.Argument(metavar=f"{each.metadata['form']}...", help=about)
+    several = isinstance(each.default, tuple)
+    kind: Any = Annotated[list[str] | None if several else type(each.default), info]
+    return Parameter(each.name, Parameter.KEYWORD_ONLY, default=None if several else each.default, annotation=kind)
+
+
+_diagnose.__signature__ = Signature(list(map(_parameter, fields(DiagnoseRequest))))  # type: ignore[attr-defined]
+app.command("diagnose", help=ABOUT, epilog=f"{EXAMPLES} | {DIAGNOSE_EXIT_CODES}")(_diagnose)
 
 
 @app.command(epilog="Example: runbook new berlin")

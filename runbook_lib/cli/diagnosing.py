@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -19,9 +20,9 @@ from runbook_lib.cli import DiagnoseRequest
 from runbook_lib.cli.terminal import err
 from runbook_lib.errors import UsageError, one_line
 from runbook_lib.logs.conclusions import exit_code, with_entries
-from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.logs.diagnosis import diagnosis_of
 from runbook_lib.logs.formats import Report, as_html, as_json, as_text
-from runbook_lib.logs.jobs import SERVERS, Settings
+from runbook_lib.logs.jobs import SERVERS, Settings, read_sources
 from runbook_lib.logs.rules import RULES
 from runbook_lib.processes import Gated
 
@@ -55,15 +56,7 @@ def diagnose_command(request: DiagnoseRequest) -> int:
     if request.follow:
         diagnosis = _follow(sources, settings, known)
     else:
-        diagnosis = diagnose_sources(
-            sources,
-            zones=settings.zones,
-            rules=settings.rules,
-            names=settings.names,
-            known=known,
-            workers=settings.workers,
-            progress=progress.tell,
-        )
+        diagnosis = diagnosis_of(sources, read_sources(sources, settings, progress.tell), settings, known)
         progress.end()
     diagnosis = with_entries(diagnosis, stores)
     _print(Report(diagnosis, len(stores), known), request)
@@ -108,8 +101,8 @@ def _sources(request: DiagnoseRequest, site: Site | None) -> dict[str, list[Path
         if not server:
             raise UsageError(f"--server {path}: no server is named", next_step="Write --server primary=PATH.")
         sources.setdefault(server, []).append(Path(path))
-    if request.paths:
-        sources[""] = [Path(path) for path in request.paths]
+    if request.path:
+        sources[""] = list(map(Path, request.path))
     if not sources and site is not None:
         sources = {"primary": list(site.primary.logs), "secondary": list(site.secondary.logs)}
     if not any(sources.values()):
@@ -136,7 +129,7 @@ def _rules(request: DiagnoseRequest, site: Site | None) -> tuple[Rule, ...]:
         return RULES
     from runbook_lib.logs.site_rules import load_rules
 
-    return (*RULES, *(rule for file in files for rule in load_rules(file)))
+    return (*RULES, *chain.from_iterable(map(load_rules, files)))
 
 
 def _zones(request: DiagnoseRequest, site: Site | None) -> dict[str, str]:
@@ -215,8 +208,11 @@ def _follow(sources: Mapping[str, Sequence[Path]], settings: Settings, known: Ma
 
 
 def _tell_news(diagnosis: Diagnosis, counts: dict[tuple[str, str], int]) -> None:
-    news = [(m.server + " (guessed)" * m.guessed, f"MISMATCH {m.subject}", m.count) for m in diagnosis.mismatches]
-    news += [(x.server, f"LOOK-ALIKE {x.rule}", x.count) for x in diagnosis.look_alikes]
+    news = []
+    for mismatch in diagnosis.mismatches:
+        server = f"{mismatch.server} (guessed)" if mismatch.guessed else mismatch.server
+        news.append((server, f"MISMATCH {mismatch.subject}", mismatch.count))
+    news += [(each.server, f"LOOK-ALIKE {each.rule}", each.count) for each in diagnosis.look_alikes]
     for server, what, count in news:
         if counts.get((server, what)) != count:
             counts[server, what] = count

@@ -87,21 +87,13 @@ def fleet_run(
     ] = False,
 ) -> None:
     """Run the stages of each approved site, in waves; run it again to continue what is not finished."""
-    from runbook_lib.cli.fleet import RunOptions, run_command
+    from runbook_lib.batch.rollout import ClusterOptions
+    from runbook_lib.cli.fleet import run_command
 
-    options = RunOptions(
-        round_id=round_id,
-        only=tuple(site or ()),
-        until=until,
-        waves=waves,
-        max_failures=max_failures,
-        at_once=at_once,
-        workers=workers,
-        scheduler=scheduler,
-        tls=(tls_ca, tls_cert, tls_key),
-        allow_plain=allow_plain,
-    )
-    raise typer.Exit(run_command(fleet, options))
+    tls = {"tls_ca": tls_ca, "tls_cert": tls_cert, "tls_key": tls_key}
+    cluster = ClusterOptions(scheduler=scheduler, workers=workers, plain=allow_plain, **tls)
+    given = {"round_id": round_id, "until": until, "waves": waves, "max_failures": max_failures}
+    raise typer.Exit(run_command(fleet, cluster, only=tuple(site or ()), at_once=at_once, **given))
 
 
 @fleet_app.command("status", epilog="Example: runbook fleet status evening")
