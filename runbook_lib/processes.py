@@ -151,8 +151,7 @@ def gate_streams() -> None:
 #
 # A signal that the process ignores stays ignored (``nohup``), and the handlers that were there before come back.
 
-CTRL_C = ("SIGINT",)
-ENDING = ("SIGTERM", "SIGHUP")
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Terminated(SystemExit):
@@ -176,7 +175,7 @@ def leave_ctrl_c_to_the_parent() -> None:
 
 
 @contextmanager
-def taken(act: Callable[[int], Any] = raise_for_signal, names: tuple[str, ...] = (*CTRL_C, *ENDING)) -> Iterator[None]:
+def taken(act: Callable[[int], Any] = raise_for_signal) -> Iterator[None]:
     """Let ``act`` take each of these signals while this is entered; by default they end the program in good order.
 
     In another thread than the main one it does nothing, since Python delivers signals to the main thread only.
@@ -188,7 +187,7 @@ def taken(act: Callable[[int], Any] = raise_for_signal, names: tuple[str, ...] =
 
     try:
         if threading.current_thread() is threading.main_thread():
-            for signum in (getattr(signal, name) for name in names if hasattr(signal, name)):
+            for signum in (getattr(signal, name) for name in ENDING if hasattr(signal, name)):
                 if signal.getsignal(signum) not in (signal.SIG_IGN, None):
                     before[signum] = signal.signal(signum, handle)
         yield

@@ -10,7 +10,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,6 +43,7 @@ from runbook_lib.batch.local import (
     take_lock,
 )
 from runbook_lib.batch.payload import Payload, payload_of, store_record, take_in, unpack
+from runbook_lib.batch.rollout import ClusterOptions
 from runbook_lib.batch.runner import kernel_environment
 from runbook_lib.batch.site_run import (
     READING,
@@ -231,21 +232,6 @@ def start_local_cluster(workers: int, variables: Iterable[str]) -> SpecCluster:
 
 CONNECT_S = 15.0
 _LOST = "the worker that ran it died, or the cluster lost it"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterOptions:
-    """``scheduler``: the address of a cluster that exists; empty: a local one of ``workers`` processes.
-
-    ``tls_ca``, ``tls_cert`` and ``tls_key`` are files; ``plain``: a scheduler may be talked to without TLS.
-    """
-
-    scheduler: str = ""
-    workers: int = 2
-    tls_ca: str = ""
-    tls_cert: str = ""
-    tls_key: str = ""
-    plain: bool = False
 
 
 def connect(options: ClusterOptions, known: Iterable[SecretRef] = ()) -> Client:

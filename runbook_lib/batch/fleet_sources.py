@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +182,8 @@ def read_nornir(folder: Path, problems: Problems) -> Fleet:
     lines = _lines_of(folder / HOSTS)
     by_site: dict[str, list[Any]] = {}
     for name, host in hosts.items():
-        site, role = host.get("site"), host.get("role")
+        site = host.get("site")
+        role = host.get("role")
         if site is None and role is None:
             continue  # a host of something else: an inventory may serve other tools too
         if not isinstance(site, str) or role not in ROLES:
@@ -216,7 +217,8 @@ def _load(folder: Path, problems: Problems) -> dict[str, Any]:
 def _site(name: str, members: list[Any], folder: Path, lines: dict[str, int], problems: Problems) -> FleetSite | None:
     document = Document(data={"name": name}, complete=True)
     for host in members:
-        role, line = str(host.get("role")), lines.get(host.name, 0)
+        role = str(host.get("role"))
+        line = lines.get(host.name, 0)
         section = _ise(host) if role == "ise" else _pi(host)
         place: tuple[str | int, ...] = (role,)
         if role == "ise":
@@ -239,18 +241,17 @@ def _site(name: str, members: list[Any], folder: Path, lines: dict[str, int], pr
 def _pi(host: Any) -> dict[str, Any]:
     section = {key: _plain(host[key]) for key in host.keys() & set(PiServer.model_fields)}
     ssh = {key: _plain(host[key]) for key in host.keys() & _OF_SSH}
-    return section | {"address": host.hostname or host.name, "ssh": dict(_login(host)) | ssh}
+    return section | {"address": host.hostname or host.name, "ssh": _login(host) | ssh}
 
 
 def _ise(host: Any) -> dict[str, Any]:
     section = {key: _plain(host[key]) for key in host.keys() & set(IseServer.model_fields)}
-    return {"name": host.name} | section | {"address": host.hostname or host.name} | dict(_login(host))
+    return {"name": host.name} | section | {"address": host.hostname or host.name} | _login(host)
 
 
-def _login(host: Any) -> Iterator[tuple[str, Any]]:
-    for key, value in (("port", host.port), ("user", host.username), ("password", host.password)):
-        if value is not None:
-            yield key, value
+def _login(host: Any) -> dict[str, Any]:
+    given = {"port": host.port, "user": host.username, "password": host.password}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def _plain(value: Any) -> Any:

@@ -94,7 +94,9 @@ def unpack(parcel: Payload, root: Path) -> SiteTask:
     for path, content in parcel.files.items():
         here = Path(path)
         if not (here.is_file() and here.read_bytes() == content):
-            replaced[path] = str(_lay(folder, here.name, content))
+            laid = folder / f"{sha256_hex(content)[:16]}-{here.name}"
+            write_new(laid, content)
+            replaced[path] = str(laid)
     site = json.dumps(_with_paths(json.loads(parcel.site), replaced), ensure_ascii=False).encode()
     site_file = folder / f"site-{sha256_hex(site)}.json"
     write_new(site_file, site)
@@ -146,12 +148,6 @@ def _grow(folder: Path, journal: bytes) -> None:
 def _files_in(data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return {info.filename.partition("/")[2]: archive.read(info) for info in archive.infolist()}
-
-
-def _lay(folder: Path, name: str, content: bytes) -> Path:
-    path = folder / f"{sha256_hex(content)[:16]}-{name}"
-    write_new(path, content)
-    return path
 
 
 def _with_paths(value: Any, replaced: Mapping[str, str]) -> Any:

@@ -18,7 +18,7 @@ from runbook_lib.batch.sites import FleetSite, resolved
 from runbook_lib.device.prime import identities
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RunbookError, redacted
-from runbook_lib.models import Stage, Verdict
+from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_incident
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates
 from runbook_lib.params.load import secret_references, site_without_secrets
@@ -209,7 +209,7 @@ def _plan_in(record: Record, each: FleetSite) -> Planned:
         listing.close()
     seal_record(record, site_without_secrets(site))
     if plan.blocked:
-        contradicted = Verdict.CONTRADICTED in {j.verdict for j in recorded_inventory(listing.context).judgements}
+        contradicted = bool(recorded_inventory(listing.context).contradictions)
         why = "blocked: " + "; ".join(plan.blocked)
         return NotPlanned(site=each.name, incident=record.incident, why=why, contradicted=contradicted)
     return PlannedSite(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import re
 import signal
@@ -17,14 +18,14 @@ from runbook_lib.batch.site_run import FAILURES, READING, SiteEvent, SiteResult,
 from runbook_lib.batch.sites import Fleet, FleetSite
 from runbook_lib.errors import ParameterRefused, RecordError, RunbookError, opening_line
 from runbook_lib.i18n.language import count
-from runbook_lib.models import Stage
+from runbook_lib.models import FINAL, Stage
 from runbook_lib.notebook.opening import open_incident
 from runbook_lib.processes import taken
 from runbook_lib.record.attestation import Seal
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
-from runbook_lib.record.stages import FINAL, RecordedChange
+from runbook_lib.record.stages import RecordedChange
 
 # -- How a fleet is gone through: a canary first, then waves that grow; and how many failures end it. Pure
 
@@ -60,11 +61,12 @@ def parse_waves(text: str) -> tuple[Share, ...]:
 
 def waves(sites: Sequence[T], shares: Sequence[Share]) -> Iterator[Sequence[T]]:
     """Yield the sites in waves; a share is one of all sites."""
-    left, number = list(sites), 0
+    left = list(sites)
+    each = itertools.chain(shares, itertools.repeat(shares[-1]))
     while left:
-        size = shares[min(number, len(shares) - 1)].of(len(sites))
+        size = next(each).of(len(sites))
         yield left[:size]
-        left, number = left[size:], number + 1
+        left = left[size:]
 
 
 # -- Who runs sites: the workers of this machine, or those of a Dask cluster -----------------------
@@ -90,6 +92,21 @@ class Executor(Protocol):
     async def close(self) -> None:
         """Let the workers go."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """``scheduler``: the address of a cluster that exists; empty: a local one of ``workers`` processes, if any.
+
+    ``tls_ca``, ``tls_cert`` and ``tls_key`` are files; ``plain``: a scheduler may be talked to without TLS.
+    """
+
+    scheduler: str = ""
+    workers: int = 2
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    plain: bool = False
 
 
 # -- The way of a fleet through its waves: what may start next, and what ends the evening early ----
@@ -141,9 +158,8 @@ class Rollout:
             if self.why_stopped:
                 return
             self.watcher.wave_begins(number, [task.site for task in wave])
-            ends = await asyncio.gather(
-                *(self._one(task, number, gate, budget) for task in wave), return_exceptions=True
-            )
+            runs = (self._one(task, number, gate, budget) for task in wave)
+            ends = await asyncio.gather(*runs, return_exceptions=True)
             if problem := next((end for end in ends if isinstance(end, BaseException)), None):
                 raise problem
             results = [self.results.get(task.site) for task in wave]
@@ -236,10 +252,8 @@ def _approved(round_: Round, site: str, plan: str, record: Record, *, needed: bo
     """Whether a person approved this plan: in the site's record, and where it needs no approval, in the round's."""
     if record.read_approvals(plan):
         return True
-    lines = round_.journal.read().lines
-    return not needed and any(
-        line.kind is Kind.APPROVED and (line.server, line.expected) == (site, plan) for line in lines
-    )
+    approved = (line for line in round_.journal.read().lines if line.kind is Kind.APPROVED)
+    return not needed and (site, plan) in ((line.server, line.expected) for line in approved)
 
 
 def _task(round_: Round, each: FleetSite, record: Record, until: Stage, *, approve: str) -> SiteTask:

@@ -214,11 +214,13 @@ def newest_outcome(round_: Round) -> RoundOutcome | None:
 
 
 def _of_site(round_: Round, result: SiteResult) -> SiteOutcome:
-    lines, head = 0, ""
+    lines = 0
+    head = ""
     if result.incident:
         try:
             journal = Record.open(round_.root, result.incident).journal.read()
-            lines, head = len(journal.lines), journal.head
+            lines = len(journal.lines)
+            head = journal.head
         except RunbookError:
             pass  # it lies elsewhere, or is damaged: nothing is claimed of it
     return SiteOutcome(

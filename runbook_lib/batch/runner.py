@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_MORTEM})
 """The stages that may need a browser, and those after them."""
-APPROVED = frozenset({Stage.DELETE, Stage.REGISTER, Stage.READD_ISE})
+CHANGING = frozenset({Stage.DELETE, Stage.REGISTER, Stage.READD_ISE})
 """The stages that change something, and so take an approval."""
 UNKNOWN_EXIT = errors.OutcomeUnknown.exit_code
 
@@ -107,7 +107,7 @@ def run_stages(
     # What the notebooks' kernels print and write is kept by this process, so its gate must know the secrets too.
     learn(secret_references(site))
     given = {Stage.LIST: {"expect": expect} if expect else {}}
-    given |= {stage: {"approve": approve} if approve else {} for stage in APPROVED}
+    given |= {stage: {"approve": approve} if approve else {} for stage in CHANGING}
     lock = SiteLock(site.name, identities(site), purpose="run the stages", incident=record.incident)
     with lock, WarmKernels():
         try:

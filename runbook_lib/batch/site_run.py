@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TextIO
 
 from runbook_lib import secrets
-from runbook_lib.batch.runner import RunReport, StageReport, run_stages
+from runbook_lib.batch.runner import CHANGING, RunReport, StageReport, run_stages
 from runbook_lib.errors import RecordError, RunbookError, SafetyStop, UsageError, redacted
-from runbook_lib.models import Outcome, Stage, Verdict
+from runbook_lib.models import FINAL, Outcome, Stage, Verdict
 from runbook_lib.notebook.warm_kernels import WarmKernels
 from runbook_lib.params.load import load_site
 from runbook_lib.processes import gate_streams, leave_ctrl_c_to_the_parent, taken
@@ -26,7 +26,6 @@ from runbook_lib.record.about import LineTopic
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import TOKEN_VARIABLE
-from runbook_lib.record.stages import FINAL
 
 # -- What is sent to whoever runs one site, and what comes back: plain values, JSON both ways, no secret in them
 
@@ -96,7 +95,6 @@ def state_of(outcome: Outcome | None) -> SiteState:
 
 # -- One site's stages, run by ``runner.run_stages`` in this process, and told as one result whatever happens
 
-CHANGING = frozenset({Stage.DELETE, Stage.REGISTER, Stage.READD_ISE})
 READING = tuple(Stage)[: min(map(tuple(Stage).index, CHANGING))]
 _CONCLUDING = (Stage.VERIFY, Stage.POST_MORTEM)
 HALTED = "the fleet was stopped before anything was changed here"
@@ -140,14 +138,14 @@ def run_site(task: SiteTask, tell: EventCallback, halted: Callable[[], bool]) ->
         site = load_site(Path(task.site_file))
         listener = _Listener(task, record, tell, halted)
         report = run_stages(site, task.site_file, record, listener, approve=task.approve, until=task.until)
-        result = _of_report(task, report)
+        state, why = _of_report(task, report)
     except RunbookError as error:
         return result_of_error(task, error, time.monotonic() - started)
     return SiteResult(
         site=task.site,
         incident=task.incident,
-        state=result[0],
-        why=result[1],
+        state=state,
+        why=why,
         contradicted=saw_contradiction(record, known),
         seconds=round(time.monotonic() - started, 3),
     )

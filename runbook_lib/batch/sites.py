@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from runbook_lib.device.prime import fingerprint_of
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import SiteFileInvalid
 from runbook_lib.params.load import MOST_SHOWN
@@ -98,14 +96,10 @@ class Fleet:
         return next((each for each in self.sites if each.name == name), None)
 
 
-def plain(site: Site) -> dict[str, Any]:
-    """Return what a site says beyond the defaults, as plain values: what a site's file with it would hold."""
-    return site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-
-
 def resolved(site: Site) -> bytes:
     """Return a site's file that says all that the fleet says of the site; it is JSON, which is YAML too."""
-    return (json.dumps(plain(site), indent=2, ensure_ascii=False) + "\n").encode()
+    fields = site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def named_files(site: Site) -> tuple[Path, ...]:
@@ -151,12 +145,4 @@ def _identities(server: PiServer) -> Iterator[tuple[str, str]]:
     for port in (server.ssh.port, server.health_monitor_port):
         yield f"both at {server.address} port {port}", f"{network}{address} {port}"
     for pin in server.ssh.host_key:
-        yield "both have the same SSH host key", fingerprint(pin)
-
-
-def fingerprint(pin: str) -> str:
-    """Return a pinned host key, whichever way it is written, as ``SHA256:…``."""
-    if pin.startswith("SHA256:"):
-        return pin
-    digest = b64encode(hashlib.sha256(b64decode(pin.split()[1])).digest())
-    return "SHA256:" + digest.decode("ascii").rstrip("=")
+        yield "both have the same SSH host key", fingerprint_of(pin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Devices, Target, targets
 from runbook_lib.repair.diagnose import read_site_logs
 from runbook_lib.repair.ha_state import kinds_of
-from runbook_lib.repair.plan import make_plan
+from runbook_lib.repair.plan import make_plan, place_of_line
 from runbook_lib.repair.sent_changes import ChangeHistory, deletion_ends, last_confirmed, records_of_site
 from runbook_lib.repair.staleness import Staleness, fits_none
 from runbook_lib.secrets import REDACTOR
@@ -112,7 +112,7 @@ def condition_of(
     ``reported``: the mismatches that are not over, of which one that no row of the plan rests on is no health.
     """
     judgements, ha = tuple(judgements), tuple(ha)
-    contradicted = [_in_words(each) for each in judgements if each.verdict is Verdict.CONTRADICTED]
+    contradicted = [each.in_words for each in judgements if each.verdict is Verdict.CONTRADICTED]
     failed = tuple(f"{phase}: {error.what}" for phase, error in errors.items())
     if contradicted:
         return Condition.NEEDS_A_PERSON, (*contradicted, *failed)
@@ -127,15 +127,11 @@ def condition_of(
     if plan.deletions:
         hosts = ", ".join(dict.fromkeys(f"{row.target} {row.verdict}" for row in plan.deletions))
         return Condition.REPAIRABLE, (f"{len(plan.deletions)} stale entries: {hosts}",)
-    without_answer = [each for each in judgements if each.verdict in (Verdict.UNREACHABLE, Verdict.UNSTABLE)]
     explained = {place for row in plan.rows for place in row.evidence}
-    others = (m for m in reported if explained.isdisjoint(f"{line.source}:{line.number}" for line in m.evidence))
-    open_points = (*map(fits_none, others), *map(_in_words, without_answer), *_unhealthy(site, ha))
-    return (Condition.NEEDS_A_PERSON, open_points) if open_points else (Condition.HEALTHY, ())
-
-
-def _in_words(judgement: Judgement) -> str:
-    return f"{judgement.target}: {judgement.verdict}: {judgement.reason}"
+    open_points = [fits_none(each) for each in reported if explained.isdisjoint(map(place_of_line, each.evidence))]
+    open_points += [each.in_words for each in judgements if each.verdict in (Verdict.UNREACHABLE, Verdict.UNSTABLE)]
+    open_points += _unhealthy(site, ha)
+    return (Condition.NEEDS_A_PERSON, tuple(open_points)) if open_points else (Condition.HEALTHY, ())
 
 
 def _unhealthy(site: Site, ha: tuple[HaStatus, ...]) -> list[str]:
@@ -196,7 +192,8 @@ class _Asking:
         )
         now = datetime.now(UTC)
         judgements = tuple(self._judged(target, looks[target.name], now) for target in targets(self._site))
-        plan, reported = None, list[Mismatch]()
+        plan = None
+        reported: list[Mismatch] = []
         if len(stores) == len(PI_SERVERS) and diagnosis is not None:
             presented = tuple(one for look in looks.values() for one in look)
             inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=ha)
@@ -214,7 +211,7 @@ class _Asking:
             deletions=tuple(f"{row.server}: {row.key}" for row in plan.deletions) if plan else (),
             verdicts={judgement.target: judgement.verdict for judgement in judgements},
             ha={status.server: status.state for status in ha},
-            certificates=tuple(expiry for each in judgements for expiry in _expiry(each, now)),
+            certificates=tuple(filter(None, (_expiry(each, now) for each in judgements))),
             phases=tuple(self._phases),
         )
 
@@ -225,9 +222,8 @@ class _Asking:
                 await self._devices.close()
 
     async def _login(self) -> None:
-        await asyncio.gather(
-            *(self._phase(f"login at the {key}", self._devices.prime(key).console) for key in PI_SERVERS)
-        )
+        logins = (self._phase(f"login at the {key}", self._devices.prime(key).console) for key in PI_SERVERS)
+        await asyncio.gather(*logins)
 
     async def _logs(self) -> Diagnosis | None:
         return await self._phase("logs", lambda: asyncio.to_thread(read_site_logs, self._site))
@@ -280,9 +276,8 @@ class _Asking:
         except RunbookError as error:
             problem = error
         finally:
-            self._phases.append(
-                Phase(name=name, seconds=round(time.monotonic() - started, 3), problem=problem.what if problem else "")
-            )
+            seconds = round(time.monotonic() - started, 3)
+            self._phases.append(Phase(name=name, seconds=seconds, problem=problem.what if problem else ""))
         self._errors[name] = problem
         return None
 
@@ -291,18 +286,20 @@ def _look_at(target: Target) -> str:
     return f"certificate of {target.name}"
 
 
-def _expiry(judgement: Judgement, now: datetime) -> Iterator[Expiry]:
-    if facts := judgement.facts:
-        yield Expiry(
-            target=judgement.target,
-            host=judgement.host,
-            port=judgement.port,
-            sha256=facts.sha256,
-            subject=facts.subject,
-            not_after_utc=facts.not_after_utc,
-            days=(facts.not_after_utc - now).days,
-            verdict=judgement.verdict,
-        )
+def _expiry(judgement: Judgement, now: datetime) -> Expiry | None:
+    facts = judgement.facts
+    if facts is None:
+        return None
+    return Expiry(
+        target=judgement.target,
+        host=judgement.host,
+        port=judgement.port,
+        sha256=facts.sha256,
+        subject=facts.subject,
+        not_after_utc=facts.not_after_utc,
+        days=(facts.not_after_utc - now).days,
+        verdict=judgement.verdict,
+    )
 
 
 # -- Many sites asked at a time: bounded, in several processes, and told of as each is found -------

@@ -6,8 +6,8 @@ import itertools
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,18 @@ from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.payload import require_storage
 from runbook_lib.batch.planning import approve_rollup, newest_rollup, plan_fleet
-from runbook_lib.batch.rollout import Executor, FleetReport, Rules, fleet_lock, parse_share, parse_waves, run_fleet
+from runbook_lib.batch.rollout import (
+    ClusterOptions,
+    Executor,
+    FleetReport,
+    Rules,
+    fleet_lock,
+    parse_share,
+    parse_waves,
+    run_fleet,
+)
 from runbook_lib.batch.round import PlannedSite, Rollup, Round, RoundOutcome, exit_code, newest_outcome, newest_round
-from runbook_lib.batch.site_run import FINISHED, SiteState
+from runbook_lib.batch.site_run import FINISHED, READING, SiteState
 from runbook_lib.batch.sites import Fleet, FleetSite
 from runbook_lib.batch.triage import Condition, TriagedSite, TriageLimits, triage_fleet
 from runbook_lib.cli.records import tell_standings
@@ -90,7 +99,7 @@ def triage_json(fleet: Fleet, findings: Sequence[TriagedSite]) -> dict[str, Any]
         "format": FORMAT,
         "fleet": fleet.name,
         "made_utc": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "counts": {condition: sum(f.condition is condition for f in findings) for condition in Condition},
+        "counts": dict.fromkeys(Condition, 0) | Counter(finding.condition for finding in findings),
         "certificates": expiring,
         "sites": [_site_json(finding) for finding in findings],
     }
@@ -134,7 +143,9 @@ def _expiring(findings: Sequence[TriagedSite], days: int) -> Table:
 
 
 def _sites(findings: Sequence[TriagedSite]) -> Table:
-    ordered = sorted(findings, key=lambda f: (_ORDER.index(f.condition), not f.contradicted, f.days or 0, f.site))
+    def urgency(finding: TriagedSite) -> tuple[int, bool, int, str]:
+        return _ORDER.index(finding.condition), not finding.contradicted, finding.days or 0, finding.site
+
     rows = tuple(
         Row(
             finding.site,
@@ -143,9 +154,10 @@ def _sites(findings: Sequence[TriagedSite]) -> Table:
             "; ".join(finding.why) or "-",
             mark=_MARKS[finding.condition],
         )
-        for finding in ordered
+        for finding in sorted(findings, key=urgency)
     )
-    counts = ", ".join(f"{sum(f.condition is c for f in findings)} {c}" for c in Condition)
+    counted = Counter(finding.condition for finding in findings)
+    counts = ", ".join(f"{counted[condition]} {condition}" for condition in Condition)
     return Table(
         title=f"Sites: {counts}",
         headers=("site", "condition", "days to first expiry", "why"),
@@ -166,22 +178,6 @@ def _progress(total: int) -> Callable[[TriagedSite], None]:
 
 
 # -- ``runbook fleet plan``, ``approve``, ``run`` and ``status``: a round from its plan to its signed roll-up
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What ``runbook fleet run`` was given, as it was typed."""
-
-    round_id: str
-    only: tuple[str, ...]
-    until: str
-    waves: str
-    max_failures: str
-    at_once: int
-    workers: int
-    scheduler: str
-    tls: tuple[str, str, str]
-    allow_plain: bool
 
 
 def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
@@ -217,20 +213,27 @@ def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: t
     return SafetyStop.exit_code if given.not_covered else 0
 
 
-def run_command(name: str, options: RunOptions) -> int:
+def run_command(
+    name: str,
+    cluster: ClusterOptions,
+    *,
+    round_id: str,
+    only: tuple[str, ...],
+    until: str,
+    waves: str,
+    max_failures: str,
+    at_once: int,
+) -> int:
     """Run a round and return the exit code."""
     fleet = load_fleet(name)
-    until = stage_named(options.until)
-    chosen(fleet, options.only)
-    rules = Rules(
-        waves=parse_waves(options.waves),
-        failures=parse_share(options.max_failures, "--max-failures"),
-        at_once=options.at_once,
-    )
-    round_ = _round_to_run(fleet, options.round_id, until)
+    last = stage_named(until)
+    chosen(fleet, only)
+    failures = parse_share(max_failures, "--max-failures")
+    rules = Rules(waves=parse_waves(waves), failures=failures, at_once=at_once)
+    round_ = _round_to_run(fleet, round_id, last)
     out(f"fleet {fleet.name} · round {round_.incident}")
-    start = _executor(fleet, round_, options)
-    report = run_fleet(round_, fleet, start, rules, out, until=until, only=options.only)
+    start = _executor(fleet, round_, cluster)
+    report = run_fleet(round_, fleet, start, rules, out, until=last, only=only)
     out()
     out_lines(outcome_view(report.outcome).text())
     prose(f"seal:    {report.seal}")
@@ -240,7 +243,7 @@ def run_command(name: str, options: RunOptions) -> int:
     return _exit_code(report)
 
 
-def _executor(fleet: Fleet, round_: Round, options: RunOptions) -> Callable[[], Executor]:
+def _executor(fleet: Fleet, round_: Round, options: ClusterOptions) -> Callable[[], Executor]:
     """Return what starts the workers: this machine's, or those of a cluster, which is reached before anything else."""
     if fleet.records:
         require_storage(fleet.records)
@@ -248,24 +251,13 @@ def _executor(fleet: Fleet, round_: Round, options: RunOptions) -> Callable[[], 
     if not options.scheduler and not options.workers:
         return lambda: LocalExecutor(_output(round_), fleet.records, secrets)
     try:
-        from runbook_lib.batch.dask import ClusterOptions, DaskExecutor, connect
+        from runbook_lib.batch.dask import DaskExecutor, connect
     except ImportError:
         raise UsageError(
             "A Dask cluster needs dask.distributed, which is not installed",
             next_step="pip install 'pi-tofu-runbook[fleet]', or leave --workers and --scheduler out",
         ) from None
-    ca, cert, key = options.tls
-    client = connect(
-        ClusterOptions(
-            scheduler=options.scheduler,
-            workers=options.workers,
-            tls_ca=ca,
-            tls_cert=cert,
-            tls_key=key,
-            plain=options.allow_plain,
-        ),
-        secrets,
-    )
+    client = connect(options, secrets)
     dashboard = f" · dashboard {client.dashboard_link}" if options.scheduler and client.dashboard_link else ""
     out(f"cluster of {len(client.nthreads())} workers{dashboard}")
     return lambda: DaskExecutor(client, round_.incident, fleet.records)
@@ -282,7 +274,8 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
         raise ParameterRefused(
             f"The fleet {fleet.name} has no round yet", next_step=f"runbook fleet plan {name} begins one"
         )
-    rollup, outcome = newest_rollup(round_), newest_outcome(round_)
+    rollup = newest_rollup(round_)
+    outcome = newest_outcome(round_)
     if as_json:
         value = {"round": round_.incident, "rollup": plain_json_value(rollup), "outcome": plain_json_value(outcome)}
         out_lines(json.dumps(value, indent=2))
@@ -308,11 +301,12 @@ def rollup_view(rollup: Rollup) -> View[Rollup]:
         Row(each.site, each.incident or "-", "none", each.why, mark="bad" if each.contradicted else "")
         for each in rollup.not_planned
     ]
-    impostors, left_out = sum(each.contradicted for each in rollup.not_planned), len(rollup.not_planned)
+    impostors = sum(each.contradicted for each in rollup.not_planned)
     sites = count(impostors, "site")
     note = f"{sites} with a contradicted certificate: a suspected interception." if impostors else ""
+    left_out = count(len(rollup.not_planned), "site is", "sites are")
     table = Table(
-        title=f"Roll-up of {count(len(rollup.sites), 'plan')}; {count(left_out, 'site is', 'sites are')} not covered",
+        title=f"Roll-up of {count(len(rollup.sites), 'plan')}; {left_out} not covered",
         headers=("site", "incident", "plan", "what is planned, or why nothing"),
         rows=tuple(rows),
         empty="no sites",
@@ -359,7 +353,7 @@ def outcome_view(outcome: RoundOutcome) -> View[RoundOutcome]:
 def _round_to_run(fleet: Fleet, round_id: str, until: Stage) -> Round:
     """Return the round to run; what only reads begins one where there is none."""
     round_ = _round(fleet, round_id)
-    if round_ is None and until in (Stage.START, Stage.DIAGNOSE, Stage.LIST):
+    if round_ is None and until in READING:
         return Round.create(paths.records_dir(), fleet.name, what="runbook fleet run")
     if round_ is None:
         raise ParameterRefused(

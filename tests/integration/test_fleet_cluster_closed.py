@@ -10,7 +10,8 @@ import pytest
 from distributed import Client, Security
 from strangers import as_nobody, listening, said_to, tls
 
-from runbook_lib.batch.dask import ClusterOptions, connect
+from runbook_lib.batch.dask import connect
+from runbook_lib.batch.rollout import ClusterOptions
 from runbook_lib.secrets import SecretRef
 
 OWN, OTHER = "PI_PASSWORD", "AWS_SECRET_ACCESS_KEY"

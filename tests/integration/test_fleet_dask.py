@@ -22,7 +22,8 @@ from repair_site import changes
 from waiting import PATIENCE_S, wait_until
 
 from runbook_lib.batch import dask
-from runbook_lib.batch.dask import ClusterOptions, DaskExecutor, _cluster_lock, connect
+from runbook_lib.batch.dask import DaskExecutor, _cluster_lock, connect
+from runbook_lib.batch.rollout import ClusterOptions
 from runbook_lib.batch.round import Round
 from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.errors import SiteLocked

@@ -29,7 +29,7 @@ from resume_site import PINS, assert_record_is_true, entry
 from waiting import let_pass
 
 from runbook_lib import paths
-from runbook_lib.batch.runner import APPROVED
+from runbook_lib.batch.runner import CHANGING
 from runbook_lib.cli.plans import approve_command, override_command
 from runbook_lib.decisions import ChangeKind, Decision, Plan, PlanRow
 from runbook_lib.errors import RecordNotWritable, RunbookError
@@ -177,7 +177,7 @@ class Repairs(RuleBasedStateMachine):
         But for the two that end the incident: what comes after would stand in another record.
         """
         digest = (self.plans()[-1].digest if self.plans() else "") if approve == "newest" else approve
-        given = {"approve": digest} if stage in APPROVED and digest else {}
+        given = {"approve": digest} if stage in CHANGING and digest else {}
         self.attempt(lambda: run_stage(stage, self.site_file(), **given))
 
     @rule()

@@ -18,8 +18,9 @@ from report_kit import whole_record
 from runbook_lib.batch import dask, local, runner
 from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
+from runbook_lib.batch.rollout import ClusterOptions
 from runbook_lib.batch.runner import kernel_environment
-from runbook_lib.cli.fleet import RunOptions, _executor
+from runbook_lib.cli.fleet import _executor
 from runbook_lib.lab import daemon
 from runbook_lib.models import Stage
 from runbook_lib.notebook.engine import NotebookResult
@@ -29,18 +30,7 @@ from runbook_lib.secrets import SecretRef
 
 OWN, OTHER, NAMED_LIKE_OURS = "PI_PASSWORD", "AWS_SECRET_ACCESS_KEY", "RUNBOOK_PASSWORD"
 
-OPTIONS = RunOptions(
-    round_id="",
-    only=(),
-    until="",
-    waves="1",
-    max_failures="0",
-    at_once=1,
-    workers=0,
-    scheduler="",
-    tls=("", "", ""),
-    allow_plain=False,
-)
+OPTIONS = ClusterOptions(workers=0)
 """As for a fleet whose sites run in this process."""
 
 
