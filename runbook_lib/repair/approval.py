@@ -43,8 +43,8 @@ def _alike(one: str, other: str) -> bool:
 
 def _compatible(name: str) -> str:
     """NFKC, without blanks and without what no reader sees."""
-    shown = unicodedata.normalize("NFKC", name)
-    return "".join(c for c in shown if unicodedata.category(c)[0] not in "CZ" and not _SELECTOR.match(c))
+    shown = _SELECTOR.sub("", unicodedata.normalize("NFKC", name))
+    return "".join(char for char in shown if unicodedata.category(char)[0] not in "CZ")
 
 
 def skeleton(text: str) -> str:
@@ -87,18 +87,17 @@ class Judge:
     seen: dict[str, str]
 
     @classmethod
-    def here(cls, folder: Path | None = None) -> Judge:
+    def here(cls) -> Judge:
         """Read the folder of the keys. Raises ``ParameterRefused`` where others have a hand in what lies there."""
-        folder = folder or paths.key_dir()
+        folder = paths.key_dir()
         key = signing_key(folder)
         try:
             seen = seen_here(folder)
-        except (NotPrivate, OSError) as error:
-            raise ParameterRefused(
-                f"What this account approved does not count: {getattr(error, 'why', '') or error.args[-1]}",
-                where=str(folder / SEEN),
-                next_step=getattr(error, "next_step", "make this file readable, then run the same again"),
-            ) from None
+        except NotPrivate as error:
+            raise _not_counted(folder, error.why, error.next_step) from None
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise _not_counted(folder, why, "make this file readable, then run the same again") from None
         return cls(own=key_id(key.public_key()) if key else "", trusted=trusted_keys(folder), seen=seen)
 
     def refusal(self, context: Context, approval: Approval, artifact: Artifact) -> str:
@@ -123,9 +122,8 @@ class Judge:
         """Return the approvals that may be believed where this record is sent: each file's SHA-256 and signing key."""
         told = record.approvals()
         keys = {file.sha256: approval.key for approval, file in told if self.signed(approval, file)}
-        return keys | {
-            file.sha256: "" for approval, file in told if not approval.signature and file.sha256 in self.seen
-        }
+        own = {file.sha256: "" for approval, file in told if not approval.signature and file.sha256 in self.seen}
+        return keys | own
 
     def _not_second(self, context: Context, approval: Approval) -> str:
         if same_person(approval.by, context.operator):
@@ -139,6 +137,11 @@ class Judge:
         return ""
 
 
+def _not_counted(folder: Path, why: str, next_step: str) -> ParameterRefused:
+    what = f"What this account approved does not count: {why}"
+    return ParameterRefused(what, where=str(folder / SEEN), next_step=next_step)
+
+
 def _met_since(record: Record, approval: Artifact) -> str:
     """Return at which hosts somebody else may have answered after an approval was written; nothing where nobody did."""
     lines = record.journal.read().lines
@@ -147,7 +150,11 @@ def _met_since(record: Record, approval: Artifact) -> str:
 
 def standing(record: Record, plan: Plan) -> tuple[Approval, ...]:
     """Return the approvals that name a plan and that no look since has undone; whose word they are is not asked."""
-    return tuple(a for a, file in record.approvals() if a.digest == plan.digest and not _met_since(record, file))
+    return tuple(
+        approval
+        for approval, file in record.approvals()
+        if approval.digest == plan.digest and not _met_since(record, file)
+    )
 
 
 # -- The approval of a plan: writing it, and whether a plan may be carried out by it ---------------
@@ -256,15 +263,17 @@ def require_approval(context: Context, plan: Plan) -> Approval | None:
 
 def missing(context: Context, plan: Plan, change: Change | None = None) -> ApprovalMissing:
     """Return the error that says what nobody has approved: the plan, or one change of it."""
-    met = bool(context.record.read_approvals(plan.digest)) and not standing(context.record, plan)
-    by_form = "find out who answered there, look again (20_list_certificates), and only then: " * met
-    by_form += "give your name in the form above, press its button, and run this cell again; or: " * context.attended
+    first = ""
+    if context.record.read_approvals(plan.digest) and not standing(context.record, plan):
+        first = "find out who answered there, look again (20_list_certificates), and only then: "
+    if context.attended:
+        first += "give your name in the form above, press its button, and run this cell again; or: "
     who = "nobody else has" if context.site.policy.second_person else "nobody has"
     return ApprovalMissing(
         f"{_in_words(plan, change)} and {who} approved it",
         where=f"incident {plan.incident}, plan {plan.digest}",
         found="\n".join(refused_approvals(context, plan)),
-        next_step=f"{by_form}runbook approve {plan.incident} {plan.digest} --by NAME",
+        next_step=f"{first}runbook approve {plan.incident} {plan.digest} --by NAME",
     )
 
 

@@ -17,8 +17,8 @@ from runbook_lib.models import Inventory, Judgement, Presented, Stage, Vantage, 
 from runbook_lib.params.model import Deadlines, Site
 from runbook_lib.record.incident import Record
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, pi_server, target_named, target_of_key
-from runbook_lib.repair.inventory import judge_target, knowledge_of
-from runbook_lib.repair.sent_changes import INVENTORY_FACTS, confirmed_before, deletion_intents, facts_or, listed_in
+from runbook_lib.repair.inventory import confirmed_before, judge_target, knowledge_of, listed_in
+from runbook_lib.repair.sent_changes import INVENTORY_FACTS, deletion_intents, facts_or
 
 # -- A person's word in the place of a confirmation: explicit, named, recorded, and bound to one certificate.
 #
@@ -55,12 +55,13 @@ def write_override(record: Record, override: Override, target: str, *, phrase: s
 
 def _require_unconfirmed(judgement: Judgement, override: Override) -> None:
     if judgement.verdict is not Verdict.UNCONFIRMED:
+        advice = "run 20_list_certificates again and read its verdicts"
+        if judgement.verdict is Verdict.CONTRADICTED:
+            advice = "find out who answers there"
         raise DeletionRefused(
             f"Only “unconfirmed” can be overridden; the verdict on {judgement.target} is “{judgement.verdict}”",
             found=judgement.reason,
-            next_step="find out who answers there"
-            if judgement.verdict is Verdict.CONTRADICTED
-            else "run 20_list_certificates again and read its verdicts",
+            next_step=advice,
         )
     presented = judgement.facts.sha256 if judgement.facts else ""
     if presented != override.sha256:
@@ -73,8 +74,8 @@ def _require_unconfirmed(judgement: Judgement, override: Override) -> None:
 
 def overriding(overrides: tuple[Override, ...], server: str, key: str, sha256: str) -> Override | None:
     """Return the override that holds for this entry and this certificate, or None."""
-    matching = [o for o in overrides if (o.server, o.key, o.sha256) == (server, key, sha256)]
-    return matching[-1] if matching else None
+    wanted = (server, key, sha256)
+    return next((each for each in reversed(overrides) if (each.server, each.key, each.sha256) == wanted), None)
 
 
 def accepted_of(site: Site, overrides: tuple[Override, ...], name: str) -> frozenset[str]:
@@ -87,7 +88,7 @@ def deleted_under_override(record: Record) -> bool:
     """Whether a deletion of this incident was sent, or may have been, on a person's word alone."""
     sent = deletion_intents(record)
     approved = (record.read_plan(approval.digest) for approval in record.read_approvals())
-    return any(row.override and (row.server, row.key) in sent for plan in approved for row in plan.deletions)
+    return any(row.override and row.place in sent for plan in approved for row in plan.deletions)
 
 
 def overrides_in_words(override: Override) -> str:
@@ -139,13 +140,15 @@ def certificate_check(context: Context, judgement: Judgement) -> Check:
     """Return the certificate that this incident confirmed, or what is expected, beside the one presented now."""
     expected = confirmed_before(context, judgement.target)
     actual = judgement.facts.sha256 if judgement.facts else judgement.reason
-    good = judgement.verdict.accepted
-    another = bool(expected) and actual != expected
-    unknown = judgement.facts is not None and judgement.verdict is Verdict.UNCONFIRMED
+    ok: bool | None = judgement.verdict.accepted and judgement.facts is not None
+    if expected and actual != expected:
+        ok = False
+    elif judgement.facts and judgement.verdict is Verdict.UNCONFIRMED:
+        ok = None
     return Check(
         expected=expected or judgement.expectation,
         actual=actual,
-        ok=False if another else None if unknown else good and judgement.facts is not None,
+        ok=ok,
         note=f"{judgement.verdict}, seen from {', '.join(judgement.seen_from) or 'nowhere'}",
         kind=CheckKind.CERTIFICATE,
         target=judgement.target,
@@ -246,14 +249,17 @@ _SETTLED_BY = {
 
 def settling(record: Record, plan: Plan) -> tuple[tuple[Verdict, str], ...]:
     """Return what settles a blocked plan: each verdict that blocks it, as stage 20 saw it, and a sentence."""
+    if not plan.blocked:
+        return ()
     held = {row.target for row in plan.rows if row.by_verdict}
-    # A host that is contradicted blocks every plan, though no entry of it is listed.
-    return tuple(
-        (each.verdict, f"{each.target}: {_SETTLED_BY[each.verdict].format(each.expectation)}")
-        for each in listed_in(record).judgements
-        if plan.blocked and each.verdict in _SETTLED_BY
-        if each.target in held or each.verdict is Verdict.CONTRADICTED
-    )
+    sentences = []
+    for each in listed_in(record).judgements:
+        # A host that is contradicted blocks every plan, though no entry of it is listed.
+        blocks = each.target in held or each.verdict is Verdict.CONTRADICTED
+        if blocks and each.verdict in _SETTLED_BY:
+            words = _SETTLED_BY[each.verdict].format(each.expectation)
+            sentences.append((each.verdict, f"{each.target}: {words}"))
+    return tuple(sentences)
 
 
 def _way(judgement: Judgement) -> WayOut:

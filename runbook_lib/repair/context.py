@@ -102,9 +102,8 @@ def target_of_key(site: Site, observer: str, key: str) -> Target | None:
     match = _KEY.fullmatch(key)
     if not match:
         return None
-    return target_of(
-        site, observer, TofuEntry(key=key, host=match["host"], port=int(match["port"]), subject="", line="")
-    )
+    entry = TofuEntry(key=key, host=match["host"], port=int(match["port"]), subject="", line="")
+    return target_of(site, observer, entry)
 
 
 def is_own(site: Site, observer: str, entry: TofuEntry) -> bool:
@@ -160,7 +159,8 @@ class Devices:
     def serve(self, keep: Keep, tell: Callable[[str], None]) -> None:
         """From now on give each answer to ``keep``, and say with ``tell`` what is waited for in a long command."""
         for prime in self._primes.values():
-            prime.keep, prime.tell = keep, tell
+            prime.keep = keep
+            prime.tell = tell
 
     async def look(self, target: Target) -> tuple[Presented, ...]:
         """Return what a host presents from every vantage: here, itself, and each server that pins it.
@@ -212,9 +212,9 @@ class Devices:
 
     async def close(self) -> None:
         """End every session that was opened."""
-        await asyncio.gather(
-            *(prime.close() for prime in self._primes.values()), *(console.close() for console in self._others.values())
-        )
+        closing = [prime.close() for prime in self._primes.values()]
+        closing += [console.close() for console in self._others.values()]
+        await asyncio.gather(*closing)
 
 
 async def ask_both(devices: Devices, ask: Callable[[PrimeServer], Awaitable[T]]) -> tuple[T, ...]:

@@ -27,14 +27,14 @@ from runbook_lib.errors import (
     RunbookError,
 )
 from runbook_lib.event_loop import poll_until
-from runbook_lib.models import TofuStore, Verdict
+from runbook_lib.models import TofuStore
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.stages import RecordedChange
 from runbook_lib.repair.approval import require_approval
 from runbook_lib.repair.confirmation import INTERCEPTION
 from runbook_lib.repair.context import Context, read_when_back
 from runbook_lib.repair.diagnose import recorded_diagnosis
-from runbook_lib.repair.guard import permit, require_release
+from runbook_lib.repair.guard import NEW_PLAN, permit, require_release
 from runbook_lib.repair.inventory import recorded_inventory, take_inventory
 from runbook_lib.repair.plan import essence, plan_of
 from runbook_lib.repair.planned_changes import results_of, sent_places, unsent
@@ -69,7 +69,7 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
         await _refuse_if_moved(context, plan)
         sent = sent_places(context, plan)
         for number, row in enumerate(plan.deletions):
-            if (row.server, row.key) in sent:
+            if row.place in sent:
                 continue
             done = number / len(plan.deletions)
             context.tell(f"{row.server}: looking once more before {row.key} is deleted", done)
@@ -91,12 +91,10 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
     inventory = await take_inventory(context)
     fresh = plan_of(context, recorded_diagnosis(context), inventory)
     # What an interrupted run may have sent is known only now, after the stores were read.
-    deleted = {(result.server, result.key) for result in recorded_deletions(context.record)}
-    against = [j for j in inventory.judgements if j.verdict is Verdict.CONTRADICTED]
-    moved = [f"{j.target}: {j.verdict}: {j.reason}" for j in against]
+    deleted = {result.place for result in recorded_deletions(context.record)}
     # An entry that the plan does not know, and that this incident deleted, may have come back since.
-    back = {(row.server, row.key) for row in fresh.rows} - {(row.server, row.key) for row in plan.rows}
-    moved += list(differences(plan, fresh, sent_places(context, plan) | back & deleted))
+    back = deleted & ({row.place for row in fresh.rows} - {row.place for row in plan.rows})
+    moved = [*inventory.contradictions, *differences(plan, fresh, sent_places(context, plan) | back)]
     if moved:
         context.record.journal.append(
             Kind.DECIDED, stage=context.stage, expected=f"the plan {plan.digest}", seen="stale: " + "; ".join(moved)
@@ -105,17 +103,17 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
             "Something moved between the plan and the deletion; nothing was deleted",
             where=f"incident {plan.incident}",
             found="\n".join(moved),
-            next_step=INTERCEPTION if against else "look at it again and make a new plan: 20_list_certificates",
+            next_step=INTERCEPTION if inventory.contradictions else NEW_PLAN,
         )
 
 
 def differences(plan: Plan, fresh: Plan, sent: Iterable[tuple[str, str]] = ()) -> Iterable[str]:
     """Yield a sentence for every row that is no longer what the plan says; rows that were sent already are left out."""
-    skipped = set(sent)
-    approved = {(row.server, row.key): row for row in plan.rows}
-    now = {(row.server, row.key): row for row in fresh.rows}
-    for place in sorted({*approved, *now} - skipped):
-        before, after = approved.get(place), now.get(place)
+    approved = {row.place: row for row in plan.rows}
+    now = {row.place: row for row in fresh.rows}
+    for place in sorted({*approved, *now}.difference(sent)):
+        before = approved.get(place)
+        after = now.get(place)
         where = f"{place[0]}: {place[1]}"
         if before is None:
             yield f"{where}: is new in the store"
@@ -189,7 +187,8 @@ async def _send(context: Context, row: PlanRow, change: RecordedChange) -> tuple
 
     What was refused is kept as it was said, and told beside it.
     """
-    text, problem = "", None
+    text = ""
+    problem = None
     try:
         answer = await context.devices.prime(row.server).delete_tofu(row.key)
         text = answer.text
@@ -198,7 +197,8 @@ async def _send(context: Context, row: PlanRow, change: RecordedChange) -> tuple
         if not getattr(error, "sent", False):
             change.not_sent(expected=Deletion.GONE)
             raise
-        text, problem = text or f"no usable answer: {error.what}", error
+        text = text or f"no usable answer: {error.what}"
+        problem = error
     change.sent()
     return text, problem
 

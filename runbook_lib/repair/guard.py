@@ -28,14 +28,7 @@ from runbook_lib.repair.context import PI_SERVERS, Context, Devices, ask_both, p
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
-from runbook_lib.repair.planned_changes import (
-    about_change,
-    attempt,
-    place_of,
-    require_carried_out,
-    sent_places,
-    settings_of,
-)
+from runbook_lib.repair.planned_changes import about_change, attempt, require_carried_out, sent_places, settings_of
 from runbook_lib.repair.sent_changes import change_history, deleting, sent_since
 from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
@@ -228,8 +221,8 @@ async def not_sent_before(context: Context, request: ChangeRequest) -> None:
         return
     since = sent_since(context.record, request.approval)
     if isinstance(request.change, PlanRow):
-        place = place_of(request.change)
-        before = place in sent_places(context, request.plan) or (place[0], deleting(place[1])) in since
+        row = request.change
+        before = row.place in sent_places(context, request.plan) or (row.server, deleting(row.key)) in since
     else:
         now = attempt(change_history(context), about_change(request.change))
         before = request.what in [what for _, what in since] or now != request.change.attempt
@@ -261,7 +254,8 @@ async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
     if isinstance(request.change, PlanRow):
         return
     require_carried_out(context)
-    diagnosis, inventory = recorded_diagnosis(context), recorded_inventory(context)
+    diagnosis = recorded_diagnosis(context)
+    inventory = recorded_inventory(context)
     ends = ends_of_deletions(context, diagnosis, inventory)
     if ends:
         diagnosis = read_logs(context)  # what came in since then decides
@@ -269,10 +263,10 @@ async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
     require_none_goes_on(ends)
     open_rows = (Decision.DELETE, Decision.CANNOT_TELL)
     now = plan_of(context, diagnosis, inventory)
-    rows = (row for row in now.rows if row.decision in open_rows and place_of(row) not in ends)
+    rows = (row for row in now.rows if row.decision in open_rows and row.place not in ends)
     left = [f"{row.server}: {row.key}: {row.decision}: {row.reason}" for row in rows]
     # Where one host may be an impostor, nothing is changed at this site, whether a row is about it or none.
-    left += [f"{j.target}: {j.verdict}: {j.reason}" for j in inventory.judgements if j.verdict is Verdict.CONTRADICTED]
+    left += inventory.contradictions
     if left:
         raise StageOutOfOrder(
             "A mismatch is open; nothing was changed", where=str(request), found="\n".join(left), next_step=NEW_PLAN

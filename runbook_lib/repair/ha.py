@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runbook_lib.decisions import ChangeKind, HaPage, ReadinessItem
 from runbook_lib.device.answers import StateKind
 from runbook_lib.device.prime import REMOVE_HA
 from runbook_lib.errors import (
-    ConnectionLost,
     DecisionNeeded,
     DeviceError,
-    DeviceSilent,
     OutcomeUnknown,
     PageNotUnderstood,
     PageRefused,
@@ -25,24 +21,25 @@ from runbook_lib.errors import (
 )
 from runbook_lib.models import Diagnosis, HaStatus
 from runbook_lib.record.about import About, LineTopic
-from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
-from runbook_lib.repair.diagnose import log_growth, logs_now
+from runbook_lib.repair.diagnose import logs_now
 from runbook_lib.repair.guard import permit, planned_change, require_release
 from runbook_lib.repair.ha_state import (
-    after_failure,
+    REGISTRATION,
     are_crossed,
+    both_are,
+    failed,
     ha_states_in_words,
     kinds_of,
     observe_ha,
     removable,
     served_by_secondary,
     settled_states,
-    still_going_on,
     typed_form,
+    watch_registration,
 )
-from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, REMOVAL_MEANS
+from runbook_lib.repair.planned_changes import REMOVAL, REMOVAL_MEANS
 from runbook_lib.repair.preflight import require_means
 from runbook_lib.repair.primary_pages import Guide, PrimaryPages, ha_guide, require_someone, watch, web_fingerprint
 
@@ -80,7 +77,7 @@ async def remove_ha(context: Context) -> None:
             next_step="run this stage again: it asks both servers first, and sends nothing twice",
         ) from error
     change.result(ha_states_in_words(states), expected="HA not Configured")
-    if set(kinds_of(context.site, states)) != {StateKind.NOT_CONFIGURED}:
+    if not both_are(StateKind.NOT_CONFIGURED, context.site, states):
         raise RepairFailed(
             f"{REMOVE_HA} did not remove high availability",
             where="primary",
@@ -105,7 +102,7 @@ async def _states_after(context: Context) -> tuple[HaStatus, ...]:
     """Ask both servers until both have no HA configured, or the site's ``settle_s`` is over."""
 
     def waited_for(states: tuple[HaStatus, ...]) -> str:
-        removed = set(kinds_of(context.site, states)) == {StateKind.NOT_CONFIGURED}
+        removed = both_are(StateKind.NOT_CONFIGURED, context.site, states)
         return "" if removed else f"Waiting for both servers to give up high availability: {ha_states_in_words(states)}"
 
     return await wait_until(context, lambda: observe_ha(context, patient=True), waited_for)
@@ -145,9 +142,10 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
     remove it, or where a state is not known.
     """
     states = await settled_states(context)
-    kinds, words = kinds_of(context.site, states), ha_states_in_words(states)
+    kinds = kinds_of(context.site, states)
+    words = ha_states_in_words(states)
     write_late_result(context, REMOVAL, words)
-    if set(kinds) == {StateKind.HEALTHY}:
+    if both_are(StateKind.HEALTHY, context.site, states):
         _settle(context, words, good=True)
         return HaAction.NOTHING
     if not pages.guided:
@@ -203,117 +201,6 @@ def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guid
 def _settle(context: Context, words: str, *, good: bool = False) -> None:
     for change in (REGISTRATION, BY_HAND):
         write_late_result(context, change, words, good=good)
-
-
-# -- Watch a registration on the page, and both servers beside it: what they say twice in a row ends it
-
-MILESTONES = About(topic=LineTopic.MILESTONES)
-_ASK_SERVERS_S = 10.0
-
-
-async def watch_registration(context: Context, page: PrimePages, before: Diagnosis | None) -> HaPage:
-    """Watch until the page calls HA active; a failure is written as the result, a silence leaves it pending.
-
-    ``before`` are the logs before the click. Raises RepairFailed, OutcomeUnknown at the site's ``registration_s``.
-    """
-    try:
-        shown: list[HaPage] = []
-        return await _first(page.watch_registration(_reporter(context, shown)), _watch_servers(context, shown))
-    except (PageRefused, DeviceSilent, ConnectionLost) as error:
-        found, states = error.found or error.what, ""
-        # A page may show a message of something else as a failure: what both servers say decides.
-        if isinstance(error, PageRefused) and not (states := await still_going_on(context)):
-            write_late_result(context, REGISTRATION, f"failed: {found}")
-            raise await failed(context, f"HA registration failed: {error.what}", error, before) from error
-        raise OutcomeUnknown(
-            "The end of the registration was not seen",
-            where="primary",
-            found=f"{found}\n{states}".strip(),
-            next_step="run this stage again: it keeps watching and does not register twice",
-        ) from error
-
-
-async def failed(context: Context, what: str, error: PageRefused, before: Diagnosis | None) -> RepairFailed:
-    """Return the error for a registration that failed: the page's words, both servers' states, what the logs gained."""
-    words = error.found or error.what
-    states: tuple[HaStatus, ...] = ()
-    with suppress(DeviceError):
-        states = await observe_ha(context)
-    evidence = "\n".join(filter(None, (words, ha_states_in_words(states), log_growth(before, logs_now(context)))))
-    advice = error.next_step if error.declined else after_failure(words, states)
-    return RepairFailed(what, where="primary", found=evidence, next_step=advice)
-
-
-def _reporter(context: Context, shown: list[HaPage]) -> Callable[[HaPage], None]:
-    """Return what tells the milestones, one sentence for each change of theirs, whatever else the page changes.
-
-    Each is in the journal too: a run without a notebook in front of it, and a later reader, see how far it came.
-    Every page is added to ``shown``.
-    """
-    last = ""
-
-    def report(page: HaPage) -> None:
-        nonlocal last
-        shown.append(page)
-        words = ", ".join(f"{milestone.name} {milestone.percent} %" for milestone in page.milestones)
-        words = words or page.configuration_mode
-        if words and words != last:
-            journal = context.record.journal
-            journal.append(Kind.NOTED, stage=context.stage, server="primary", text=MILESTONES, seen=words)
-            total = sum(milestone.percent for milestone in page.milestones)
-            context.tell(words, total / (100 * len(page.milestones)) if page.milestones else None)
-        last = words or last
-
-    return report
-
-
-async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
-    """Ask both servers now and then; raise PageRefused once they say twice in a row that the registration is over.
-
-    That is where the secondary serves, and where both call high availability not configured although it was something
-    else since the start, or the page calls nothing under way. ``shown`` are the pages so far: their words are kept.
-    Raises DeviceSilent where neither they nor the page have shown a beginning within the site's ``settle_s``.
-    Returns the page where both are healthy at two looks, and it stood still between them with nothing under way: its
-    milestones may be written in a way that nobody reads.
-    """
-    begun, healthy, last = False, 0, ""
-    end = time.monotonic() + context.site.deadlines.settle_s
-    while True:
-        await asyncio.sleep(_ASK_SERVERS_S)
-        try:
-            states = await observe_ha(context)
-        except DeviceError:
-            continue
-        kinds = set(kinds_of(context.site, states))
-        ended = kinds == {StateKind.HEALTHY} and bool(shown) and not shown[-1].under_way
-        if ended and healthy == len(shown):
-            return shown[-1]
-        healthy, unconfigured = len(shown) * ended, kinds == {StateKind.NOT_CONFIGURED}
-        begun = begun or not unconfigured
-        over = ""
-        if served_by_secondary(states):
-            over = "the primary has failed over to the secondary"
-        elif unconfigured and (begun or (shown and not shown[-1].under_way)):
-            over = "both servers call high availability not configured"
-        if over and over == last:
-            words = dict.fromkeys(filter(None, (page.message for page in shown)))
-            raise PageRefused(over, where="primary", found="\n".join((*words, ha_states_in_words(states))))
-        last = over
-        empty = shown and not any(step.percent for step in shown[-1].milestones)
-        if unconfigured and not begun and empty and time.monotonic() > end:
-            raise DeviceSilent("neither server nor the page shows that the registration has begun")
-
-
-async def _first(*works: Coroutine[Any, Any, HaPage]) -> HaPage:
-    """Return or raise what ends first; the others are ended before that."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return next(iter(done)).result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 # -- High availability: check readiness, register once, and watch the milestones; or watch while a person does it
@@ -437,7 +324,7 @@ async def _by_hand(context: Context, pages: PrimaryPages) -> None:
 
     async def look() -> tuple[bool, str]:
         states = await observe_ha(context)
-        return set(kinds_of(context.site, states)) == {StateKind.HEALTHY}, ha_states_in_words(states)
+        return both_are(StateKind.HEALTHY, context.site, states), ha_states_in_words(states)
 
     words = await watch(context, look, "high availability as both servers report it")
     write_late_result(context, BY_HAND, words, good=True)

@@ -1,21 +1,37 @@
-"""High availability on both servers' own word, and what is typed into its form."""
+"""High availability on both servers' own word, what is typed into its form, and watching a registration."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from runbook_lib.decisions import Check, CheckKind
+from runbook_lib.decisions import Check, CheckKind, HaPage
 from runbook_lib.device.answers import StateKind, kind_of_state
-from runbook_lib.errors import DeviceError
-from runbook_lib.models import HaStatus, TofuStore
+from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, OutcomeUnknown, PageRefused, RepairFailed
+from runbook_lib.models import Diagnosis, HaStatus, TofuStore
 from runbook_lib.params.labels import HaForm
 from runbook_lib.params.model import Site
+from runbook_lib.record.about import About, LineTopic
+from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import look_again
-from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, read_when_back, target_of, wait_until
+from runbook_lib.repair.context import (
+    PI_SERVERS,
+    Context,
+    ask_both,
+    read_when_back,
+    target_of,
+    wait_until,
+    write_late_result,
+)
+from runbook_lib.repair.diagnose import log_growth, logs_now
+
+if TYPE_CHECKING:
+    from runbook_lib.web.pages import PrimePages
 
 # -- What is typed into *HA Configuration*: for the browser as values, for people with the key as a reference
 
@@ -67,13 +83,9 @@ def kinds_of(site: Site, states: Iterable[HaStatus]) -> tuple[StateKind, ...]:
     return tuple(kind_of_state(status.state, own) for status in states)
 
 
-def after_failure(message: str, states: tuple[HaStatus, ...]) -> str:
-    """Return what to do after a registration that failed, by the page's words and what both servers say."""
-    if "authentication key" in message.lower():
-        return "set one key on both servers (ncs ha authkey NEWKEY), put it where the site's file refers to, run again"
-    if served_by_secondary(states):
-        return "the secondary serves now: fail back in its Health Monitor page, then run this stage again"
-    return "run 10_diagnose_logs again: a mismatch means that a stale entry is left; then run this stage again"
+def both_are(kind: StateKind, site: Site, states: Iterable[HaStatus]) -> bool:
+    """Whether every server that was asked is in a state that means this."""
+    return set(kinds_of(site, states)) == {kind}
 
 
 def served_by_secondary(states: Iterable[HaStatus]) -> bool:
@@ -120,14 +132,15 @@ async def settled_states(context: Context) -> tuple[HaStatus, ...]:
 
 async def still_going_on(context: Context) -> str:
     """Return both servers' states where they may be under way after the site's ``settle_s``, or done; "" otherwise."""
-    with suppress(DeviceError):
-        if not served_by_secondary(states := await observe_ha(context)):
+    try:
+        states = await observe_ha(context)
+        if not served_by_secondary(states):
             states = await settled_states(context)
-        kinds = set(kinds_of(context.site, states))
-        may = kinds & {StateKind.IN_TRANSITION, StateKind.UNKNOWN} or kinds == {StateKind.HEALTHY}
-        if may and not served_by_secondary(states):
-            return ha_states_in_words(states)
-    return ""
+    except DeviceError:
+        return ""
+    under_way = not {StateKind.IN_TRANSITION, StateKind.UNKNOWN}.isdisjoint(kinds_of(context.site, states))
+    done = both_are(StateKind.HEALTHY, context.site, states)
+    return ha_states_in_words(states) if (under_way or done) and not served_by_secondary(states) else ""
 
 
 async def prove_ha(context: Context) -> tuple[Check, ...]:
@@ -185,12 +198,134 @@ async def entry_checks(context: Context, wanted: Sequence[tuple[str, str]]) -> t
 
 
 def _entry_check(site: Site, observer: str, target: str, store: TofuStore | DeviceError) -> Check:
-    found, ok = tuple[str, ...](), None
+    check = Check(expected="listed", actual="", ok=None, kind=CheckKind.ENTRY, server=observer, target=target)
     if isinstance(store, DeviceError):
-        actual = store.what
-    else:
-        found = tuple(e.key for e in store.entries if (t := target_of(site, observer, e)) and t.name == target)
-        actual, ok = ", ".join(found) or "not listed", bool(found)
-    return Check(
-        expected="listed", actual=actual, ok=ok, kind=CheckKind.ENTRY, server=observer, target=target, values=found
-    )
+        return replace(check, actual=store.what)
+    targets = ((entry.key, target_of(site, observer, entry)) for entry in store.entries)
+    keys = tuple(key for key, host in targets if host and host.name == target)
+    return replace(check, actual=", ".join(keys) or "not listed", ok=bool(keys), values=keys)
+
+
+# -- Watch a registration on the page, and both servers beside it: what they say twice in a row ends it
+
+REGISTRATION = About(topic=LineTopic.REGISTER_HA)
+MILESTONES = About(topic=LineTopic.MILESTONES)
+_ASK_SERVERS_S = 10.0
+
+
+async def watch_registration(context: Context, page: PrimePages, before: Diagnosis | None) -> HaPage:
+    """Watch until the page calls HA active; a failure is written as the result, a silence leaves it pending.
+
+    ``before`` are the logs before the click. Raises RepairFailed, OutcomeUnknown at the site's ``registration_s``.
+    """
+    try:
+        shown: list[HaPage] = []
+        return await _first(page.watch_registration(_reporter(context, shown)), _watch_servers(context, shown))
+    except (PageRefused, DeviceSilent, ConnectionLost) as error:
+        found = error.found or error.what
+        states = ""
+        if isinstance(error, PageRefused):
+            # A page may show a message of something else as a failure: what both servers say decides.
+            states = await still_going_on(context)
+            if not states:
+                write_late_result(context, REGISTRATION, f"failed: {found}")
+                raise await failed(context, f"HA registration failed: {error.what}", error, before) from error
+        raise OutcomeUnknown(
+            "The end of the registration was not seen",
+            where="primary",
+            found=f"{found}\n{states}".strip(),
+            next_step="run this stage again: it keeps watching and does not register twice",
+        ) from error
+
+
+async def failed(context: Context, what: str, error: PageRefused, before: Diagnosis | None) -> RepairFailed:
+    """Return the error for a registration that failed: the page's words, both servers' states, what the logs gained."""
+    words = error.found or error.what
+    states: tuple[HaStatus, ...] = ()
+    with suppress(DeviceError):
+        states = await observe_ha(context)
+    evidence = "\n".join(filter(None, (words, ha_states_in_words(states), log_growth(before, logs_now(context)))))
+    advice = error.next_step if error.declined else _advice(words, states)
+    return RepairFailed(what, where="primary", found=evidence, next_step=advice)
+
+
+def _advice(message: str, states: tuple[HaStatus, ...]) -> str:
+    if "authentication key" in message.lower():
+        return "set one key on both servers (ncs ha authkey NEWKEY), put it where the site's file refers to, run again"
+    if served_by_secondary(states):
+        return "the secondary serves now: fail back in its Health Monitor page, then run this stage again"
+    return "run 10_diagnose_logs again: a mismatch means that a stale entry is left; then run this stage again"
+
+
+def _reporter(context: Context, shown: list[HaPage]) -> Callable[[HaPage], None]:
+    """Return what tells the milestones, one sentence for each change of theirs, whatever else the page changes.
+
+    Each is in the journal too: a run without a notebook in front of it, and a later reader, see how far it came.
+    Every page is added to ``shown``.
+    """
+    last = ""
+
+    def report(page: HaPage) -> None:
+        nonlocal last
+        shown.append(page)
+        words = ", ".join(f"{milestone.name} {milestone.percent} %" for milestone in page.milestones)
+        words = words or page.configuration_mode
+        if words and words != last:
+            journal = context.record.journal
+            journal.append(Kind.NOTED, stage=context.stage, server="primary", text=MILESTONES, seen=words)
+            total = sum(milestone.percent for milestone in page.milestones)
+            context.tell(words, total / (100 * len(page.milestones)) if page.milestones else None)
+        last = words or last
+
+    return report
+
+
+async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
+    """Ask both servers now and then; raise PageRefused once they say twice in a row that the registration is over.
+
+    That is where the secondary serves, and where both call high availability not configured although it was something
+    else since the start, or the page calls nothing under way. ``shown`` are the pages so far: their words are kept.
+    Raises DeviceSilent where neither they nor the page have shown a beginning within the site's ``settle_s``.
+    Returns the page where both are healthy at two looks, and it stood still between them with nothing under way: its
+    milestones may be written in a way that nobody reads.
+    """
+    begun = False
+    pages_when_healthy = 0
+    last = ""
+    end = time.monotonic() + context.site.deadlines.settle_s
+    while True:
+        await asyncio.sleep(_ASK_SERVERS_S)
+        try:
+            states = await observe_ha(context)
+        except DeviceError:
+            continue
+        ended = both_are(StateKind.HEALTHY, context.site, states) and shown and not shown[-1].under_way
+        if ended and pages_when_healthy == len(shown):
+            return shown[-1]
+        pages_when_healthy = len(shown) if ended else 0
+        unconfigured = both_are(StateKind.NOT_CONFIGURED, context.site, states)
+        begun = begun or not unconfigured
+        over = ""
+        if served_by_secondary(states):
+            over = "the primary has failed over to the secondary"
+        elif unconfigured and (begun or (shown and not shown[-1].under_way)):
+            over = "both servers call high availability not configured"
+        if over and over == last:
+            words = dict.fromkeys(filter(None, (page.message for page in shown)))
+            raise PageRefused(over, where="primary", found="\n".join((*words, ha_states_in_words(states))))
+        last = over
+        empty = shown and not any(step.percent for step in shown[-1].milestones)
+        if unconfigured and not begun and empty and time.monotonic() > end:
+            raise DeviceSilent("neither server nor the page shows that the registration has begun")
+
+
+async def _first(*works: Coroutine[Any, Any, HaPage]) -> HaPage:
+    """Return or raise what ends first; the others are ended before that."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(iter(done)).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -16,8 +16,9 @@ from runbook_lib.models import Inventory, Judgement, Presented, Stage
 from runbook_lib.params.model import CaBundle, Expectation, Site
 from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.about import About, LineTopic
+from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
-from runbook_lib.repair.context import Context, Target, ask_both, targets
+from runbook_lib.repair.context import Context, Target, ask_both, target_named, targets
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS, facts_or, last_known_certificate, settle_interrupted
 
 # -- What is known of each host's certificate by another way: the site's file, and what was given to stage 20
@@ -58,7 +59,7 @@ def _expectation(site: Site, host: str, kind: str, value: str) -> Expectation:
     if kind == WITHDRAW:
         return Expectation()
     if kind == "self":
-        if next(target for target in targets(site) if target.name == host).ssh is None:
+        if target_named(site, host).ssh is None:
             raise ExpectationInvalid(
                 f"self cannot be seen of {host}: the site's file names no SSH access to it",
                 next_step="add its section ssh, or give something else",
@@ -99,21 +100,17 @@ def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict
     read = {name: read_expectation(expectation) for name, expectation in given.items()}
     earlier = facts_or(context.record, Stage.LIST, GIVEN_FACTS, dict[str, Knowledge], {}, said=True)
     held = {**earlier, **read}
-    taken_back = [
-        name for name, knowledge in read.items() if knowledge.empty and not earlier.get(name, knowledge).empty
-    ]
     known = {
         target.name: combine(read_expectation(target.expect), held.get(target.name, Knowledge()))
         for target in targets(context.site)
     }
-    for name in taken_back:
-        context.record.journal.append(
-            Kind.NOTED,
-            stage=context.stage,
-            server=name,
-            expected=in_digits(earlier[name]),
-            text=f"{context.operator} withdrew what was given to this incident of the certificate of {name}",
-        )
+    for name, knowledge in read.items():
+        before = earlier.get(name, Knowledge())
+        if knowledge.empty and not before.empty:
+            text = f"{context.operator} withdrew what was given to this incident of the certificate of {name}"
+            context.record.journal.append(
+                Kind.NOTED, stage=context.stage, server=name, expected=in_digits(before), text=text
+            )
     context.record.write_facts(context.stage, GIVEN_FACTS, held, said=True)
     context.record.write_facts(context.stage, FACTS, known, said=True)
     return known
@@ -130,7 +127,7 @@ def knowledge_of(context: Context, name: str) -> Knowledge:
     recorded = facts_or(context.record, Stage.LIST, FACTS, dict[str, Knowledge], {}, said=True)
     if name in recorded:
         return recorded[name]
-    return read_expectation(next(target.expect for target in targets(context.site) if target.name == name))
+    return read_expectation(target_named(context.site, name).expect)
 
 
 # -- Both stores, what each host presents now from every vantage, the HA states, and the verdicts. Changes nothing
@@ -169,17 +166,15 @@ async def look_at_all(
         for presented in look:
             for der in presented.chain:
                 context.record.keep_certificate(der, stage=context.stage, server=f"{presented.host}:{presented.port}")
-    judgements = [
-        judge_target(context, target, look, known[target.name]) for target, look in zip(hosts, looks, strict=True)
-    ]
-    return tuple(presented for look in looks for presented in look), tuple(judgements)
+    looked = zip(hosts, looks, strict=True)
+    judgements = tuple(judge_target(context, target, look, known[target.name]) for target, look in looked)
+    return tuple(presented for look in looks for presented in look), judgements
 
 
 def judge_target(context: Context, target: Target, look: tuple[Presented, ...], known: Knowledge) -> Judgement:
     """Return the verdict on one host and write it to the journal."""
-    judgement = judge(
-        target.name, look, known, now_utc=context.now(), previous_sha256=last_known_certificate(context, target.name)
-    )
+    previous = last_known_certificate(context, target.name)
+    judgement = judge(target.name, look, known, now_utc=context.now(), previous_sha256=previous)
     seen = judgement.facts.sha256 if judgement.facts else "nothing"
     about = About(topic=LineTopic.CERTIFICATE, name=f"{target.address}:{target.port}", seen=judgement.verdict)
     context.record.journal.append(
@@ -191,6 +186,20 @@ def judge_target(context: Context, target: Target, look: tuple[Presented, ...], 
         text=about,
     )
     return judgement
+
+
+def listed_in(record: Record) -> Inventory:
+    """Return what stage 20 of an incident saw; an empty inventory where it has seen nothing."""
+    nothing = Inventory(stores=(), presented=(), judgements=(), ha=())
+    return facts_or(record, Stage.LIST, INVENTORY_FACTS, Inventory, nothing)
+
+
+def confirmed_before(context: Context, target: str) -> str:
+    """Return the fingerprint that stage 20 of this incident confirmed, or nothing."""
+    for judgement in listed_in(context.record).judgements:
+        if judgement.target == target and judgement.facts and judgement.verdict.confirmed:
+            return judgement.facts.sha256
+    return ""
 
 
 def recorded_inventory(context: Context) -> Inventory:

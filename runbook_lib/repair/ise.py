@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
@@ -96,8 +96,8 @@ def _until(one: IseCertificate | None) -> str:
 
 
 def _not_known(settings: IseServer, words: str, expected: str = "the presented certificate") -> Check:
-    kind, target, note = CheckKind.ISE_API, settings.name, "ISE 3.1 and later report it"
-    return Check(expected=expected, actual=words, ok=None, note=note, kind=kind, target=target)
+    note = "ISE 3.1 and later report it"
+    return Check(expected=expected, actual=words, ok=None, note=note, kind=CheckKind.ISE_API, target=settings.name)
 
 
 def _node_names(settings: IseServer, facts: CertificateFacts) -> tuple[str, ...]:
@@ -177,10 +177,15 @@ async def _decide_by_page(context: Context, page: PrimePages) -> tuple[IseDecisi
     return _decisions(context, listed)
 
 
+async def _entries(context: Context) -> Iterator[tuple[IseServer, Check]]:
+    """Return the site's ISE servers, each with whether the primary's store holds an entry of it again."""
+    checks = await entry_checks(context, [("primary", settings.name) for settings in context.site.ise])
+    return zip(context.site.ise, checks, strict=True)
+
+
 async def _decide_by_entry(context: Context) -> tuple[IseDecision, ...]:
     decisions = []
-    checks = await entry_checks(context, [("primary", settings.name) for settings in context.site.ise])
-    for settings, check in zip(context.site.ise, checks, strict=True):
+    for settings, check in await _entries(context):
         write_late_result(context, BY_HAND, f"{check.name}: {check.actual}")
         action = IseAction.SEEN if check.ok else IseAction.GUIDE
         decisions.append(IseDecision(name=settings.name, address=settings.address, listed=None, action=action))
@@ -228,7 +233,8 @@ async def readd_ise(
 async def _drive(context: Context, page: PrimePages, changes: list[IseDecision]) -> tuple[ListedIseServer, ...]:
     """Make the changes, and take each one out of the list once it is made: what is left then a person has to do."""
     for decided in tuple(changes):
-        settings, decision = _settings(context, decided.name), decided
+        settings = _settings(context, decided.name)
+        decision = decided
         if decided.action is IseAction.REPLACE:  # it was decided some time ago: it may answer by now
             decision = _decide(settings, await page.ise_servers())
         context.tell(f"{decision.name}: {decision.action}")
@@ -288,7 +294,7 @@ async def _by_hand(context: Context, pages: PrimaryPages, names: list[str]) -> N
         context.record.intend(context.stage, "primary", BY_HAND, expected="accepted")
 
     async def look() -> tuple[bool, str]:
-        checks = await entry_checks(context, [("primary", name) for name in names])
+        checks = [check for settings, check in await _entries(context) if settings.name in names]
         return all(check.ok for check in checks), "; ".join(f"{check.name}: {check.actual}" for check in checks)
 
     words = await watch(context, look, "the entries of the ISE servers")
@@ -319,19 +325,20 @@ async def _ise_checks(context: Context, pages: PrimaryPages) -> tuple[Check, ...
             listed = await (await pages.open()).ise_servers()
         except PageNotUnderstood as error:
             await pages.give_up(error)
-    entries = await entry_checks(context, [("primary", settings.name) for settings in context.site.ise])
-    pairs = zip(context.site.ise, entries, strict=True)
-    return tuple(check for settings, entry in pairs for check in (_page_check(settings, listed), entry))
+    checks: list[Check] = []
+    for settings, entry in await _entries(context):
+        checks += [_page_check(settings, listed), entry]
+    return tuple(checks)
 
 
 def _page_check(settings: IseServer, listed: tuple[ListedIseServer, ...] | None) -> Check:
-    row = _decide(settings, listed).listed if listed is not None else None
+    name = f"{check_name(CheckKind.ISE_PAGE, target=settings.name)} ({settings.address})"
+    check = Check(
+        name=name, expected="listed and answers", actual="", ok=None, kind=CheckKind.ISE_PAGE, target=settings.name
+    )
     if listed is None:
-        actual, ok = "the page was not read: a person has to look at its row", None
-    elif row is None:
-        actual, ok = "not listed", False
-    else:
-        actual, ok = row.status or "listed, no status shown", row.answers
-    kind, target = CheckKind.ISE_PAGE, settings.name
-    name = f"{check_name(kind, target=target)} ({settings.address})"
-    return Check(name=name, expected="listed and answers", actual=actual, ok=ok, kind=kind, target=target)
+        return replace(check, actual="the page was not read: a person has to look at its row")
+    row = _decide(settings, listed).listed
+    if row is None:
+        return replace(check, actual="not listed", ok=False)
+    return replace(check, actual=row.status or "listed, no status shown", ok=row.answers)

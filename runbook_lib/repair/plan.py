@@ -11,7 +11,7 @@ falls short of that blocks the whole plan: half a repair would look like a repai
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from runbook_lib.decisions import EVERY_CHANGE, Decision, Override, Plan, PlannedChange, PlanRow
@@ -19,7 +19,7 @@ from runbook_lib.device.names import parse_name
 from runbook_lib.device.prime import DELETE_TOFU, LIST_TOFU
 from runbook_lib.digest import plan_digest
 from runbook_lib.errors import RecordError, StageOutOfOrder, opening_line
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry, Vantage, Verdict
+from runbook_lib.models import Diagnosis, Inventory, Judgement, LogLine, Mismatch, TofuEntry, Vantage, Verdict
 from runbook_lib.params.model import Site
 from runbook_lib.record.stages import ALARMING
 from runbook_lib.repair.confirmation import overrides_in_words, overrides_of, overriding
@@ -96,24 +96,19 @@ def _meaning(row: PlanRow) -> tuple[object, ...]:
     return (row.server, row.key, parse_name(row.subject).rdns)
 
 
+@dataclass
 class _Planner:
     """One pass over the stores; collects what blocks the plan on the way."""
 
-    def __init__(
-        self,
-        site: Site,
-        diagnosis: Diagnosis,
-        inventory: Inventory,
-        past: ChangeHistory,
-        overrides: tuple[Override, ...],
-    ) -> None:
-        self._site = site
-        self._diagnosis = diagnosis
-        self._inventory = inventory
-        self._stale = Staleness(site, diagnosis, inventory, past)
-        self._overrides = overrides
-        self._past = past
-        self.blocked: list[str] = []
+    _site: Site
+    _diagnosis: Diagnosis
+    _inventory: Inventory
+    _past: ChangeHistory
+    _overrides: tuple[Override, ...]
+    blocked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._stale = Staleness(self._site, self._diagnosis, self._inventory, self._past)
 
     def row(self, server: str, entry: TofuEntry) -> PlanRow:
         """Decide on one entry."""
@@ -150,7 +145,7 @@ class _Planner:
         """Block the plan for a contradicted host of which no entry is listed, as for one that is."""
         for judgement in self._inventory.judgements:
             if judgement.verdict is Verdict.CONTRADICTED and judgement.target not in {row.target for row in rows}:
-                self.blocked.append(f"{judgement.target}: {judgement.verdict}: {judgement.reason}")
+                self.blocked.append(judgement.in_words)
 
     def block_empty(self) -> None:
         """Block the plan for an empty list that the logs belie: each server lists itself at least, as published."""
@@ -189,10 +184,11 @@ class _Planner:
             for row in rows
             if row.decision is Decision.DELETE and not row.evidence
         ]
+        sent = ((row, self._stale.sent_without_end(*row.place)) for row in rows if row.decision is Decision.DELETE)
         notes += [
-            f"{row.server}: {row.key}: {again}; it is offered again and needs a new approval"
-            for row in rows
-            if row.decision is Decision.DELETE and (again := self._stale.sent_without_end(row.server, row.key))
+            f"{row.server}: {row.key}: {when}; it is offered again and needs a new approval"
+            for row, when in sent
+            if when
         ]
         listed = {f"{row.server} {row.key}" for row in rows if row.target}
         notes += [
@@ -231,7 +227,7 @@ class _Planner:
         """Say what of a server's logs is not known, so that no line in them is no answer; empty where all was read."""
         if server in self._diagnosis.no_logs:
             return "no logs available"
-        unread = self._stale.unread(server)
+        unread = self._diagnosis.unread(server)
         return f"no mismatch in what could be read of its logs, but {unread[0]} was not read whole" if unread else ""
 
     def _by_verdict(
@@ -259,9 +255,13 @@ def essence(row: Change) -> tuple[object, ...]:
     """Return what an approval covers of a change: the same essence is the same change, to the same certificate."""
     if isinstance(row, PlannedChange):
         return (row.kind, row.server, row.target, row.settings, row.confirmed_sha256, row.attempt)
-    deleted = row.decision is Decision.DELETE
-    verdict = row.verdict if deleted else None
+    verdict = row.verdict if row.decision is Decision.DELETE else None
     return (*_meaning(row), row.target, row.command, row.confirmed_sha256, verdict, row.override)
+
+
+def place_of_line(line: LogLine) -> str:
+    """Return where a line of evidence stands, as a row of a plan names it."""
+    return f"{line.source}:{line.number}"
 
 
 def _row(
@@ -274,6 +274,7 @@ def _row(
     evidence: tuple[Mismatch, ...] = (),
 ) -> PlanRow:
     delete = decision is Decision.DELETE
+    not_seen = judgement.not_available if judgement else ()
     return PlanRow(
         server=server,
         key=entry.key,
@@ -285,13 +286,9 @@ def _row(
         verdict=judgement.verdict if judgement else None,
         confirmed_sha256=judgement.facts.sha256 if delete and judgement and judgement.facts else "",
         seen_from=tuple(judgement.seen_from) if judgement else (),
-        not_seen_from=tuple(f"{place}: {opening_line(why)}" for place, why in judgement.not_available)
-        if judgement
-        else (),
+        not_seen_from=tuple(f"{place}: {opening_line(why)}" for place, why in not_seen),
         evidence=tuple(
-            f"{line.source}:{line.number}"
-            for mismatch in evidence
-            for line in (mismatch.evidence[:1] + mismatch.evidence[-1:])
+            place_of_line(line) for mismatch in evidence for line in (mismatch.evidence[:1] + mismatch.evidence[-1:])
         ),
         by_verdict=False,
     )

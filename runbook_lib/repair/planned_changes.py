@@ -24,14 +24,14 @@ from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.stages import is_of_plan
 from runbook_lib.repair.confirmation import accepted_of
 from runbook_lib.repair.context import PI_SERVERS, Context
-from runbook_lib.repair.ha_state import form_rows, ha_states_in_words, kinds_of, served_by_secondary
+from runbook_lib.repair.ha_state import REGISTRATION, form_rows, ha_states_in_words, kinds_of, served_by_secondary
 from runbook_lib.repair.sent_changes import ChangeHistory, change_history, recorded_deletions
 
 # Whether high availability comes back by itself, and what the ISE Servers page says, is known only after the
 # deletions. So a change is planned with the condition under which it is made: what turns out not to be needed is
 # not done, and what is needed and does not stand here is not done either, but planned anew.
 
-REGISTRATION, REMOVAL = About(topic=LineTopic.REGISTER_HA), About(topic=LineTopic.REMOVE_HA)
+REMOVAL = About(topic=LineTopic.REMOVE_HA)
 REMOVAL_MEANS = (
     "removing it ends replication: the secondary then holds no copy, no server takes over if the primary fails,"
     " and the whole database is replicated again, half an hour to hours"
@@ -75,11 +75,12 @@ def changes_of(
 ) -> tuple[PlannedChange, ...]:
     """Return what may be changed after the deletions of ``rows``, in the order in which it is."""
     deleted = {row.target for row in rows if row.decision is Decision.DELETE}
-    accepted = {target: accepted_of(site, overrides, target) for target in ("secondary", *(s.name for s in site.ise))}
 
-    confirmed = {target: _confirmed(inventory.judgement(target), found) for target, found in accepted.items()}
-    ha = _ha_changes(site, inventory.ha, deleted, past, confirmed["secondary"])
-    return (*ha, *(_readd(server, rows, past, confirmed[server.name]) for server in site.ise))
+    def confirmed(target: str) -> str:
+        return _confirmed(inventory.judgement(target), accepted_of(site, overrides, target))
+
+    ha = _ha_changes(site, inventory.ha, deleted, past, confirmed("secondary"))
+    return (*ha, *(_readd(server, rows, past, confirmed(server.name)) for server in site.ise))
 
 
 def settings_of(site: Site, kind: ChangeKind, target: str) -> tuple[tuple[str, str], ...]:
@@ -104,9 +105,9 @@ def _confirmed(judgement: Judgement, accepted: frozenset[str]) -> str:
     """Return the certificate that the host must still show; nothing where the plan confirms none."""
     if judgement.facts is None:
         return ""
-    sha256, verdict = judgement.facts.sha256, judgement.verdict
-    good = verdict.accepted
-    return sha256 if good or (verdict is Verdict.UNCONFIRMED and sha256 in accepted) else ""
+    sha256 = judgement.facts.sha256
+    overridden = judgement.verdict is Verdict.UNCONFIRMED and sha256 in accepted
+    return sha256 if judgement.verdict.accepted or overridden else ""
 
 
 def _ha_changes(
@@ -188,7 +189,7 @@ def results_of(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
 def unsent(context: Context, plan: Plan) -> tuple[PlanRow, ...]:
     """Return the plan's deletions that were not sent yet."""
     done = sent_places(context, plan)
-    return tuple(row for row in plan.deletions if (row.server, row.key) not in done)
+    return tuple(row for row in plan.deletions if row.place not in done)
 
 
 def unsent_changes(context: Context, plan: Plan) -> tuple[PlannedChange, ...]:
@@ -197,14 +198,9 @@ def unsent_changes(context: Context, plan: Plan) -> tuple[PlannedChange, ...]:
     return tuple(each for each in plan.changes if attempt(past, about_change(each)) == each.attempt)
 
 
-def place_of(row: PlanRow) -> tuple[str, str]:
-    """Return which server, and which entry of its store."""
-    return (row.server, row.key)
-
-
 def sent_places(context: Context, plan: Plan) -> set[tuple[str, str]]:
     """Return server and entry of the plan's deletions that were sent."""
-    return {(result.server, result.key) for result in results_of(context, plan)}
+    return {result.place for result in results_of(context, plan)}
 
 
 def require_carried_out(context: Context) -> None:
@@ -225,10 +221,10 @@ def require_carried_out(context: Context) -> None:
 
 def prove_deletions(context: Context, plan: Plan) -> tuple[Check, ...]:
     """Return expected beside actual for every planned deletion, as the stores said it."""
-    results = {(result.server, result.key): result for result in results_of(context, plan)}
+    results = {result.place: result for result in results_of(context, plan)}
     checks = []
     for row in plan.deletions:
-        result = results.get((row.server, row.key))
+        result = results.get(row.place)
         seen = result.result if result else Deletion.NOT_SENT
         ok = {Deletion.GONE: True, Deletion.NOT_DELETED_OR_CAME_BACK: None}.get(seen, False)
         checks.append(

@@ -130,9 +130,8 @@ async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], 
         places.append(("primary web pages", site.primary.address, site.primary.web.port))
     ports = await asyncio.gather(*(_port(site, *place) for place in places))
     deadline_s = site.deadlines.probe_s
-    clocks = await asyncio.gather(
-        *(clock_check(each.name, each.address, each.port, deadline_s) for each in targets(site))
-    )
+    asked = (clock_check(each.name, each.address, each.port, deadline_s) for each in targets(site))
+    clocks = await asyncio.gather(*asked)
     problem = next((error for _, error, _ in answers if error), None)
     releases = equal_releases([version for _, _, version in answers])
     return (
@@ -197,15 +196,12 @@ def _failed_at(problem: RunbookError | None) -> int:
 async def _port(site: Site, name: str, host: str, port: int) -> tuple[Check, ...]:
     """Whether a certificate is presented there; behind a PI server's own port, whether that is its Health Monitor."""
     look = await present(host, port, vantage=Vantage.HERE, deadlines=site.deadlines, times=1)
-    actual = "answers" if look.chain else look.problem
-    answers = Check(
-        name=f"{name}: TLS on {host}:{port} from this machine",
-        expected="answers",
-        actual=actual,
-        ok=bool(look.chain) or None,
-        note="" if look.chain else _NO_ANSWER if look.resolved else _NO_NAME,
-    )
-    if name not in PI_SERVERS or not look.chain:
+    question = f"{name}: TLS on {host}:{port} from this machine"
+    if not look.chain:
+        advice = _NO_ANSWER if look.resolved else _NO_NAME
+        return (Check(name=question, expected="answers", actual=look.problem, ok=None, note=advice),)
+    answers = Check(name=question, expected="answers", actual="answers", ok=True)
+    if name not in PI_SERVERS:
         return (answers,)
     return answers, await health_monitor_check(name, look, site.deadlines.probe_s)
 

@@ -55,7 +55,10 @@ class PrimaryPages:
 
     def serve(self, context: Context) -> None:
         """Go on for another stage, which confirms the certificate anew before it uses what is open."""
-        self._context, self._ready, self._last_picture, self.trouble = context, False, "", None
+        self._context = context
+        self._ready = False
+        self._last_picture = ""
+        self.trouble = None
 
     @property
     def guided(self) -> bool:
@@ -83,8 +86,8 @@ class PrimaryPages:
         from runbook_lib.web.browser import PinnedBrowser
         from runbook_lib.web.pages import PrimePages  # and with them Playwright
 
-        context, site = self._context, self._context.site
-        context.tell("Opening the browser")
+        site = self._context.site
+        self._context.tell("Opening the browser")
         await self.close()
         browser = await self._stack.enter_async_context(
             PinnedBrowser.open(executable, address_of(site, access), pin, site.deadlines)
@@ -99,7 +102,9 @@ class PrimaryPages:
 
     async def give_up(self, error: PageNotUnderstood) -> None:
         """Leave the pages to a person from now on: keep a picture, the reading beside it, and what was looked for."""
-        record, stage, self._last_picture = self._context.record, self._context.stage, ""
+        record = self._context.record
+        stage = self._context.stage
+        self._last_picture = ""
         if self._pages is not None:
             await self._pages.picture("not-understood")
             read = await self._pages.reading()
@@ -111,7 +116,8 @@ class PrimaryPages:
 
     async def close(self) -> None:
         """Close the browser, if it was opened."""
-        self._pages, self._ready = None, False
+        self._pages = None
+        self._ready = False
         await self._stack.aclose()
 
 
@@ -227,14 +233,16 @@ async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]
     ``look`` returns whether it is done and the state in words. A server that is away for a while is waited for, and
     the waiting can be interrupted. Raises DecisionNeeded at ``registration_s``.
     """
-    limit_s, last = context.site.deadlines.registration_s, ""
+    limit_s = context.site.deadlines.registration_s
+    last = ""
 
     async def told() -> bool:
         nonlocal last
         try:
             done, words = await look()
         except (DeviceUnreachable, DeviceSilent, ConnectionLost) as error:
-            done, words = False, error.what
+            done = False
+            words = error.what
         if words != last:
             context.tell(f"Watching for {waited_for}: {words}")
             last = words

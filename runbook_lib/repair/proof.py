@@ -37,7 +37,8 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     watched for new mismatches (``quiet_s``, in ``_log_checks``).
     """
     known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
-    before, since = read_logs(context), asyncio.get_running_loop().time()
+    before = read_logs(context)
+    since = asyncio.get_running_loop().time()
     context.tell("Reading both stores and the HA states", 0.1)
     states = await observe_ha(context, patient=True)
     observed = [(observer, target.name) for target in targets(context.site) for observer in target.observers]
@@ -53,11 +54,13 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     checks += [*log_checks, *_deletion_checks(context, diagnosis, inventory, checks), *_lost_checks(context, inventory)]
     unique = tuple({(check.kind, check.server, check.target): check for check in checks}.values())
     context.record.write_facts(context.stage, "checks", unique)
-    good = (j for j in judgements if j.facts and j.verdict.accepted)
-    confirmed = {judgement.target: judgement.facts.sha256 for judgement in good if judgement.facts}
+    confirmed = {each.target: each.facts.sha256 for each in judgements if each.facts and each.verdict.accepted}
     at_end = ConfirmedCertificates(sha256=confirmed, at_utc=context.now())
     context.record.write_facts(context.stage, CONFIRMED_FACTS, at_end)
     return unique
+
+
+# -- What the checks say together ------------------------------------------------------------------
 
 
 def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
@@ -79,7 +82,11 @@ def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
 
 def undecided(checks: Sequence[Check]) -> str:
     """Return which deletions nobody knows the end of, in words; empty where there is none."""
-    return "; ".join(f"{c.name}: {c.actual}" for c in checks if c.ok is None and c.kind is CheckKind.DELETION)
+    not_known = (check for check in checks if check.kind is CheckKind.DELETION and check.ok is None)
+    return "; ".join(f"{check.name}: {check.actual}" for check in not_known)
+
+
+# -- The checks that need more than one look: deletions that nobody saw, entries that went, the logs
 
 
 def _deletion_checks(
@@ -117,7 +124,8 @@ def _lost_checks(context: Context, inventory: Inventory) -> list[Check]:
     Unless it is listed again and is the server's own, or that of a host whose certificate is looked at here.
     """
     checks = []
-    for server, entry in ((r.server, entry) for r in recorded_deletions(context.record) for entry in lost_with(r)):
+    lost = [(each.server, entry) for each in recorded_deletions(context.record) for entry in lost_with(each)]
+    for server, entry in lost:
         again = entry.key in [each.key for each in inventory.store(server).entries]
         if again and (is_own(context.site, server, entry) or target_of(context.site, server, entry)):
             continue
@@ -165,7 +173,7 @@ def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: da
         return _no_mismatch(server, f"still coming in: {', '.join(more)}", ok=False)
     end = after.log_end_utc.get(server)
     again = "download the logs again to see more"
-    if unread := [damage.source for damage in after.damaged if damage.server in (server, "unknown")]:
+    if unread := after.unread(server):
         actual = f"none in what could be read, but {unread[0]} was not read whole"
         return _no_mismatch(server, actual, note=again)
     if changed_utc and end and end < changed_utc:

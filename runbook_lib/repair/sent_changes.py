@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from runbook_lib.decisions import Approval, Deletion, DeletionResult
 from runbook_lib.device.tofu import entry_of, vanished
 from runbook_lib.errors import ParameterRefused, RecordError, StageOutOfOrder
-from runbook_lib.models import Inventory, Outcome, Stage, StageState, TofuEntry, TofuStore
+from runbook_lib.models import Outcome, Stage, StageState, TofuEntry, TofuStore
 from runbook_lib.record.about import NOT_SENT, About, LineTopic
 from runbook_lib.record.attestation import Seal, is_vouched_for, seal_anew
 from runbook_lib.record.incident import Record, list_records
@@ -25,6 +25,8 @@ from runbook_lib.repair.context import Context, pi_server
 from runbook_lib.repair.diagnose import diagnose
 
 T = TypeVar("T")
+
+# -- How earlier changes ended, as values ----------------------------------------------------------
 
 INVENTORY_FACTS = "inventory"
 CONFIRMED_FACTS = "confirmed"
@@ -65,6 +67,9 @@ class ConfirmedCertificates:
 
     sha256: dict[str, str]
     at_utc: datetime
+
+
+# -- What one incident has sent, or may have sent, by its journal ----------------------------------
 
 
 def facts_or(record: Record, stage: Stage, name: str, kind: type[T], default: T, **which: Any) -> T:
@@ -111,7 +116,8 @@ def sent_since(record: Record, approval: Approval) -> set[tuple[str, About]]:
     """Return server and change of what may have been sent after an approval, by the journal's order or by the time."""
     files = [file for each, file in record.approvals() if each == approval]
     given = next((line.n for line in record.journal.read().lines if line.artifact in files), 0)
-    return {(i.server, i.about.subject) for i in _intents(record) if i.n > given or i.utc > approval.at_utc}
+    later = (line for line in _intents(record) if line.n > given or line.utc > approval.at_utc)
+    return {(line.server, line.about.subject) for line in later}
 
 
 def _intents(record: Record) -> list[Line]:
@@ -141,16 +147,20 @@ def unseen_changes(record: Record) -> list[tuple[str, About]]:
     lines = record.journal.read().lines
     proven = max((line.n for line in lines if line.kind is Kind.OUTCOME and line.seen == Outcome.REPAIRED), default=0)
     later = {(line.server, line.about.subject.name) for line in lines[proven:] if line.kind is Kind.INTENT}
-    ends = {(each.server, each.key): each.result for each in recorded_deletions(record)}  # the last one of each
+    ends = {each.place: each.result for each in recorded_deletions(record)}  # the last one of each
     unseen = [place for place in deletion_intents(record) if ends.get(place) is not Deletion.GONE and place in later]
     return list(dict.fromkeys((*pending, *((server, deleting(key)) for server, key in unseen))))
+
+
+# -- An incident that nobody will finish -----------------------------------------------------------
 
 
 def outcome_unfinished(record: Record) -> Outcome:
     """Return what can be said of an incident that nobody will finish: never that it was repaired."""
     if unseen_changes(record) or StageState.UNKNOWN in record.stage_states().values():
         return Outcome.UNKNOWN
-    return outcome if (outcome := record.outcome()) in (Outcome.FAILED, Outcome.UNKNOWN) else Outcome.STOPPED
+    last = record.outcome()
+    return last if last in (Outcome.FAILED, Outcome.UNKNOWN) else Outcome.STOPPED
 
 
 def require_free(record: Record) -> None:
@@ -169,6 +179,9 @@ def close_unfinished(record: Record, *, by: str, reason: str) -> Seal | None:
     require_free(record)
     record.close(outcome_unfinished(record), by=by.strip(), reason=reason.strip())
     return seal_anew(record)
+
+
+# -- What all records of a site say together: which deletions are settled, which certificates were confirmed
 
 
 def change_history(context: Context) -> ChangeHistory:
@@ -196,7 +209,7 @@ def deletion_ends(root: Path, site: str) -> tuple[dict[tuple[str, str], datetime
         except RecordError:  # a file of it is damaged; its intents stand in the journal
             left = _without_result(record, results := ())
         for result in results:
-            place = (result.server, result.key)
+            place = result.place
             if result.result is Deletion.GONE:
                 gone[place] = result.read_back_utc
                 undecided.pop(place, None)
@@ -211,7 +224,7 @@ def _without_result(record: Record, results: Sequence[DeletionResult]) -> dict[t
 
     def has_result(place: tuple[str, str], line: Line) -> bool:
         since = results[len(recorded_deletions(record, before=line.n)) :] if results else ()
-        return place in [(each.server, each.key) for each in since]
+        return place in [each.place for each in since]
 
     return {place: line for place, line in deletion_intents(record).items() if not has_result(place, line)}
 
@@ -240,20 +253,6 @@ def last_confirmed(records: Iterable[Record], target: str, *, but: str = "") -> 
                 return confirmed.sha256[target]
         elif deletion_intents(record):
             return ""
-    return ""
-
-
-def listed_in(record: Record) -> Inventory:
-    """Return what stage 20 of an incident saw; an empty inventory where it has seen nothing."""
-    nothing = Inventory(stores=(), presented=(), judgements=(), ha=())
-    return facts_or(record, Stage.LIST, INVENTORY_FACTS, Inventory, nothing)
-
-
-def confirmed_before(context: Context, target: str) -> str:
-    """Return the fingerprint that stage 20 of this incident confirmed, or nothing."""
-    for judgement in listed_in(context.record).judgements:
-        if judgement.target == target and judgement.facts and judgement.verdict.confirmed:
-            return judgement.facts.sha256
     return ""
 
 
@@ -312,7 +311,7 @@ async def settle_interrupted(context: Context, stores: Iterable[TofuStore]) -> N
     kept = (*recorded_deletions(context.record), *results)
     if results:
         context.record.write_facts(Stage.DELETE, DELETION_FACTS, kept)
-    seen = {(result.server, result.key): result.result for result in kept}
+    seen = {result.place: result.result for result in kept}
     for change in context.record.pending_changes():
         if change.stage == Stage.DELETE:
             change.result(seen[(change.server, change.about.name)], expected=Deletion.GONE)

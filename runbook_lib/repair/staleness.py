@@ -19,8 +19,10 @@ from runbook_lib.repair.sent_changes import ChangeHistory, change_history, delet
 # The product logs a subject and no address, so a subject is all that leads from a line to an entry; it
 # selects an entry for a closer look and confirms nothing.
 
-BEHIND_UTC, AHEAD_OF_UTC, _NONE = timedelta(hours=12), timedelta(hours=14), timedelta()
+BEHIND_UTC = timedelta(hours=12)
+AHEAD_OF_UTC = timedelta(hours=14)
 """How far a clock of which nobody says the zone may be behind UTC and ahead of it."""
+_NONE = timedelta()
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -103,8 +105,11 @@ class Staleness:
         gone_utc = max((utc for (at, _), utc in self._gone_utc.items() if at == server), default=None)
 
         def is_over(mismatch: Mismatch) -> bool:
-            last, ago = self._latest((mismatch,)), self._before_the_end(server, (mismatch,))
-            return bool((gone_utc and last and last <= gone_utc) or (ago is not None and ago > current))
+            last = self._latest((mismatch,))
+            if gone_utc and last and last <= gone_utc:
+                return True
+            ago = self._before_the_end(server, (mismatch,))
+            return ago is not None and ago > current
 
         return tuple(m for m in self._diagnosis.mismatches if m.server == server and not is_over(m))
 
@@ -114,8 +119,9 @@ class Staleness:
         Two times of one clock can be compared, whatever its zone; a log whose end could not be read has none. Where the
         end is in the future of this machine, that clock may have been set since the mismatch.
         """
-        end, last = self._end(server), _latest(evidence)
-        if end is None or last is None or self.unread(server):
+        end = self._end(server)
+        last = _latest(evidence)
+        if end is None or last is None or self._diagnosis.unread(server):
             return None
         assumed = server in self._diagnosis.ends_assumed
         if assumed and not any(mismatch.zone_known for mismatch in evidence):
@@ -126,9 +132,11 @@ class Staleness:
 
     def _ahead(self, server: str) -> timedelta:
         """Return how far the server's clock is ahead of ours at least: as far as its log ended in the future."""
-        end, read_utc = self._diagnosis.log_end_utc.get(server), self._diagnosis.read_utc
+        end = self._diagnosis.log_end_utc.get(server)
+        if not end or not self._diagnosis.read_utc:
+            return _NONE
         assumed = AHEAD_OF_UTC if server in self._diagnosis.ends_assumed else _NONE
-        return max(end - assumed - read_utc, _NONE) if end and read_utc else _NONE
+        return max(end - assumed - self._diagnosis.read_utc, _NONE)
 
     def _end(self, server: str) -> datetime | None:
         end = self._diagnosis.log_end_utc.get(server)
@@ -142,21 +150,19 @@ class Staleness:
         """Return nothing where the clock is ahead of ours: by how much at the most, its log does not tell."""
         return None if evidence and self._ahead(evidence[0].server) else _surely(evidence)
 
-    def unread(self, server: str) -> tuple[str, ...]:
-        """Return what of this server's logs, or of logs of which nobody knows whose they are, was not read whole."""
-        return tuple(d.source for d in self._diagnosis.damaged if d.server in (server, "unknown"))
-
     def _ceased_since_sent(self, server: str, entry: TofuEntry, evidence: tuple[Mismatch, ...]) -> str:
         """Say how the log proves a deletion whose end was not seen, or nothing.
 
         Silence alone proves nothing: the mismatch has to have come in again and again before, and the log has to go
         on without it for several times as long, and for the site's ``quiet_s``.
         """
-        end, undecided = self._end(server), self._past.undecided.get((server, entry.key))
-        last, every = self._latest(evidence), _interval(evidence)
+        end = self._end(server)
+        undecided = self._past.undecided.get((server, entry.key))
+        last = self._latest(evidence)
+        every = _interval(evidence)
         if end is None or undecided is None or last is None or every is None or last > undecided.looked_utc:
             return ""
-        if server in self._diagnosis.ends_assumed or self.unread(server):
+        if server in self._diagnosis.ends_assumed or self._diagnosis.unread(server):
             return ""
         quiet = max(timedelta(seconds=self._site.deadlines.quiet_s), INTERVALS * every)
         if end - max(last, undecided.sent_utc) < quiet:
@@ -176,7 +182,8 @@ class Staleness:
         undecided = self._past.undecided.get((server, entry.key))
         held = {(m.server, m.subject): m.last_utc for m in before.mismatches if m.last_utc}
         new = (m for m in evidence if m.last_utc and m.last_utc > held.get((m.server, m.subject), _NEVER))
-        last, latest = self._surely(tuple(new)), self._latest(evidence)
+        last = self._surely(tuple(new))
+        latest = self._latest(evidence)
         if self.healthy(target) and latest and latest < min(status.read_utc for status in self._inventory.ha):
             return End.HAPPENED  # late: the pair talks since the last mismatch
         if undecided and last and last > undecided.looked_utc:
@@ -197,9 +204,10 @@ class Staleness:
         So that a resumed run deletes no entry twice where no line tells when it was written.
         """
         place = (server, entry.key)
-        gone_utc, last = self._past.gone_utc.get(place), self._surely(evidence)
+        gone_utc = self._past.gone_utc.get(place)
         if place not in self._past.sent_here or place in self._past.undecided or gone_utc is None:
             return ""
+        last = self._surely(evidence)
         if last and last > gone_utc:
             return ""
         return (
@@ -236,8 +244,10 @@ class Staleness:
         host = target_of(self._site, server, other)
         if host and host.name == target.name:
             return False
-        name = server if is_own(self._site, server, other) else host.name if host else ""
-        subjects = _subjects(other, self._inventory.judgement(name) if name else None)
+        judgement = None  # of a stranger nobody knows what it presents
+        if host or is_own(self._site, server, other):
+            judgement = self._inventory.judgement(host.name if host else server)
+        subjects = _subjects(other, judgement)
         return any(_fits_any(mismatch, subjects) for mismatch in evidence)
 
 

@@ -27,9 +27,9 @@ from runbook_lib.notebook.opening import open_runbook
 from runbook_lib.params import labels
 from runbook_lib.params.labels import labels_for
 from runbook_lib.record.journal import Kind
-from runbook_lib.repair import ha
+from runbook_lib.repair import ha, ha_state
 from runbook_lib.repair.approval import approve
-from runbook_lib.repair.ha import MILESTONES
+from runbook_lib.repair.ha_state import MILESTONES
 
 pytestmark = pytest.mark.usefixtures("one_browser")
 
@@ -381,7 +381,7 @@ def test_a_failover_ends_the_watch_whatever_the_page_shows(
 ) -> None:
     """Both servers are asked beside the page; once the secondary serves, the watch ends with their words."""
     lab = start_lab("healthy", keys="ec")
-    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.1)
+    monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.1)
     rb: Any = open_runbook(Stage.REGISTER, str(edited(lab, lambda site: None)))
     lab.set_fault("failed_over")
     with pytest.raises(RepairFailed) as failed:

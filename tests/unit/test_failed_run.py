@@ -19,7 +19,7 @@ from runbook_lib.errors import MOST_LINES, PlanStale
 from runbook_lib.models import Stage, StageState, Verdict
 from runbook_lib.notebook.changing_stages import DeleteStale
 from runbook_lib.record.attestation import Seal
-from runbook_lib.repair.planned_changes import REGISTRATION
+from runbook_lib.repair.ha_state import REGISTRATION
 
 
 def test_what_is_done_what_is_not_and_what_is_unknown_are_told_apart(tmp_path: Path) -> None:

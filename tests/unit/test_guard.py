@@ -53,9 +53,10 @@ from runbook_lib.repair import ha as register_ha
 from runbook_lib.repair import ise as readd_ise
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.diagnose import FACTS as DIAGNOSIS
+from runbook_lib.repair.ha_state import REGISTRATION
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import plan_of
-from runbook_lib.repair.planned_changes import REGISTRATION, adding, removing
+from runbook_lib.repair.planned_changes import adding, removing
 
 STEPS = Path(runbook_lib.__file__).parent / "repair"
 VERBS = {"delete_tofu", "remove_ha", "register", "check_readiness", "add_ise", "remove_ise"}

@@ -25,10 +25,10 @@ from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair import context as settling
-from runbook_lib.repair import ha, ise
+from runbook_lib.repair import ha, ha_state, ise
 from runbook_lib.repair.context import Context
-from runbook_lib.repair.ha import HaAction, decide_ha, remove_ha, watch_registration, why_no_readiness
-from runbook_lib.repair.ha_state import prove_ha
+from runbook_lib.repair.ha import HaAction, decide_ha, remove_ha, why_no_readiness
+from runbook_lib.repair.ha_state import prove_ha, watch_registration
 from runbook_lib.repair.planned_changes import adding
 from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages, milestones
@@ -312,7 +312,7 @@ def watched(context: Context, shown: HaPage, pair_says: Callable[[], None] = lam
 
 def test_a_registration_that_both_servers_call_over_has_failed(context: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not configured on both, and nothing under way on the page: failed at once, with the page's last words."""
-    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.01)
+    monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.01)
     shown = replace(page("HA not Configured", (100, 40, 0)), message="Database replication failed.")
     with pytest.raises(RepairFailed) as caught:
         watched(context(Pair(NONE)), shown)
@@ -323,7 +323,7 @@ def test_a_registration_that_ended_behind_a_page_that_stands_still_has_failed(
     context: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page goes on calling it under way; both servers were on their way and call it not configured again."""
-    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.01)
+    monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.01)
     pair = Pair(("Primary Syncing", "Secondary Syncing"))
 
     def end() -> None:
@@ -338,7 +338,7 @@ def test_a_registration_that_the_servers_do_not_show_yet_goes_on(
     context: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not configured from the start, while the page calls it under way: nothing is over."""
-    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.01)
+    monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.01)
     done = page("Primary Active", (100, 100, 100))
 
     class Late(Standing):
@@ -356,7 +356,7 @@ def test_a_registration_whose_milestones_nobody_reads_has_ended(
     under_way: bool, context: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where both servers are healthy, and the page that stands still calls nothing under way."""
-    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.01)
+    monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.01)
     monkeypatch.setattr(Standing, "PATIENCE_S", 0.5)
     shown = page("Primary Active", (0, 0, 0), under_way=under_way)
     with pytest.raises(TimeoutError) if under_way else nullcontext():
@@ -367,7 +367,7 @@ def test_a_registration_that_nobody_shows_to_have_begun_is_not_watched_for_hours
     context: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bars that stay empty beside servers without HA: whether it began is not known."""
-    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.01)
+    monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.01)
     with pytest.raises(OutcomeUnknown, match="not seen"):
         watched(context(Pair(NONE)), page("HA not Configured", (0, 0, 0), under_way=True))
 
@@ -483,10 +483,12 @@ def test_a_question_that_was_answered_with_no_is_no_refusal_of_the_page(
     error = PageRefused("register: the form was changed", found="Do you want to proceed?", next_step="Look at it.")
     error.declined = declined
     context, page = cast("Any", Mock()), Mock(register=AsyncMock(side_effect=error))
-    for name in ("permit", "observe_ha"):
-        monkeypatch.setattr(ha, name, AsyncMock(return_value=()))
-    for name in ("planned_change", "typed_form", "log_growth", "logs_now"):
+    monkeypatch.setattr(ha, "permit", AsyncMock())
+    monkeypatch.setattr(ha_state, "observe_ha", AsyncMock(return_value=()))
+    for name in ("planned_change", "typed_form", "logs_now"):
         monkeypatch.setattr(ha, name, Mock(return_value=""))
+    for name in ("log_growth", "logs_now"):
+        monkeypatch.setattr(ha_state, name, Mock(return_value=""))
     with pytest.raises(RepairFailed) as raised:
         asyncio.run(ha._register_once(context, page, None))
     (told, *_), _ = context.record.intend().result.call_args

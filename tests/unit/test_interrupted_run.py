@@ -15,7 +15,8 @@ from runbook_lib.cli import running
 from runbook_lib.cli.running import GOES_ON, interrupted
 from runbook_lib.models import Stage
 from runbook_lib.processes import Terminated
-from runbook_lib.repair.planned_changes import REGISTRATION, adding
+from runbook_lib.repair.ha_state import REGISTRATION
+from runbook_lib.repair.planned_changes import adding
 
 STOPS = {
     "Ctrl-C": KeyboardInterrupt(),
