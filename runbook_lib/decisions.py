@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, StrEnum
 
-from runbook_lib.models import Outcome, Verdict
+from runbook_lib.models import FINAL, Outcome, Verdict
 
 # -- the plan and its approval ---------------------------------------------------------------
 
@@ -47,6 +47,11 @@ class PlanRow:
     override: str = ""
     by_verdict: bool | None = None
     not_seen_from: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Which server, and which entry of its store."""
+        return (self.server, self.key)
 
 
 class ChangeKind(StrEnum):
@@ -181,6 +186,11 @@ class DeletionResult:
     after: tuple[str, ...]
     sent_utc: datetime
     read_back_utc: datetime
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Which server, and which entry of its store."""
+        return (self.server, self.key)
 
 
 # -- the web pages -------------------------------------------------------------------------------
@@ -358,6 +368,11 @@ class PastIncident:
         if self.problem:
             return Unended.DAMAGED
         return self.outcome.value if self.outcome else Unended.OPEN
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the repair may still go on in it; never in a damaged one."""
+        return not self.problem and not self.closed_by and self.outcome not in FINAL
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,10 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+FINAL = frozenset({Outcome.REPAIRED, Outcome.REPAIRED_UNVERIFIED, Outcome.NOTHING_TO_DO})
+"""The outcomes that close an incident. After the others it stays open, unless a person closes it."""
+
+
 class Vantage(StrEnum):
     """Where a presented certificate was seen from."""
 
@@ -229,6 +233,11 @@ class Judgement:
     seen_from: tuple[Vantage, ...] = ()
     not_available: tuple[tuple[Vantage, str], ...] = ()
 
+    @property
+    def in_words(self) -> str:
+        """Of which host, the verdict and its reason."""
+        return f"{self.target}: {self.verdict}: {self.reason}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
@@ -246,6 +255,11 @@ class Inventory:
     def judgement(self, target: str) -> Judgement:
         """Return the verdict on ``primary``, ``secondary`` or an ISE server by its name."""
         return next(judgement for judgement in self.judgements if judgement.target == target)
+
+    @property
+    def contradictions(self) -> list[str]:
+        """A sentence for each host that may be an impostor."""
+        return [each.in_words for each in self.judgements if each.verdict is Verdict.CONTRADICTED]
 
 
 # -- what the logs say ---------------------------------------------------------------------------
@@ -379,6 +393,10 @@ class Diagnosis:
     recognised_lines: int = 0
     not_logs: tuple[NotALog, ...] = ()
     read_utc: datetime | None = None
+
+    def unread(self, server: str) -> tuple[str, ...]:
+        """Return what of a server's logs, or of logs of which nobody knows whose they are, was not read whole."""
+        return tuple(damage.source for damage in self.damaged if damage.server in (server, "unknown"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,9 @@ def packed(folder: Path) -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
             info = zipfile.ZipInfo(f"{folder.resolve().name}/{name}", TIME)
-            info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, MODE
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.create_system = 3  # Unix
+            info.external_attr = MODE
             archive.writestr(info, files[name].read_bytes())
     return out.getvalue()
 

@@ -181,30 +181,26 @@ TEMPLATES = (LineTopic.TEMPLATE, LineTopic.TEMPLATE_BY_HAND)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotebookVersion:
-    """One version of a stage's notebook that ran: the file's SHA-256, the journal's line, who started it."""
-
-    stage: str
-    sha256: str
-    line: int
-    by_hand: bool
-    artifact: Artifact | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Drift:
     """A version that ran beside the notebook as it is now. ``cells`` name what differs, each with what happened to it.
 
-    ``known`` is false where the record does not hold the notebook's text, or there is no such notebook now.
+    ``version`` is the journal's line of it. ``known`` is false where the record does not hold the notebook's text, or
+    there is no such notebook now.
     """
 
-    version: NotebookVersion
+    version: Line
     cells: tuple[str, ...] = ()
     known: bool = True
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person ran it, and not a run of all stages."""
+        return self.version.about.topic is LineTopic.TEMPLATE_BY_HAND
+
     def __str__(self) -> str:
-        ran = f"{self.version.stage}: version {self.version.sha256[:12]}"
-        how = "by hand, as it was on disk at the time" if self.version.by_hand else "by the run"
+        sha256 = self.version.seen
+        ran = f"{self.version.stage}: version {sha256[:12]}"
+        how = "by hand, as it was on disk at the time" if self.by_hand else "by the run"
         if not self.known:
             return f"{ran}, {how}; what has changed since cannot be said"
         since = f"changed since: {'; '.join(self.cells)}" if self.cells else "not changed since"
@@ -242,17 +238,13 @@ def without_outputs(data: bytes) -> bytes:
     return (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
 
-def versions(lines: Iterable[Line]) -> tuple[NotebookVersion, ...]:
-    """Return every version that ran, in order; one that ran several times counts from its first."""
-    versions: dict[tuple[str, str], NotebookVersion] = {}
+def versions(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Return the line of every version that ran, in order; one that ran several times counts from its first."""
+    first: dict[tuple[str, str], Line] = {}
     for line in lines:
         if line.about.topic in TEMPLATES:
-            by_hand = line.about.topic is LineTopic.TEMPLATE_BY_HAND
-            version = NotebookVersion(
-                stage=line.stage, sha256=line.seen, line=line.n, by_hand=by_hand, artifact=line.artifact
-            )
-            versions.setdefault((line.stage, line.seen), version)
-    return tuple(versions.values())
+            first.setdefault((line.stage, line.seen), line)
+    return tuple(first.values())
 
 
 def drifts(lines: Iterable[Line], files: Mapping[str, ReadableFile], notebooks: Path) -> tuple[Drift, ...]:
@@ -264,11 +256,11 @@ def drifts(lines: Iterable[Line], files: Mapping[str, ReadableFile], notebooks: 
     return tuple(_drift(version, files, notebooks) for version in versions(lines))
 
 
-def _drift(version: NotebookVersion, files: Mapping[str, ReadableFile], notebooks: Path) -> Drift:
+def _drift(version: Line, files: Mapping[str, ReadableFile], notebooks: Path) -> Drift:
     try:
         name = f"{version.stage}.ipynb"
         now = [path.read_bytes() for path in (notebooks / name, *notebooks.glob(f"[a-z][a-z]/{name}"))]
-        if version.sha256 in map(sha256_hex, now):
+        if version.seen in map(sha256_hex, now):
             return Drift(version=version)
         then = files[version.artifact.path].read_bytes() if version.artifact else b""
         return Drift(version=version, cells=min((changed_cells(then, each) for each in now), key=len))
@@ -278,11 +270,13 @@ def _drift(version: NotebookVersion, files: Mapping[str, ReadableFile], notebook
 
 def changed_cells(then: bytes, now: bytes) -> tuple[str, ...]:
     """Name each cell that was changed, added or removed between two notebooks; ``ValueError`` if one is none."""
-    old, new = _by_id(then), _by_id(now)
+    old = _by_id(then)
+    new = _by_id(now)
     changed = [f"{_name(new[key])} changed" for key in new if key in old and _text(old[key]) != _text(new[key])]
     added = [f"{_name(new[key])} added" for key in new if key not in old]
     removed = [f"{_name(old[key])} removed" for key in old if key not in new]
-    moved = ["cells in another order"] if [k for k in old if k in new] != [k for k in new if k in old] else []
+    in_both = ([key for key in old if key in new], [key for key in new if key in old])
+    moved = ["cells in another order"] if in_both[0] != in_both[1] else []
     return (*changed, *added, *removed, *moved)
 
 

@@ -79,11 +79,10 @@ class Authority:
 
 @dataclass(frozen=True, kw_only=True)
 class Stamp:
-    """What a time stamp says: when, by whose clock (as it names itself; may be empty), under which serial number."""
+    """What a time stamp says: when, and by whose clock (as it names itself; may be empty)."""
 
     utc: datetime
     authority: str
-    serial: int
 
 
 def request_stamp(authority: Authority, data: bytes) -> bytes:
@@ -122,11 +121,7 @@ def read_stamp(answer: bytes) -> Stamp:
     """Return what an answer says without checking it; raises ``NoStamp`` where it is no stamp."""
     info = _decoded(answer).tst_info
     name = getattr(info.name, "value", None)
-    return Stamp(
-        utc=info.gen_time,
-        authority=name.rfc4514_string() if isinstance(name, x509.Name) else "",
-        serial=info.serial_number,
-    )
+    return Stamp(utc=info.gen_time, authority=name.rfc4514_string() if isinstance(name, x509.Name) else "")
 
 
 def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
@@ -297,7 +292,8 @@ def after_newest_seal(record: Record) -> tuple[Line, ...]:
 
 def is_vouched_for(record: Record) -> bool:
     """Whether a key that is trusted here signed all of a record; true where there is no key to check with."""
-    keys, lines = _trusted(), record.journal.read().lines
+    keys = _trusted()
+    lines = record.journal.read().lines
     heads = _signed_heads(record, lines, keys)
     return not keys or (bool(heads) and not after_seal(lines, heads))
 

@@ -16,12 +16,12 @@ from typing import NamedTuple
 from runbook_lib.decisions import PastIncident, SiteStatus, Unended
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, RunbookError
-from runbook_lib.models import Inventory, Outcome, Stage
-from runbook_lib.record.files import FILE_MODE, make_folder
+from runbook_lib.models import FINAL, Inventory, Outcome, Stage
+from runbook_lib.record.files import FILE_MODE, from_json_bytes, make_folder, plain_json_value
 from runbook_lib.record.incident import Record, named_there, site_slug, slug_in
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.manifest import JOURNAL
-from runbook_lib.record.stages import ENVELOPE, FINAL, after_seal, closed_by, files_of_seals, outcome
+from runbook_lib.record.stages import ENVELOPE, after_seal, closed_by, files_of_seals, outcome
 
 # -- Which incidents are asked for -----------------------------------------------------------------
 
@@ -68,7 +68,7 @@ class Query:
     @property
     def match(self) -> str:
         """The text in the words of SQLite's full-text search: nothing of it is an operator there."""
-        printable = "".join(c if c.isprintable() else " " for c in self.text)
+        printable = "".join(char if char.isprintable() else " " for char in self.text)
         words = [phrase or word for phrase, word in _WORDS.findall(printable)]
         return " ".join('"{}"*'.format(word.replace('"', '""')) for word in words)
 
@@ -167,7 +167,9 @@ def _first_end(record: Record) -> datetime | None:
 
 
 def _text(record: Record, lines: Sequence[Line]) -> str:
-    pieces = dict.fromkeys(word for x in lines for word in (x.stage, x.server, x.expected, x.seen, x.text))
+    pieces: dict[str, None] = {}
+    for line in lines:
+        pieces |= dict.fromkeys((line.stage, line.server, line.expected, line.seen, line.text))
     length = sum(map(len, pieces))
     for artifact in dict.fromkeys(line.artifact for line in lines if line.artifact):
         if length > LONGEST:
@@ -180,20 +182,6 @@ def _text(record: Record, lines: Sequence[Line]) -> str:
             pieces[text] = None
             length += len(text)
     return "\n".join(pieces)[:LONGEST]
-
-
-def as_json(incident: PastIncident) -> str:
-    """Return an incident as one line of JSON."""
-    from pydantic_core import to_jsonable_python
-
-    return json.dumps(to_jsonable_python(incident), sort_keys=True)
-
-
-def from_json(rows: Sequence[str]) -> tuple[PastIncident, ...]:
-    """Read many lines of JSON at once; ``ValueError`` if one is none of ours."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(tuple[PastIncident, ...]).validate_json(f"[{','.join(rows)}]")
 
 
 # -- The index: an SQLite file beside the records, thrown away and built anew whenever there is any doubt about it.
@@ -233,7 +221,8 @@ class Index:
 
     def put(self, signature: str, entry: Entry) -> None:
         """Replace what is known of an incident."""
-        name, row = entry.incident.incident, as_json(entry.incident)
+        name = entry.incident.incident
+        row = json.dumps(plain_json_value(entry.incident), sort_keys=True)
         text = entry.text.encode("utf-8", "backslashreplace").decode()  # JSON can hold half of a surrogate pair
         self.drop([name])
         with self._connection as change:
@@ -263,7 +252,7 @@ class Index:
         if any(_digest(*row[:3]) != row[3] for row in rows):
             raise IndexDamaged("a row was changed")
         try:
-            return from_json([row[2] for row in rows])
+            return from_json_bytes(f"[{','.join(row[2] for row in rows)}]".encode(), tuple[PastIncident, ...])
         except ValueError as error:
             raise IndexDamaged("a row of another kind") from error
 
@@ -359,11 +348,6 @@ def standings(incidents: Iterable[PastIncident], sites: Sequence[str] = ()) -> t
     return tuple(_standing(name, newest.get(name)) for name in sorted(names | newest.keys()))
 
 
-def is_open(incident: PastIncident) -> bool:
-    """Whether the repair may still go on in an incident; never in a damaged one."""
-    return not incident.problem and not incident.closed_by and incident.outcome not in FINAL
-
-
 def current(site: str, incidents: Iterable[PastIncident]) -> PastIncident | None:
     """Return the incident that says how a site stands, None where it has none; ``incidents`` are newest first.
 
@@ -372,7 +356,7 @@ def current(site: str, incidents: Iterable[PastIncident]) -> PastIncident | None
     of_site = [each for each in incidents if Query(site=site).fits(each)]
     if of_site and of_site[0].problem:
         return of_site[0]
-    return next((each for each in of_site if is_open(each)), of_site[0] if of_site else None)
+    return next((each for each in of_site if each.is_open), of_site[0] if of_site else None)
 
 
 def _standing(site: str, incident: PastIncident | None) -> SiteStatus:

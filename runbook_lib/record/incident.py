@@ -6,17 +6,16 @@ import os
 import re
 import secrets
 from collections.abc import Collection
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
 
 from runbook_lib import paths
-from runbook_lib.decisions import Approval, Plan
+from runbook_lib.decisions import Approval, PastIncident, Plan
 from runbook_lib.digest import plan_digest
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, StageOutOfOrder
-from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.models import FINAL, Outcome, Stage, StageState
 from runbook_lib.record import stages
 from runbook_lib.record.about import About
 from runbook_lib.record.artifacts import ArtifactStore, damaged, slug
@@ -81,8 +80,8 @@ class Record(ArtifactStore):
         incident = f"{cls.PREFIX}{stamp}-{site_slug(site)}-{secrets.token_hex(2)}"
         record = cls(root, incident, site)
         make_folder(record.folder)
-        said = {"incident": incident, "site": site, "opened_utc": now.isoformat(), "by": operator()}
-        opening = {**said, "what": what, "given": given}
+        opening = {"incident": incident, "site": site, "opened_utc": now.isoformat(), "by": operator()}
+        opening |= {"what": what, "given": given}
         record.keep_json(OPENING, gate_json(opening), kind=Kind.INCIDENT_OPENED, expected=site, text=what)
         return record
 
@@ -202,8 +201,11 @@ class Record(ArtifactStore):
         path = f"approvals/{approval.digest}.json"
         value = to_json_value(approval)
         artifact = self.keep_json(path, value, kind=Kind.APPROVED, expected=approval.digest, seen=approval.by)
-        with suppress(RecordNotWritable) if approval.signature else nullcontext():  # a signature speaks for itself
+        try:
             note_seen(paths.key_dir(), {artifact.sha256: ""})
+        except RecordNotWritable:
+            if not approval.signature:  # one speaks for itself
+                raise
         return artifact
 
     def read_approvals(self, digest: str = "") -> tuple[Approval, ...]:
@@ -263,7 +265,7 @@ class Record(ArtifactStore):
 
         Raises ValueError for an outcome that only a look at the servers gives.
         """
-        if outcome in stages.FINAL:
+        if outcome in FINAL:
             raise ValueError(f"only a repair that was looked at ends {outcome}")
         closing = gate_json({"by": by, "reason": reason, "outcome": outcome.value, "account": account()})
         text = f"closed by {by}: {reason}"
@@ -283,25 +285,7 @@ def slug_in(incident: str) -> str:
 # -- All records of a folder: which incidents there are, and which one of a site is open -----------
 
 
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """One incident. ``problem`` says why its record does not verify; then only the name is known."""
-
-    incident: str
-    site: str = ""
-    opened_utc: str = ""
-    by: str = ""
-    outcome: Outcome | None = None
-    closed: bool = False
-    problem: str = ""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the repair still goes on in it: it was stopped, failed, or is unknown, and nobody has closed it."""
-        return not self.problem and not self.closed
-
-
-def list_records(root: Path, site: str = "") -> list[Summary]:
+def list_records(root: Path, site: str = "") -> list[PastIncident]:
     """Every incident's record under ``root``, the newest first; those that are damaged too, with their problem.
 
     With ``site`` those of that site alone, and nothing of the others is read; of a damaged one only the name tells.
@@ -330,17 +314,12 @@ def named_there(root: Path, part: str = "", pattern: re.Pattern[str] = INCIDENT)
     return sorted(names, reverse=True)
 
 
-def _summary(root: Path, incident: str) -> Summary:
+def _summary(root: Path, incident: str) -> PastIncident:
+    """Return what is told at once of an incident: of which site, its outcome, who closed it, what is wrong with it."""
     try:
         record = Record.open(root, incident)
-        opening = record.opening()
-        return Summary(
-            incident=incident,
-            site=record.site,
-            opened_utc=opening["opened_utc"],
-            by=opening["by"],
-            outcome=record.outcome(),
-            closed=record.is_closed(),
-        )
+        by_hand = stages.closed_by(record.journal.read().lines)
     except RecordError as error:
-        return Summary(incident=incident, problem=error.what)
+        return PastIncident(incident=incident, problem=error.what)
+    closed_by = by_hand.text if by_hand else ""
+    return PastIncident(incident=incident, site=record.site, outcome=record.outcome(), closed_by=closed_by)

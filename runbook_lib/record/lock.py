@@ -92,7 +92,8 @@ class SiteLock:
 
     ``servers`` is everything by which the servers are known. Entering raises ``SiteLocked``, naming the holder, while
     another run holds one of them or has left it behind. Inside a process whose environment carries the holder's
-    token, and inside the holder itself, entering succeeds and leaving releases nothing.
+    token, and inside the holder itself, entering succeeds and leaving releases nothing. ``token`` lets a child process
+    in, in its variable ``RUNBOOK_LOCK_TOKEN``; empty for who is a child himself.
     """
 
     def __init__(self, site: str, servers: Sequence[str], *, incident: str = "", purpose: str = "") -> None:
@@ -100,7 +101,7 @@ class SiteLock:
         self.incident = incident
         self.purpose = purpose
         self._servers = servers
-        self._token = ""
+        self.token = ""
         self._own: list[tuple[Path, int]] = []
         self._others: list[int] = []
 
@@ -118,7 +119,7 @@ class SiteLock:
                 self._release()
             raise
         if self._own:
-            self._token = token
+            self.token = token
             os.environ[TOKEN_VARIABLE] = " ".join([*_tokens(), token])
         return self
 
@@ -126,15 +127,17 @@ class SiteLock:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         if self._own:
-            os.environ[TOKEN_VARIABLE] = " ".join(token for token in _tokens() if token != self._token)
-        self._token = ""
+            os.environ[TOKEN_VARIABLE] = " ".join(token for token in _tokens() if token != self.token)
+        self.token = ""
         # What was done under the lock says more than a file that cannot be removed, which the next run names.
         with suppress(RecordNotWritable) if error else nullcontext():
             self._release()
 
     def _release(self) -> None:
-        own, others = self._own, self._others
-        self._own, self._others = [], []
+        own = self._own
+        others = self._others
+        self._own = []
+        self._others = []
         with ExitStack() as last:  # whatever of it fails, the rest is done
             for descriptor in (*others, *(each for _, each in own)):
                 last.callback(os.close, descriptor)
@@ -144,11 +147,6 @@ class SiteLock:
     def alone(self) -> bool:
         """Whether no child process works under this lock any more; for who holds it, after a child of his has died."""
         return bool(self._own) and all(_alone_at(descriptor) for _, descriptor in self._own)
-
-    @property
-    def token(self) -> str:
-        """What lets a child process in, in its variable ``RUNBOOK_LOCK_TOKEN``; empty for who is a child himself."""
-        return self._token
 
     def _holder(self) -> tuple[Holder, str]:
         token = secrets.token_hex(16)
@@ -372,7 +370,8 @@ def _is_at(path: Path, descriptor: int) -> bool:
 def _locked(path: Path, site: str, holder: Holder | None) -> SiteLocked:
     free = _freeing(holder.site if holder else site, holder)
     if _lives(path):
-        what, next_step = f"another run changes the servers of site {site} now", "wait until it has ended"
+        what = f"another run changes the servers of site {site} now"
+        next_step = "wait until it has ended"
     elif holder and not holder.process.is_here:
         what = f"the servers of site {site} are locked from another host"
         next_step = f"check there whether it is still running; if you are certain that it is not: {free}"
@@ -399,4 +398,4 @@ def _owner(path: Path) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return "".join(char if char.isprintable() else "?" for char in text)

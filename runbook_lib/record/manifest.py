@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.record.journal import JournalText
@@ -60,7 +60,9 @@ class Member:
         return digest.hexdigest(), self.size
 
     def _pieces(self) -> Iterator[bytes]:
-        inflate, left, size, crc = zlib.decompressobj(-zlib.MAX_WBITS), self.packed, 0, 0
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        left = self.packed
+        size = crc = 0
         with self.archive.open("rb") as file:
             file.seek(self.start)
             while not inflate.eof:
@@ -72,7 +74,8 @@ class Member:
                     piece = inflate.decompress(data, _PIECE)
                 except zlib.error as error:
                     raise _damaged(str(error)) from error
-                size, crc = size + len(piece), zlib.crc32(piece, crc)
+                size += len(piece)
+                crc = zlib.crc32(piece, crc)
                 if size > self.size or not (data or piece):
                     break
                 yield piece
@@ -150,10 +153,8 @@ EMPTY = "added: it is an empty folder"
 T = TypeVar("T", "JournalPart", "FileEntry")
 
 
-class ReadableFile(Protocol):
-    """A file of a record, on disk or in an archive."""
-
-    def read_bytes(self) -> bytes: ...
+ReadableFile = Path | Member
+"""A file of a record, on disk or in an archive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,12 +267,9 @@ def measured(file: ReadableFile) -> tuple[str, int]:
     """Return a file's SHA-256 in hex and its size in bytes, read piece by piece; raises ``OSError``."""
     if isinstance(file, Member):
         return file.measured()
-    if isinstance(file, Path):
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256")
-            return digest.hexdigest(), stream.tell()
-    data = file.read_bytes()
-    return sha256_hex(data), len(data)
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256")
+        return digest.hexdigest(), stream.tell()
 
 
 def entries(files: Iterable[tuple[str, Path]], name: Callable[[str], str]) -> tuple[FileEntry, ...]:

@@ -123,7 +123,8 @@ def _batches(readings: Iterable[bytes]) -> Iterator[bytes]:
         size += len(reading)
         if size > _BATCH:
             yield b"\0".join(batch)
-            batch, size = [], 0
+            batch = []
+            size = 0
     yield b"\0".join(batch)
 
 
@@ -160,7 +161,8 @@ def _not_compressed(data: bytes) -> bytes:
         return _DEFLATED.sub(rb"\1", data)
     if not data.startswith(_PNG):
         return _PNG_IN_TEXT.sub(b"", data)  # it is read as a picture
-    kept, at = [_PNG], len(_PNG)
+    kept = [_PNG]
+    at = len(_PNG)
     while at < len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         if data[at + 4 : at + 8] != b"IDAT":
@@ -194,7 +196,7 @@ def _shown(text: str) -> str:
     try:
         return text.encode("latin-1").translate(None, _UNSEEN_BYTES).decode("latin-1")
     except UnicodeEncodeError:
-        unseen = {ord(c): None for c in set(text) if c not in "\n\r\t" and _is_unseen(c)}
+        unseen = {ord(char): None for char in set(text) if char not in "\n\r\t" and _is_unseen(char)}
         return text.translate(unseen) if unseen else text
 
 

@@ -298,5 +298,5 @@ def seen_here(folder: Path) -> dict[str, str]:
         text = read_private(folder / SEEN, _APPROVALS_LARGEST).decode("ascii", "replace")
     except FileNotFoundError:
         return {}
-    matches = (match for line in text.split("\n") if (match := _LINE.fullmatch(line)))
+    matches = filter(None, map(_LINE.fullmatch, text.split("\n")))
     return {match[1]: "" if match[2] == "-" else match[2] for match in matches}

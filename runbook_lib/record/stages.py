@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runbook_lib.decisions import Deletion
 from runbook_lib.errors import RecordNotWritable
-from runbook_lib.models import Outcome, Stage, StageState, Verdict
+from runbook_lib.models import FINAL, Outcome, Stage, StageState, Verdict
 from runbook_lib.record.about import AS_EXPECTED, NOT_SENT, About, LineTopic
 from runbook_lib.record.files import ProcessName
 from runbook_lib.record.journal import Journal, Kind, Line
 
 ALARMING = (Verdict.CONTRADICTED, Verdict.UNSTABLE)  # somebody else may have answered
-FINAL = frozenset({Outcome.REPAIRED, Outcome.REPAIRED_UNVERIFIED, Outcome.NOTHING_TO_DO})
-"""The outcomes that close an incident. After the others it stays open, unless a person closes it."""
 SEAL_FOLDER = re.compile(r"seal(?:-([2-9]|[1-9][0-9]+))?")
 MANIFEST, ENVELOPE, STAMP = "manifest.json", "envelope.json", "timestamp.tsr"
 """The files of a seal, in its folder."""
@@ -63,7 +61,10 @@ class RecordedChange:
 
     def __init__(self, journal: Journal, intent: Line) -> None:
         self._journal = journal
-        self.stage, self.server, self.text, self.about = intent.stage, intent.server, intent.text, intent.about.subject
+        self.stage = intent.stage
+        self.server = intent.server
+        self.text = intent.text
+        self.about = intent.about.subject
 
     def sent(self) -> None:
         """It has left; what came of it is not known yet."""
@@ -97,26 +98,44 @@ def is_of_plan(line: Line) -> bool:
     return line.kind is Kind.DECIDED and line.artifact is not None and line.artifact.path.startswith("plans/")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass
 class Attempt:
     """One go at a stage: from its ``start`` to its ``end``, None where the journal holds none.
 
     ``number`` counts from 1 for each stage. ``begun`` is the newest line that says who runs the stage and in which
-    process; it is ``start`` itself unless the stage went on after an end without being opened anew.
+    process; it is ``start`` itself unless the stage went on after an end without being opened anew. ``since`` is the
+    first line after its end that may begin another. ``state`` is known once the whole journal is read.
     """
 
     stage: str
     number: int
     start: Line
     begun: Line
-    end: Line | None
-    state: StageState
+    end: Line | None = None
+    since: Line | None = None
     intents: tuple[Line, ...] = ()
+    state: StageState = StageState.UNKNOWN
 
     @property
     def why(self) -> str:
         """Why it ended, as far as its end says it."""
         return self.end.text if self.end else ""
+
+    def take(self, line: Line) -> None:
+        """Take in the next line of its stage."""
+        if line.kind in _ENDS:
+            self.end = line
+        elif line.kind is Kind.INTENT:
+            self.intents += (line,)
+        elif self.end and self.since is None and _is_work(line):
+            self.since = line
+
+    def settle(self, *, last: bool, pending: frozenset[int], stages_pending: set[str]) -> None:
+        """Set its state; ``last``: no other attempt at its stage came after it."""
+        self.state = _state(self.begun if last else None, self.end)
+        open_changes = any(line.n in pending for line in self.intents) or (last and self.stage in stages_pending)
+        if open_changes and self.state is not StageState.RUNNING:
+            self.state = StageState.UNKNOWN
 
 
 def attempts(lines: Iterable[Line]) -> tuple[Attempt, ...]:
@@ -129,8 +148,8 @@ def attempts(lines: Iterable[Line]) -> tuple[Attempt, ...]:
     whatever its end says; so is the last attempt at a stage if any change of the stage has none.
     """
     lines = tuple(lines)
-    made: list[_Attempt] = []
-    newest: dict[str, _Attempt] = {}
+    made: list[Attempt] = []
+    newest: dict[str, Attempt] = {}
     for line in lines:
         if not line.stage:
             continue
@@ -142,7 +161,9 @@ def attempts(lines: Iterable[Line]) -> tuple[Attempt, ...]:
             current.take(line)
     pending = frozenset(line.n for line in pending_changes(lines))
     stages_pending = {line.stage for line in lines if line.n in pending}
-    return tuple(each.settled(newest[each.stage] is each, pending, stages_pending) for each in made)
+    for each in made:
+        each.settle(last=newest[each.stage] is each, pending=pending, stages_pending=stages_pending)
+    return tuple(made)
 
 
 def stage_states(lines: Iterable[Line]) -> dict[str, StageState]:
@@ -175,9 +196,8 @@ def after_seal(lines: Iterable[Line], signed: Collection[str] = ()) -> tuple[Lin
         return lines if signed else ()
     newest = seals[-1]
     covered = next((line.n for line in lines if line.hash == newest.expected), 0)
-    return without_seal(
-        lines[covered:], newest.artifact.path.partition("/")[0] if newest.artifact else "", newest.expected
-    )
+    folder = newest.artifact.path.partition("/")[0] if newest.artifact else ""
+    return without_seal(lines[covered:], folder, newest.expected)
 
 
 def files_of_seals(lines: Iterable[Line], name: str) -> list[Line]:
@@ -192,7 +212,8 @@ def without_seal(lines: Iterable[Line], folder: str, head: str) -> tuple[Line, .
     Those are one for each of its files, and one without a file, which says why it has no time stamp. No signature is on
     them, and anybody can add more of the kind.
     """
-    own, left = {"", *(f"{folder}/{name}" for name in (MANIFEST, ENVELOPE, STAMP))}, []
+    own = {"", *(f"{folder}/{name}" for name in (MANIFEST, ENVELOPE, STAMP))}
+    left = []
     for line in lines:
         path = line.artifact.path if line.artifact else ""
         if line.kind is Kind.SEALED and line.expected == head and path in own:
@@ -220,7 +241,8 @@ def unsealed_in_words(later: Sequence[Line]) -> str:
 
 def so_far(lines: Iterable[Line]) -> str:
     """Say in one line what was changed in an incident, and what is under way."""
-    lines, parts = tuple(lines), []
+    lines = tuple(lines)
+    parts = []
     states = stage_states(lines)
     for line in pending_changes(lines):  # first: it may still go on, on the servers
         at = f"{line.utc:%Y-%m-%d %H:%M:%SZ}"
@@ -253,50 +275,14 @@ def is_closed(lines: Iterable[Line]) -> bool:
     return outcome(lines) in FINAL or closed_by(lines) is not None
 
 
-@dataclass
-class _Attempt:
-    """An attempt while the journal is read. ``since`` is the first line after its end that may begin another."""
-
-    stage: str
-    number: int
-    start: Line
-    begun: Line
-    end: Line | None = None
-    since: Line | None = None
-    intents: list[Line] = field(default_factory=list)
-
-    def take(self, line: Line) -> None:
-        if line.kind in _ENDS:
-            self.end = line
-        elif line.kind is Kind.INTENT:
-            self.intents.append(line)
-        elif self.end and self.since is None and _is_work(line):
-            self.since = line
-
-    def settled(self, last: bool, pending: frozenset[int], stages_pending: set[str]) -> Attempt:
-        state = _state(self.begun if last else None, self.end)
-        open_changes = any(line.n in pending for line in self.intents) or (last and self.stage in stages_pending)
-        if open_changes and state is not StageState.RUNNING:
-            state = StageState.UNKNOWN
-        return Attempt(
-            stage=self.stage,
-            number=self.number,
-            start=self.start,
-            begun=self.begun,
-            end=self.end,
-            state=state,
-            intents=tuple(self.intents),
-        )
-
-
 _ENDS = (Kind.STAGE_ENDED, Kind.INTERRUPTED)
 
 
-def _opened(current: _Attempt | None, line: Line) -> _Attempt | None:
+def _opened(current: Attempt | None, line: Line) -> Attempt | None:
     """Return the attempt that a line begins, None where it belongs to the current one or to none."""
     number = current.number + 1 if current else 1
     if line.kind is Kind.STAGE_STARTED:
-        return _Attempt(line.stage, number, line, line)
+        return Attempt(line.stage, number, line, line)
     if current is None:
         begins = line.kind in (*_ENDS, Kind.INTENT)
         start = begun = line
@@ -307,7 +293,7 @@ def _opened(current: _Attempt | None, line: Line) -> _Attempt | None:
         start, begun = current.since or line, current.begun
     if not begins:
         return None
-    opened = _Attempt(line.stage, number, start, begun)
+    opened = Attempt(line.stage, number, start, begun)
     opened.take(line)
     return opened
 

@@ -132,9 +132,8 @@ def trusted_in(folder: Path, *, key: str = "", authority: str = "") -> Trusted:
             found=str(error),
             next_step="give a file with its certificate, or its issuer's, in PEM",
         ) from None
-    return Trusted(
-        keys=(read_public(Path(key).expanduser()),) if key else trusted_keys(folder), certificates=certificates
-    )
+    keys = (read_public(Path(key).expanduser()),) if key else trusted_keys(folder)
+    return Trusted(keys=keys, certificates=certificates)
 
 
 # -- Checking the signed statement of a seal against the manifest beside it ------------------------

@@ -295,7 +295,7 @@ def _shown(pm: PostMortem) -> str:
 def _versions(pm: PostMortem) -> Table:
     """Every version of each notebook that ran, and where the one that is here now differs from it."""
     ran = {drift.version.stage for drift in pm.versions}
-    rows = [Row(d.version.stage, Code(d.version.sha256), _since(d), Ref(line=d.version.line)) for d in pm.versions]
+    rows = [Row(d.version.stage, Code(d.version.seen), _since(d), Ref(line=d.version.n)) for d in pm.versions]
     missing = [Row(stage.value, NOT_RECORDED, NOT_RECORDED, NOWHERE) for stage in Stage if stage.value not in ran]
     return Table(
         title="The template of each notebook that ran, and whether the one here now differs from it",
@@ -305,7 +305,7 @@ def _versions(pm: PostMortem) -> Table:
 
 
 def _since(drift: Drift) -> str:
-    by_hand = "run by hand, as it was on disk at the time; " if drift.version.by_hand else ""
+    by_hand = "run by hand, as it was on disk at the time; " if drift.by_hand else ""
     if not drift.known:
         return f"{by_hand}whether it has changed since is not known"
     return by_hand + ("; ".join(drift.cells) or "the same here now")

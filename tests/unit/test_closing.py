@@ -19,7 +19,7 @@ from runbook_lib.cli.plans import status_command
 from runbook_lib.cli.records import close_command
 from runbook_lib.decisions import Deletion
 from runbook_lib.errors import DecisionNeeded, ParameterRefused, SiteLocked
-from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.models import FINAL, Outcome, Stage, StageState
 from runbook_lib.notebook.opening import (
     _choose,
     close_incident,
@@ -36,7 +36,6 @@ from runbook_lib.record.history import current, past_incidents
 from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
-from runbook_lib.record.stages import FINAL
 from runbook_lib.record.verification import verify_record
 from runbook_lib.show.choice_form import ChoiceActions, _ChoiceControls
 

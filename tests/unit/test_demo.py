@@ -76,7 +76,7 @@ def test_an_incident_whose_lab_has_ended_is_closed(tmp_path: Path, monkeypatch: 
     with pytest.raises(BrowserMissing):
         lab._repair(tmp_path, {})
     [incident] = list_records(tmp_path)
-    assert incident.closed
+    assert not incident.is_open
 
 
 def place_dojo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ from runbook_lib.record.journal import Kind
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair import proof
 from runbook_lib.repair.confirmation import settling
-from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, adding, attempt
+from runbook_lib.repair.ha_state import REGISTRATION
+from runbook_lib.repair.planned_changes import REMOVAL, adding, attempt
 from runbook_lib.repair.sent_changes import (
     INVENTORY_FACTS,
     change_history,
@@ -141,7 +142,7 @@ def told(record: Record, template: Path) -> dict[str, object]:
         "interrupted": [(each.key, each.command) for each in interrupted_deletions(record)],
         "changes": [what for what, _ in change_intents(record)],
         "pending": [line.about.subject for line in pending_changes(lines)],
-        "notebooks": [(each.stage, each.by_hand) for each in versions(lines)],
+        "notebooks": [(each.stage, each.about.topic is LineTopic.TEMPLATE_BY_HAND) for each in versions(lines)],
         "contradicted": saw_contradiction(record, 0),
         "report": [(each.key, each.tone) for each in post_mortem(record.folder).changes],
         "tones": [each.tone for each in post_mortem(record.folder).moments if each.kind is Kind.OBSERVED],

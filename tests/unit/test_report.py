@@ -21,7 +21,7 @@ from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.redactor import Redactor
-from runbook_lib.repair.planned_changes import REGISTRATION
+from runbook_lib.repair.ha_state import REGISTRATION
 from runbook_lib.show.document import NOWHERE, Ref, Row, Table, without_idle_columns
 from runbook_lib.show.report import post_mortem, write_beside, write_into
 from runbook_lib.show.report_page import begin, end, read_written, render_html, render_markdown
