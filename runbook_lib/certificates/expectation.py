@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +92,7 @@ def _holds_private_key(data: bytes) -> bool:
     )
 
 
-def blocks_of(data: bytes, labels: tuple[str, ...], path: Path) -> list[bytes]:
+def blocks_of(data: bytes, labels: tuple[str, ...], where: str) -> list[bytes]:
     """Return the PEM blocks with one of the labels, whatever stands around them; the whole file where it is not PEM.
 
     Raises ExpectationInvalid where a block is not ended, or none has such a label.
@@ -103,30 +102,30 @@ def blocks_of(data: bytes, labels: tuple[str, ...], path: Path) -> list[bytes]:
     for boundary in _BOUNDARY.finditer(data):
         begins = boundary[1] == b"BEGIN"
         if begins == (begun is not None) or (begun and boundary[2] != begun[2]):
-            raise _cut_off(path)
+            raise _cut_off(where)
         if begun:
             lines = data[begun.start() : boundary.end()].splitlines()
             blocks.append((begun[2].decode(), b"\n".join(line.strip() for line in lines)))
         begun = boundary if begins else None
     if begun:
-        raise _cut_off(path)
+        raise _cut_off(where)
     if not blocks:
         return [data]
     wanted = [block for label, block in blocks if label in labels]
     if not wanted:
         raise ExpectationInvalid(
             f"The file holds no {labels[0]}",
-            where=str(path),
+            where=where,
             found=", ".join(dict.fromkeys(label for label, _ in blocks)),
             next_step="give a file of that kind, PEM or DER, or say csr:, certificate: or ca: as it is",
         )
     return wanted
 
 
-def _cut_off(path: Path) -> ExpectationInvalid:
+def _cut_off(where: str) -> ExpectationInvalid:
     return ExpectationInvalid(
         "A PEM block in the file is not ended: it may have been cut off",
-        where=str(path),
+        where=where,
         next_step="export or copy the file again, with every BEGIN and END line",
     )
 
@@ -176,10 +175,10 @@ def read_expectation(given: Expectation) -> Knowledge:
     keys: list[str] = []
     fingerprints: list[str] = []
     if given.csr is not None:
-        keys.append(_csr_key(given.csr))
+        keys.append(_csr_key(read_public(given.csr), str(given.csr)))
         words.append(f"the key of the CSR {given.csr.name}")
     if given.certificate is not None:
-        fingerprints.append(_server_certificate(given.certificate))
+        fingerprints.append(_server_certificate(read_public(given.certificate), str(given.certificate)))
         words.append(f"the certificate file {given.certificate.name}")
     if given.sha256:
         fingerprints.append(given.sha256)
@@ -210,43 +209,44 @@ def combine(one: Knowledge, other: Knowledge) -> Knowledge:
     )
 
 
-def _csr_key(path: Path) -> str:
-    blocks = blocks_of(read_public(path), _CSR, path)
+def _csr_key(data: bytes, where: str) -> str:
+    """Return the SHA-256 of the key of the one CSR that the data hold."""
+    blocks = blocks_of(data, _CSR, where)
     if len(blocks) != 1:
         raise ExpectationInvalid(
             f"The file holds {len(blocks)} CSRs, and only one can be the server's",
-            where=str(path),
+            where=where,
             next_step="give a file with that one alone",
         )
     read = x509.load_pem_x509_csr if blocks[0].startswith(b"-----") else x509.load_der_x509_csr
     request = read_or(None, lambda: read(blocks[0]))
     if request is None:
         raise ExpectationInvalid(
-            "The file is not a CSR (PKCS #10, PEM or DER)", where=str(path), next_step="export the CSR from the server"
+            "The file is not a CSR (PKCS #10, PEM or DER)", where=where, next_step="export the CSR from the server"
         )
     if not read_or(False, lambda: request.is_signature_valid):
         raise ExpectationInvalid(
             "The CSR's own signature is wrong: its maker did not hold the key, or it was altered",
-            where=str(path),
+            where=where,
             next_step="export the CSR from the server again",
         )
     key = key_sha256(request)
     if not key:
         raise ExpectationInvalid(
-            "The CSR's key type is not supported", where=str(path), next_step="give the certificate instead"
+            "The CSR's key type is not supported", where=where, next_step="give the certificate instead"
         )
     return key
 
 
-def _server_certificate(path: Path) -> str:
+def _server_certificate(data: bytes, where: str) -> str:
     """Return the fingerprint of the server's own certificate: in a chain, the one that issued no other."""
-    certificates = _certificates(path)
+    certificates = _certificates(data, where)
     nobody: list[x509.Certificate] = []
     own = certificates if len(certificates) == 1 else read_or(nobody, lambda: _issued_none(certificates))
     if len(own) != 1:
         raise ExpectationInvalid(
             f"The file holds {len(certificates)} certificates, and nothing shows which one is the server's",
-            where=str(path),
+            where=where,
             next_step="give a file with that one alone",
         )
     return sha256_of(_der(own[0]))
@@ -258,7 +258,7 @@ def _issued_none(certificates: list[x509.Certificate]) -> list[x509.Certificate]
 
 
 def _issuer(given: CaBundle) -> Issuer:
-    certificates = _certificates(given.bundle)
+    certificates = _certificates(read_public(given.bundle), str(given.bundle))
     if not any(may_issue(one) for one in certificates):
         raise ExpectationInvalid(
             "None of the bundle's certificates is a CA's",
@@ -268,8 +268,8 @@ def _issuer(given: CaBundle) -> Issuer:
     return Issuer(ca=tuple(map(_der, certificates)), names=given.names)
 
 
-def _certificates(path: Path) -> list[x509.Certificate]:
-    blocks = blocks_of(read_public(path), _CERTIFICATE, path)
+def _certificates(data: bytes, where: str) -> list[x509.Certificate]:
+    blocks = blocks_of(data, _CERTIFICATE, where)
     certificates = []
     for number, block in enumerate(blocks, 1):
         try:
@@ -277,7 +277,7 @@ def _certificates(path: Path) -> list[x509.Certificate]:
         except ValueError:
             raise ExpectationInvalid(
                 f"Certificate {number} of {len(blocks)} in the file cannot be read (X.509, PEM or DER)",
-                where=str(path),
+                where=where,
                 next_step="look at it with: openssl x509 -in FILE -noout -text (a .p7b file has to be converted first)",
             ) from None
     return list(dict.fromkeys(certificates))
@@ -297,27 +297,19 @@ def _der(certificate: x509.Certificate) -> bytes:
 
 # -- A CSR or a certificate that came as bytes, not as a file: which of the two it is, and what it says
 
-CSR, CERTIFICATE = "csr", "certificate"
 
+def read_uploaded(data: bytes, name: str) -> tuple[str, str]:
+    """Return ``csr`` and the SHA-256 of its key, or ``certificate`` and its fingerprint; nothing is kept.
 
-def read_uploaded(data: bytes, name: str) -> tuple[str, Knowledge]:
-    """Return ``csr`` or ``certificate``, and what it says; nothing is kept.
-
-    Raises ExpectationInvalid for a private key, before a byte of it reaches the disk, and for everything that a
-    file would be refused for.
+    Raises ExpectationInvalid for a private key, of which no byte reaches the disk, and for everything that a file
+    would be refused for.
     """
     refuse_keys(data, name)
     kind = _kind(data)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "uploaded"
-        path.write_bytes(data)
-        try:
-            return kind, read_expectation(Expectation(csr=path) if kind == CSR else Expectation(certificate=path))
-        except ExpectationInvalid as error:
-            raise ExpectationInvalid(error.what, where=name, found=error.found, next_step=error.next_step) from None
+    return kind, _csr_key(data, name) if kind == "csr" else _server_certificate(data, name)
 
 
 def _kind(data: bytes) -> str:
     if b"-----BEGIN " in data:
-        return CSR if b" CERTIFICATE REQUEST-----" in data else CERTIFICATE
-    return CSR if read_or(None, lambda: x509.load_der_x509_csr(data)) else CERTIFICATE
+        return "csr" if b" CERTIFICATE REQUEST-----" in data else "certificate"
+    return "csr" if read_or(None, lambda: x509.load_der_x509_csr(data)) else "certificate"

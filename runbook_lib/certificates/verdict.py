@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -66,8 +67,8 @@ def judge(
         reason=reason,
         expectation=known.words,
         facts=facts_as_far_as_read(judged.chain[0], now_utc) if judged else None,
-        seen_from=tuple(p.vantage for p in seen if p.seen_each_time),
-        not_available=tuple((p.vantage, p.problem) for p in seen if not p.seen_each_time),
+        seen_from=tuple(look.vantage for look in seen if look.seen_each_time),
+        not_available=tuple((look.vantage, look.problem) for look in seen if not look.seen_each_time),
     )
 
 
@@ -77,8 +78,8 @@ def _decide(
     looks = [look for look in seen if look.chain]
     compared = [comparison for look in looks for comparison in _compare(look, looks, known, now_utc)]
     # What contradicts the operator's knowledge says more than two vantages that differ.
-    against = [*(c for c in compared if c.same is False), *_differences(looks)]
-    alarm = "; ".join(dict.fromkeys(f"seen from {c.look.vantage}: {c.words}" for c in against))
+    against = [*(each for each in compared if each.same is False), *_differences(looks)]
+    alarm = "; ".join(dict.fromkeys(f"seen from {each.look.vantage}: {each.words}" for each in against))
     for look in looks:
         if not look.stable:
             words = f"two probes from {look.vantage} showed different certificates"
@@ -91,14 +92,14 @@ def _decide(
     # From here on every vantage shows one and the same certificate. One that did not answer each time confirms nothing.
     looks = [look for look in looks if look.seen_each_time]
     if not looks:
-        problems = "; ".join(f"{p.vantage}: {p.problem}" for p in seen)
+        problems = "; ".join(f"{look.vantage}: {look.problem}" for look in seen)
         return Verdict.UNREACHABLE, f"no answer from any vantage ({problems})", None
     if previous == sha256_of(looks[0].chain[0]):
         return Verdict.UNCHANGED, "the host presents the certificate that was there before", looks[0]
-    undecided = tuple(dict.fromkeys(c.words for c in compared if c.same is None))
-    confirming = sorted((c for c in compared if c.same), key=lambda c: list(Verdict).index(c.verdict))
+    undecided = tuple(dict.fromkeys(each.words for each in compared if each.same is None))
+    confirming = sorted((each for each in compared if each.same), key=lambda each: list(Verdict).index(each.verdict))
     if confirming:
-        reasons = dict.fromkeys((*(c.words for c in confirming), *undecided))
+        reasons = dict.fromkeys((*(each.words for each in confirming), *undecided))
         return confirming[0].verdict, "; ".join(reasons), looks[0]
     return Verdict.UNCONFIRMED, "; ".join(undecided) or NOTHING_KNOWN, looks[0]
 
@@ -166,7 +167,8 @@ def issued_for(
     except ValueError:
         return False, "it cannot be read, so nothing shows that the expected CA issued it"
     trusted = [load(der) for der in ca]
-    helpers = [c for der in sent if (c := read_or(None, lambda der=der: load(der)))][:MOST_INTERMEDIATES]  # type: ignore[misc]
+    read = (read_or(None, partial(load, der)) for der in sent)
+    helpers = [each for each in read if each is not None][:MOST_INTERMEDIATES]
     if leaf in trusted:
         return None, "it is in the CA bundle itself; if it is the server's own, give it as certificate: instead"
     if not _leads_to(leaf, helpers, trusted):
@@ -187,12 +189,13 @@ def issued_for(
 
 def _leads_to(leaf: x509.Certificate, helpers: list[x509.Certificate], trusted: list[x509.Certificate]) -> bool:
     """Whether signatures of CAs lead from the leaf to a trusted certificate, whatever the dates and algorithms."""
-    reached, at_hand = [leaf], list(helpers)
+    reached = [leaf]
+    at_hand = list(helpers)
     for below in range(LONGEST_PATH):
         if any(_issued(child, anchor, below) for child in reached for anchor in trusted):
             return True
-        reached = [c for c in at_hand if any(_issued(child, c, below) for child in reached)]
-        at_hand = [c for c in at_hand if c not in reached]
+        reached = [each for each in at_hand if any(_issued(child, each, below) for child in reached)]
+        at_hand = [each for each in at_hand if each not in reached]
     return False
 
 
@@ -274,19 +277,21 @@ def _beyond_limits(chain: Sequence[x509.Certificate], expected: Sequence[str]) -
     The verifier holds the subject alternative name to limits of DNS names and of addresses; a CN, an address that
     stands there as a DNS name, and limits of other kinds it passes over.
     """
-    constraints = [extension for each in chain[1:] if (extension := extension_of(each, x509.NameConstraints))]
-    limits = [
-        one for each in constraints for kept in (each.permitted_subtrees, each.excluded_subtrees) for one in kept or ()
-    ]
+    limits: list[x509.GeneralName] = []
+    for issuer in chain[1:]:
+        if constraints := extension_of(issuer, x509.NameConstraints):
+            limits += (*(constraints.permitted_subtrees or ()), *(constraints.excluded_subtrees or ()))
     if any(isinstance(one, x509.DirectoryName) for one in limits):
         return "a CA in the chain is limited to certain subjects, and whether this is one of them was not checked"
     names = extension_of(chain[0], x509.SubjectAlternativeName) or ()
-    held = [
-        str(one.value) for one in names if type(one) is (x509.IPAddress if is_address(str(one.value)) else x509.DNSName)
-    ]
-    if not limits or any(covers(name, one) for name in held for one in expected):
+    held = [str(each.value) for each in names if type(each) is _kind_of_name(str(each.value))]
+    if not limits or any(covers(name, one) for name, one in itertools.product(held, expected)):
         return ""
     return "a CA in the chain is limited to certain names, and nothing holds a CN to that limit"
+
+
+def _kind_of_name(text: str) -> type[x509.GeneralName]:
+    return x509.IPAddress if is_address(text) else x509.DNSName
 
 
 def covers(name: str, expected: str) -> bool:
@@ -295,7 +300,10 @@ def covers(name: str, expected: str) -> bool:
     Addresses are compared by value, and no wildcard stands for a part of one. Letters outside ASCII cover nothing,
     although some fold into one of its own.
     """
-    name, expected = name.lower().rstrip(".") if name.isascii() else "", expected.lower().rstrip(".")
+    if not name.isascii():
+        return False
+    name = name.lower().rstrip(".")
+    expected = expected.lower().rstrip(".")
     if is_address(expected):
         return read_or(False, lambda: ip_address(name) == ip_address(expected))
     label, dot, parent = expected.partition(".")

@@ -300,7 +300,7 @@ def override_command(incident: str, server: str, entry: str, *, sha256: str, by:
     Raises ParameterRefused where the plan holds no such entry of another host of the site.
     """
     record = Record.open(paths.records_dir(), incident)
-    target = next((row.target for row in record.read_plan().rows if (row.server, row.key) == (server, entry)), "")
+    target = next((row.target for row in record.read_plan().rows if row.place == (server, entry)), "")
     if not target:
         raise ParameterRefused(
             "The plan holds no such entry of another host of the site",

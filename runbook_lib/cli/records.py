@@ -16,7 +16,7 @@ from runbook_lib.errors import DecisionNeeded, ParameterRefused, RecordDamaged, 
 from runbook_lib.models import Outcome
 from runbook_lib.record.archive import archive_name, pack, verify_archive
 from runbook_lib.record.files import operator
-from runbook_lib.record.history import Query, current, is_open, past_incidents, standings
+from runbook_lib.record.history import Query, current, past_incidents, standings
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import at_work
 from runbook_lib.record.signing import PUBLIC, new_key, read_public
@@ -285,7 +285,8 @@ def tell_reading(count: int, total: int) -> None:
 def tell_sites(incidents: Sequence[PastIncident]) -> None:
     """Print one line for each site that has an incident, and the command that says more."""
     sites = [each.site for each in standings(incidents)]
-    newest = {site: one for site in sites if (one := current(site, incidents))}
+    standing = ((site, current(site, incidents)) for site in sites)
+    newest = {site: one for site, one in standing if one}
     if not newest:
         out("There is no incident yet.")
         out("Next: runbook diagnose LOGS")
@@ -299,7 +300,7 @@ def tell_sites(incidents: Sequence[PastIncident]) -> None:
     )
     table = Table(title="Sites", headers=("site", "stands", "incident"), rows=rows, whole=("incident",))
     out_lines(View(rows, (table,)).text().rstrip())
-    first = next((site for site, one in newest.items() if is_open(one)), next(iter(newest)))
+    first = next((site for site, one in newest.items() if one.is_open), next(iter(newest)))
     out(f"Next: {shlex.join(('runbook', 'status', first))}")
 
 
@@ -308,6 +309,6 @@ _MARKS = {"damaged": BAD, Outcome.FAILED: BAD, Outcome.UNKNOWN: BAD, Outcome.REP
 
 def _stands(one: PastIncident) -> str:
     how = "closed" if one.closed_by else ""
-    if is_open(one):
+    if one.is_open:
         how = "open"
     return f"{one.state}, {how}" if how not in ("", one.state) else one.state

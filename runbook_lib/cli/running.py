@@ -223,7 +223,8 @@ def interrupted(record: Record, stop: BaseException) -> str:
     made = sum(line.kind is Kind.SENT for line in lines)
     known = f"{count(made, 'change')}, each result is in the record" if made else "nothing; no server was changed"
     rows = [("sent", _sent(change, lines)) for change in pending] or [("sent", known)]
-    rows += [("goes on", text) for text in dict.fromkeys(GOES_ON.get(Stage(c.stage), "") for c in pending) if text]
+    going_on = dict.fromkeys(GOES_ON.get(Stage(change.stage), "") for change in pending)
+    rows += [("goes on", text) for text in going_on if text]
     rows.append(("record", str(record.folder)))
     rows.append(("next", f"{next_run(record)}\nit looks at everything first; what was sent is not sent again"))
     begun = [line.stage for line in lines if line.kind is Kind.STAGE_STARTED]

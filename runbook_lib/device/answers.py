@@ -39,7 +39,7 @@ def split_answer(text: str) -> tuple[list[str], bool]:
         whole = True
     elif rest:
         lines.append(rest)
-    first = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
+    first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
     if first < len(lines) and _ECHO.fullmatch(lines[first]):
         first += 1
     last = len(lines)
@@ -150,8 +150,8 @@ def _value(text: str) -> str:
     closing = re.search(r"[) ]*\Z", words)
     if closing is None or unopened <= 0:
         return words
-    kept = [c for c in closing[0] if c == ")"][unopened:]
-    return (words[: closing.start()] + "".join(kept)).strip()
+    kept = closing[0].count(")") - unopened
+    return (words[: closing.start()] + ")" * max(kept, 0)).strip()
 
 
 # -- The release of Prime Infrastructure in ``show version``. --------------------------------------
@@ -315,6 +315,5 @@ def parse_health_monitor(page: str) -> HealthMonitor | None:
     if not _NAME.search(text):
         return None
     releases = set(_RELEASE.findall(text))
-    return HealthMonitor(
-        product=bool(_HEALTH_MONITOR_PRODUCT.search(text)), release=releases.pop() if len(releases) == 1 else ""
-    )
+    release = releases.pop() if len(releases) == 1 else ""
+    return HealthMonitor(product=bool(_HEALTH_MONITOR_PRODUCT.search(text)), release=release)

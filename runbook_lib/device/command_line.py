@@ -164,9 +164,8 @@ class Console:
             if question := _question(answer):
                 raise question
         except RunbookError as error:
-            error.found = "\n".join(
-                dict.fromkeys(text for text in (banner.text().strip(), error.found.strip()) if text)
-            )
+            said = dict.fromkeys((banner.text().strip(), error.found.strip()))
+            error.found = "\n".join(filter(None, said))
             raise
         self.prompt = transcript.prompt
         self._echoes = transcript.echoed

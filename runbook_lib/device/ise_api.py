@@ -141,7 +141,7 @@ def _said(document: Any) -> str:
         return document
     for key in ("message", "response", "error") if isinstance(document, dict) else ():
         value = document.get(key)
-        words = value if isinstance(value, str) else _said(value) if key != "message" else ""
+        words = _said(value) if key != "message" or isinstance(value, str) else ""
         if words:
             return words
     return ""

@@ -70,7 +70,8 @@ class HostKeyPins:
 
         Types of which the server has shown a key that is not pinned are left out.
         """
-        pinned, shown = [_kind(key) for key in self._keys], [_kind(key) for key in self.presented]
+        pinned = [_kind(key) for key in self._keys]
+        shown = [_kind(key) for key in self.presented]
         kinds = sorted(self._signatures, key=lambda kind: kind not in pinned)
         return [algorithm for kind in kinds if kind not in shown for algorithm in self._signatures[kind]]
 

@@ -68,11 +68,12 @@ def _kind(spelling: str) -> str:
 
 def read_slash_form(text: str) -> list[list[Attribute]] | None:
     """A slash starts a new RDN where a known type or an OID and ``=`` follow; any other belongs to the value."""
-    starts = [m for m in _SLASH_TYPE.finditer(text) if m[1].upper() in SPELLINGS or m[1][0].isdigit()]
-    if not starts or starts[0].start() != 0:
+    begins = [match for match in _SLASH_TYPE.finditer(text) if match[1].upper() in SPELLINGS or match[1][0].isdigit()]
+    if not begins or begins[0].start() != 0:
         return None
-    ends = [m.start() for m in starts[1:]] + [len(text)]
-    return [[(_kind(m[1]), _printed_bytes(text[m.end() : end]))] for m, end in zip(starts, ends, strict=True)]
+    ends = [*(match.start() for match in begins[1:]), len(text)]
+    places = zip(begins, ends, strict=True)
+    return [[(_kind(match[1]), _printed_bytes(text[match.end() : end]))] for match, end in places]
 
 
 def _printed_bytes(value: str) -> str:

@@ -41,13 +41,12 @@ def identities(site: Site) -> tuple[str, ...]:
     is pinned for it. Behind a jump host a name or address means what it means there. Asks the resolver; a name that
     it does not know stands for itself.
     """
-    found = (each for server in (site.primary, site.secondary) for each in _of(server))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys((*_of(site.primary), *_of(site.secondary))))
 
 
 def _of(server: PiServer) -> list[str]:
     access = server.ssh
-    keys = [f"host-key:{_fingerprint(pin)}" for pin in access.host_key]
+    keys = [f"host-key:{fingerprint_of(pin)}" for pin in access.host_key]
     if access.jump:
         jump = f"{access.jump.address.casefold()}:{access.jump.port}"
         return [f"ssh://{jump}/{server.address.casefold()}:{access.port}", *keys]
@@ -63,8 +62,11 @@ def _resolved(name: str) -> tuple[str, ...]:
     return tuple(sorted({str(address[4][0]) for address in addresses}))
 
 
-def _fingerprint(pin: str) -> str:
-    """A pin is a fingerprint already, or an OpenSSH public key; anything else is refused where it is used."""
+def fingerprint_of(pin: str) -> str:
+    """Return the fingerprint of a pinned host key, which is one already, or an OpenSSH public key.
+
+    Anything else is returned as it is; it is refused where it is used.
+    """
     with suppress(asyncssh.KeyImportError):
         pin = str(asyncssh.import_public_key(pin).get_fingerprint("sha256"))
     return pin.strip().rstrip("=")
@@ -192,7 +194,8 @@ class PrimeServer:
             answer = await self._run(console, command, reply=reply)
             self.keep(answer, None)
         except RecordError as error:
-            error.sent, error.what = True, f"{self.key}: {command}: it was sent, and what it said cannot be kept"
+            error.sent = True
+            error.what = f"{self.key}: {command}: it was sent, and what it said cannot be kept"
             error.next_step = (
                 "free disk space, then run this stage again: it asks the server first, and sends nothing twice"
             )

@@ -55,7 +55,8 @@ async def present(
     asked for by it (SNI) at the first look only.
     """
     chains: list[tuple[bytes, ...]] = []
-    problem, available, resolved = "", True, True
+    problem = ""
+    available = resolved = True
     own = vantage is Vantage.SELF and not is_loopback(host)
     for number in range(times):
         if number:
@@ -63,9 +64,11 @@ async def present(
         try:
             chains.append(await _look(number, host, port, via, deadlines.probe_s, own=own))
         except (VantageUnavailable, ConnectionLost, asyncssh.Error) as error:
-            problem, available = str(error), False
+            problem = str(error)
+            available = False
         except (DeviceUnreachable, OSError, EOFError, ValueError) as error:
-            problem, resolved = _words(error, deadlines.probe_s), not isinstance(error, socket.gaierror)
+            problem = _words(error, deadlines.probe_s)
+            resolved = not isinstance(error, socket.gaierror)
         if problem:
             break
     return Presented(

@@ -88,7 +88,8 @@ def parse_tofu_list(text: str, server: str, read_utc: datetime, ignore: Iterable
     if body and not whole:
         raise refuse("The TOFU list's last line is not ended: the list may have been cut off.")
     entries: list[TofuEntry] = []
-    counts, ignored = [], []
+    counts: list[int] = []
+    ignored: list[str] = []
     for number, line in body[_banner_length([line for _, line in body]) :]:
         above = lines[number - 2] if number > 1 and entries else ""
         broken = len(above) == COLUMNS
@@ -100,9 +101,11 @@ def parse_tofu_list(text: str, server: str, read_utc: datetime, ignore: Iterable
         elif (count := _count(line)) is not None:
             counts.append(count)
         else:
+            shown = cut(line.strip(), 200)
+            advice = _NEXT if piece else _MAY_MEAN_NOTHING.format(shown)
             raise refuse(
-                f"Line {number} of the TOFU list is neither its banner nor a whole entry: {cut(line.strip(), 200)!r}",
-                _BROKEN if broken else _NEXT if piece else _MAY_MEAN_NOTHING.format(cut(line.strip(), 200)),
+                f"Line {number} of the TOFU list is neither its banner nor a whole entry: {shown!r}",
+                _BROKEN if broken else advice,
             )
     if any(count != len(entries) for count in counts):
         raise refuse(f"The TOFU list names {counts[0]} entries and holds {len(entries)}: it may have been cut off.")
@@ -147,9 +150,9 @@ def _fits(line: str, ignore: Iterable[str]) -> bool:
 def _banner_length(lines: list[str]) -> int:
     """Return how many lines the banner takes: all of its lines, or none."""
     head = [line.strip() for line in lines[: len(BANNER)]]
-    known = len(head) == len(BANNER) and all(
-        pattern.fullmatch(line) and not _ENTRY_INSIDE.search(line) for pattern, line in zip(BANNER, head, strict=True)
-    )
+    if len(head) < len(BANNER) or any(_ENTRY_INSIDE.search(line) for line in head):
+        return 0
+    known = all(pattern.fullmatch(line) for pattern, line in zip(BANNER, head, strict=True))
     return len(BANNER) if known else 0
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from runbook_lib.device.names import fits
 from runbook_lib.hosts import is_localhost
+from runbook_lib.i18n.language import count
 from runbook_lib.logs.jobs import UNKNOWN
 from runbook_lib.logs.lines import NO_FILE, NO_FILE_IN_IT
 from runbook_lib.logs.rules import next_step, place_named
@@ -92,8 +93,8 @@ def verdict(diagnosis: Diagnosis) -> str:
 
 def recognised(diagnosis: Diagnosis) -> str:
     """Say how much of what was read looks like a log."""
-    files = f"{diagnosis.recognised_files:,} of {_count(diagnosis.files_read, 'file')}"
-    lines = f"{diagnosis.recognised_lines:,} of {_count(diagnosis.lines_read, 'line')}"
+    files = f"{diagnosis.recognised_files:,} of {count(diagnosis.files_read, 'file')}"
+    lines = f"{diagnosis.recognised_lines:,} of {count(diagnosis.lines_read, 'line')}"
     return f"{files} and {lines} look like logs."
 
 
@@ -154,7 +155,7 @@ def _entries(mismatch: Mismatch, stores: Iterable[TofuStore]) -> Iterable[EntryM
 def _found(diagnosis: Diagnosis) -> str:
     if diagnosis.mismatches:
         who = "; ".join(
-            f"{_log_of(m)} reports {_count(m.count, 'mismatch', 'mismatches')} of {m.subject}"
+            f"{_log_of(m)} reports {count(m.count, 'mismatch', 'mismatches')} of {m.subject}"
             for m in diagnosis.mismatches[:4]
         )
         more = f"; and {len(diagnosis.mismatches) - 4} more subjects" if len(diagnosis.mismatches) > 4 else ""
@@ -198,10 +199,6 @@ def _log_of(m: Mismatch) -> str:
     if m.server == UNKNOWN:
         return "a log of an unknown server"
     return f"the {m.server}'s log (guessed)" if m.guessed else f"the {m.server}'s log"
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _ends(evidence: Sequence[LogLine]) -> tuple[LogLine | None, LogLine | None]:

@@ -67,7 +67,7 @@ def owners_of(sets: Mapping[SetKey, Sequence[Findings]], names: Mapping[str, Ite
     for (origin, logs), reported in peers.items():
         if logs.told_by:
             below.setdefault((origin, logs.told_by), set()).add(reported)
-    torn = {part for part, told in below.items() if any(_differ(a, b) for a in told for b in told)}
+    torn = {part for part, told in below.items() if any(_differ(one, other) for one in told for other in told)}
     sure = {key: key[1].server for key in sets if key[1].server and (key[0], key[1].told_by) not in torn}
     shown = {key: server_in(findings) for key, findings in sets.items() if key not in sure and key[1].where}
     claims = {(server, peers[key]) for key, server in (sure | shown).items() if server != UNKNOWN}

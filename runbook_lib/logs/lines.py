@@ -209,7 +209,7 @@ def _thread(line: str, end: int, groups: list[str]) -> str:
 
 
 def _named(groups: list[str]) -> str:
-    named = [g for g in groups if not _NO_THREAD.fullmatch(g) and not match_time(g)]
+    named = [group for group in groups if not _NO_THREAD.fullmatch(group) and not match_time(group)]
     return cut(named[-1], 80) if named else ""
 
 

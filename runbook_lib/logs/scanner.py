@@ -72,10 +72,9 @@ class Scanner:
         self._zone = zone
         self._searched_rules = [rule for rule in rules if not rule.quoted]
         self._quoted = next((rule.name for rule in rules if rule.quoted), "")
-        self._search = Search(
-            [LITERAL, *OTHER_CASE, FURTHER, *LISTS, *LEFT_OUT, *(ROLES if roles else ())]
-            + [x for rule in self._searched_rules for x in rule.literals]
-        )
+        of_rules = [literal for rule in self._searched_rules for literal in rule.literals]
+        always = (LITERAL, *OTHER_CASE, FURTHER, *LISTS, *LEFT_OUT)
+        self._search = Search([*always, *(ROLES if roles else ()), *of_rules])
         self._data = bytearray(BEFORE_WRAPPED + STEP + AFTER + 1)
         self._view = memoryview(self._data)
         self._reset()
@@ -224,7 +223,8 @@ class Scanner:
     def _take_message(self, at: int) -> None:
         if self._base + at < self._unwrapped_to:
             return
-        wide, window = self._window(at, AFTER, BEFORE_WRAPPED), self._window(at, AFTER)
+        wide = self._window(at, AFTER, BEFORE_WRAPPED)
+        window = self._window(at, AFTER)
         wrapped = read_wrapped(wide, at)
         if wrapped is not None:
             hits, end, told = wrapped
@@ -236,23 +236,32 @@ class Scanner:
             if hits:
                 return
         plain = read_message(window, at)
-        if (plain is None or plain.quoted) and (folded := read_folded(window, at)):  # broken before the rarest words
-            plain = folded if plain is None or not folded.quoted else plain
-        if plain and plain.quoted and wrapped is None and is_field(window, at):
-            self._take_cut_off(window, at, "other")
+        if plain is None or plain.quoted:
+            folded = read_folded(window, at)  # broken before the rarest words
+            if folded and (plain is None or not folded.quoted):
+                plain = folded
+        if wrapped is not None:
+            if plain:
+                self._take_hit(window, replace(plain, quoted=True))
+        elif plain and not (plain.quoted and is_field(window, at)):
+            self._take_hit(window, plain)
         elif plain:
-            self._take_hit(window, plain if wrapped is None else replace(plain, quoted=True))
-        elif wrapped is None and window.data[at : at + 1] == LISTS[0][:1]:
+            self._take_cut_off(window, at, "other")
+        elif window.data[at : at + 1] == LISTS[0][:1]:
             self._take_left_out(at)
-        elif wrapped is None and (is_cut_off(window, at) or is_told(window, at)):
-            self._take_cut_off(window, at, "cut" if is_cut_off(window, at) else "other")
+        elif is_cut_off(window, at):
+            self._take_cut_off(window, at, "cut")
+        elif is_told(window, at):
+            self._take_cut_off(window, at, "other")
 
     def _take_other(self, further: int) -> None:
         """Take a message of which nothing was read yet: its rarest words are broken, or are others."""
-        at = place_before(window := self._window(further, AFTER), further)
+        window = self._window(further, AFTER)
+        at = place_before(window, further)
         if at is None or self._base + further < max(self._told_to, self._unwrapped_to):
             return
-        if (hit := read_folded(window, at)) and not hit.quoted:
+        hit = read_folded(window, at)
+        if hit and not hit.quoted:
             self._take_hit(window, hit)
         else:
             self._take_cut_off(window, further, "other")
@@ -263,7 +272,8 @@ class Scanner:
             self._take_cut_off(window, at, "missing")
 
     def _take_cut_off(self, window: Window, at: int, how: CutOff) -> None:
-        (line,) = self._evidence(window, start := window.line_start(at), start)
+        start = window.line_start(at)
+        (line,) = self._evidence(window, start, start)
         self.findings.cut_off.setdefault(line.source, (line.number, how))
 
     def _take_hit(self, window: Window, hit: MessageHit) -> None:
@@ -298,7 +308,8 @@ class Scanner:
         lines: list[LogLine] = []
         while start <= end and len(lines) < MESSAGE_LINES:
             stop = window.line_end(start)
-            file = next(f for f in reversed(self._files) if f.start <= self._base + start or f is self._files[0])
+            begun = (file for file in reversed(self._files) if file.start <= self._base + start)
+            file = next(begun, self._files[0])
             number = self._feeds + self._feeds_before(start) - file.lines_before + 1
             text = cut(readable(window.text(start, min(stop, start + _LINE_REACH))), LINE_LIMIT)
             lines.append(LogLine(source=file.source, number=number, text=text))

@@ -23,8 +23,9 @@ _PACKED = re.compile(r"\.(?:gz|zip|tgz)\Z", re.I)
 
 def follows(before: str, name: str) -> bool:
     """Return whether the log ``name`` is the next younger of the same series as ``before``."""
-    one, other = _rotation(before), _rotation(name)
-    steps = [a - b for a, b in zip(one[2], other[2], strict=True) if a != b]
+    one = _rotation(before)
+    other = _rotation(name)
+    steps = [older - newer for older, newer in zip(one[2], other[2], strict=True) if older != newer]
     return bool(before) and one[:2] == other[:2] and steps == [1]
 
 

@@ -54,13 +54,6 @@ _LINES_ABOVE, _LINES_BELOW = 8, 40
 
 
 @dataclass(frozen=True)
-class Wrapped:
-    """What one line held: the log's own text, or None where the line is an object without any."""
-
-    text: str | None
-
-
-@dataclass(frozen=True)
 class _Piece:
     """A line and what it held: where both begin, the held text in what was put together."""
 
@@ -80,7 +73,8 @@ def read_wrapped(window: Window, at: int) -> tuple[list[MessageHit], int, bool] 
     wrapped = _wrapped(window, start, end)
     if wrapped is None:
         return None
-    if wrapped.text is None or not _WORTH.search(held := wrapped.text.encode("utf-8", "replace")):
+    held = wrapped.encode("utf-8", "replace")
+    if not _WORTH.search(held):
         return [], end, False
     pieces = [*_above(window, start), _Piece(start, end, 0, held), *_below(window, end)]
     hits = list(_messages(pieces, start))
@@ -100,7 +94,7 @@ def readable(line: str) -> str:
 def wrapped_time(window: Window, start: int) -> datetime | None:
     """Return the time that the wrapped line tells which begins at ``start``, if it is one and tells any."""
     wrapped = _wrapped(window, start, window.line_end(start))
-    return read_prefix(wrapped.text[:LONGEST]).moment if wrapped and wrapped.text else None
+    return read_prefix(wrapped[:LONGEST]).moment if wrapped else None
 
 
 def _messages(pieces: list[_Piece], start: int) -> Iterator[MessageHit]:
@@ -160,13 +154,11 @@ def _below(window: Window, end: int) -> Iterator[_Piece]:
 
 def _piece(window: Window, start: int, end: int) -> _Piece | None:
     wrapped = _wrapped(window, start, end)
-    if wrapped is None or wrapped.text is None:
-        return None
-    return _Piece(start, end, 0, wrapped.text.encode("utf-8", "replace"))
+    return _Piece(start, end, 0, wrapped.encode("utf-8", "replace")) if wrapped else None
 
 
-def _wrapped(window: Window, start: int, end: int) -> Wrapped | None:
-    """Return what a line holds that stands in the window as a whole."""
+def _wrapped(window: Window, start: int, end: int) -> str | None:
+    """Return what a line holds that stands in the window as a whole, as ``unwrap`` does."""
     begun = window.data[start - 1] == 10 if start > window.low else window.at_start
     head = window.data[start : min(end, start + LONGEST)]
     if not begun or (b"{" not in head and not head.lstrip().startswith(b'"')):
@@ -180,10 +172,11 @@ def _wrapped(window: Window, start: int, end: int) -> Wrapped | None:
 
 
 @lru_cache(maxsize=64)
-def unwrap(line: bytes) -> Wrapped | None:
-    """Return what a line holds that is a JSON object, behind a prefix or not; None for every other line.
+def unwrap(line: bytes) -> str | None:
+    """Return the log's own text in a line that is a JSON object, behind a prefix or not; None for every other line.
 
-    The text has its time and its thread before it where only the object, or the prefix, tells them.
+    It is empty where none of the object's fields is the log's. It has its time and its thread before it where only the
+    object, or the prefix, tells them.
     """
     text = decode(line)
     if member := _MEMBER.match(text):
@@ -191,19 +184,20 @@ def unwrap(line: bytes) -> Wrapped | None:
     begin = _OBJECT.search(text)
     if begin is None:
         return None
-    before, rest = text[: begin.start()], text[begin.start() :]
+    before = text[: begin.start()]
+    rest = text[begin.start() :]
     prefix = read_prefix(before[:LONGEST])
     for _ in range(_DEPTH):
         fields, end = _object(rest)
         if fields is None or _RAREST in before or _RAREST in rest[end:]:
             return None
         if rest[end:].strip(" \t\r\n,") or is_quoted(before, before[prefix.length :], sentence=True):
-            return Wrapped(None)
+            return ""
         held = _text(fields, prefix.said)
-        if held is None or not held.startswith("{"):
-            return Wrapped(held)
+        if not held.startswith("{"):
+            return held
         rest = held
-    return Wrapped(None)
+    return ""
 
 
 def _object(text: str) -> tuple[dict[str, Any] | None, int]:
@@ -218,11 +212,11 @@ def _object(text: str) -> tuple[dict[str, Any] | None, int]:
     return fields, end
 
 
-def _text(fields: dict[str, Any], said: str) -> str | None:
+def _text(fields: dict[str, Any], said: str) -> str:
     message = _first(fields, MESSAGES)
     stack = _first(fields, STACKS)
     if not message and not stack:
-        return None
+        return ""
     text = message if stack in message else f"{message}\n{stack}"
     text = text.strip("\r\n")
     return text if text.startswith("{") else _told(fields, text, said) + text
@@ -234,7 +228,7 @@ def _told(fields: dict[str, Any], text: str, said: str) -> str:
     time = "" if own.said else _first(fields, TIMES) or said
     ends = match_time(time)
     thread = _first(fields, THREADS) if not own.thread else ""
-    thread = "" if any(c in thread for c in "[]\n") else thread
+    thread = "" if set("[]\n") & set(thread) else thread
     return (f"{time[: ends[0]]} " if ends else "") + (f"[{cut(thread, 80)}] " if thread else "")
 
 
@@ -254,8 +248,9 @@ def _first(fields: dict[str, Any], names: tuple[str, ...]) -> str:
 def _string(value: Any) -> str:
     """Return a field's text: as it is, or as journalctl writes bytes (as numbers) and a field that occurs again."""
     values = value if isinstance(value, list) and not _is_bytes(value) else [value]
-    return "\n".join(decode(bytes(x)) if _is_bytes(x) else x for x in values if isinstance(x, str) or _is_bytes(x))
+    texts = (decode(bytes(each)) if _is_bytes(each) else each for each in values)
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _is_bytes(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(x) is int and 0 <= x < 256 for x in value)
+    return isinstance(value, list) and bool(value) and all(type(each) is int and 0 <= each < 256 for each in value)

@@ -64,6 +64,8 @@ def approval_command(plan: Plan) -> str:
 class Changing(Runbook):
     """A stage that changes something by the incident's plan; ``approve`` is its digest, or empty."""
 
+    _proof: tuple[Check, ...] = ()
+
     def __init__(self, context: Context, *, approve: str = "") -> None:
         super().__init__(context)
         self._approve = approve
@@ -147,7 +149,7 @@ def require_checks(checks: tuple[Check, ...], what: str, *, needed: bool = True)
     if failed:
         raise RepairFailed(
             what,
-            found="\n".join(f"{c.name}: expected {c.expected}, found {c.actual}" for c in failed),
+            found="\n".join(f"{check.name}: expected {check.expected}, found {check.actual}" for check in failed),
             next_step="see the table above; 10_diagnose_logs says whether a mismatch is left",
         )
 
@@ -201,12 +203,8 @@ class RegisterHa(Changing):
     """Stage 40: readiness, registration with its three milestones, Primary Active on both servers' own word."""
 
     stage = Stage.REGISTER
-
-    def __init__(self, context: Context, *, approve: str = "") -> None:
-        super().__init__(context, approve=approve)
-        self._action: HaAction | None = None
-        self._items: tuple[ReadinessItem, ...] = ()
-        self._proof: tuple[Check, ...] = ()
+    _action: HaAction | None = None
+    _items: tuple[ReadinessItem, ...] = ()
 
     def observe(self) -> View[str]:
         """Show both servers' HA states, what follows from them, and what will be typed into the page.
@@ -244,7 +242,8 @@ class RegisterHa(Changing):
         The button and the milestones are published, how long they take is recalled (docs/product-facts.md).
         In guided mode a person does it, and this watches both servers until they report it; it can be interrupted.
         """
-        action, self._action = self._decided_now(), None  # it holds for one attempt, an interrupted one too
+        action = self._decided_now()
+        self._action = None  # it holds for one attempt, an interrupted one too
         return tables.ha_page(self._run(ha.register(self.context, self._pages, action, self._items)), action)
 
     def prove(self) -> View[tuple[Check, ...]]:
@@ -288,11 +287,7 @@ class ReaddIse(Changing):
     """Stage 50: the ISE servers are added again and answer."""
 
     stage = Stage.READD_ISE
-
-    def __init__(self, context: Context, *, approve: str = "") -> None:
-        super().__init__(context, approve=approve)
-        self._decisions: tuple[ise.IseDecision, ...] | None = None
-        self._proof: tuple[Check, ...] = ()
+    _decisions: tuple[ise.IseDecision, ...] | None = None
 
     def observe(self) -> View[tuple[ise.IseDecision, ...]]:
         """Show what the ISE Servers page lists and what follows per ISE server of the site."""
@@ -300,10 +295,10 @@ class ReaddIse(Changing):
         table = Table(
             title="ISE servers of the site",
             headers=("name", "address", "what the page says", "what follows"),
-            rows=tuple(Row(d.name, d.address, self._page_says(d), d.action) for d in decisions),
+            rows=tuple(Row(each.name, each.address, self._page_says(each), each.action) for each in decisions),
             empty="the site has no ISE server",
         )
-        by_hand = [d.name for d in decisions if d.action is ise.IseAction.GUIDE]
+        by_hand = [each.name for each in decisions if each.action is ise.IseAction.GUIDE]
         if not by_hand:
             return View(decisions, (table,))
         steps = self._steps(lambda: self._run(ise.ise_steps(self.context, self._pages, by_hand)))
@@ -319,7 +314,8 @@ class ReaddIse(Changing):
 
         In guided mode a person does, and this watches. The page and its menu are published (docs/product-facts.md).
         """
-        decisions, self._decisions = self._decided(), None  # they hold for one attempt, an interrupted one too
+        decisions = self._decided()
+        self._decisions = None  # they hold for one attempt, an interrupted one too
         listed = self._run(ise.readd_ise(self.context, self._pages, decisions))
         return tables.ise_servers(listed, read=not self._pages.guided)
 
@@ -329,7 +325,7 @@ class ReaddIse(Changing):
         return tables.checks(self._proof, "Do the ISE servers answer?")
 
     def _needs_approval(self) -> bool:
-        return any(d.action in ise.CHANGING for d in self._decided())
+        return any(each.action in ise.CHANGING for each in self._decided())
 
     def _decided(self) -> tuple[ise.IseDecision, ...]:
         if self._decisions is None:

@@ -24,7 +24,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Line
 from runbook_lib.record.lock import at_work
 from runbook_lib.repair import proof
-from runbook_lib.repair.context import Context, targets
+from runbook_lib.repair.context import targets
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.show import findings, tables
 from runbook_lib.show.advice import end_run_all_at_red, show_errors_as_advice
@@ -46,10 +46,7 @@ class Verify(Runbook):
     """Stage 60: which facts prove the repair, which do not, and the outcome."""
 
     stage = Stage.VERIFY
-
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._checks: tuple[Check, ...] = ()
+    _checks: tuple[Check, ...] = ()
 
     def verify(self) -> View[tuple[Check, ...]]:
         """Look at everything again; return every check, and draw who trusts whom as far as they tell."""
@@ -84,10 +81,7 @@ class WritePostMortem(Runbook):
     """Reads the record, as far as it goes, and writes the report into it; asks no server anything."""
 
     stage = Stage.POST_MORTEM
-
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._written: Written | None = None
+    _written: Written | None = None
 
     def summary(self) -> View[PostMortem]:
         """Show how the incident ended, how long what was rejected, what happened when, and what remains unproven."""
@@ -121,9 +115,8 @@ class WritePostMortem(Runbook):
             ),
             fold=f"Timeline of the incident, in UTC: {len(pm.moments):,} moments",
         )
-        unproven = Table(
-            title="What remains unproven", headers=("what",), rows=tuple(Row(sentence) for sentence in pm.unproven)
-        )
+        sentences = tuple(Row(sentence) for sentence in pm.unproven)
+        unproven = Table(title="What remains unproven", headers=("what",), rows=sentences)
         return View(pm, (ended, lengths, unproven, timeline), (drawn.wide,) if drawn else ())
 
     def write(self) -> View[Written]:

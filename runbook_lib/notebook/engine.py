@@ -121,7 +121,7 @@ def declared_parameters(cells: Sequence[Mapping[str, Any]]) -> dict[str, Plain]:
 
     Raises ParameterRefused where the cell holds anything but one literal a line, or a name like a secret's.
     """
-    source = next((c["source"] for c in cells if "parameters" in c["metadata"].get("tags", ())), "")
+    source = next((cell["source"] for cell in cells if "parameters" in cell["metadata"].get("tags", ())), "")
     try:
         statements = ast.parse(source).body
     except SyntaxError as error:
@@ -287,10 +287,13 @@ def read_result(output: Path) -> NotebookResult:
 def _result(output: Path, cells: list[dict[str, Any]], metadata: dict[str, Any]) -> NotebookResult:
     from runbook_lib.notebook.states import heading_above
 
-    run = [(i, c) for i, c in enumerate(cells) if c["cell_type"] == "code" and "".join(c["source"]).strip()]
-    states = {i: cell["metadata"]["papermill"]["status"] for i, cell in run}
+    states = {
+        number: cell["metadata"]["papermill"]["status"]
+        for number, cell in enumerate(cells)
+        if cell["cell_type"] == "code" and "".join(cell["source"]).strip()
+    }
     count = sum(state == "completed" for state in states.values())
-    failed = next((i for i, state in states.items() if state in ("failed", "running")), None)
+    failed = next((number for number, state in states.items() if state in ("failed", "running")), None)
     finished = metadata["papermill"]["end_time"]
     why = metadata.get("runbook", {})
     completed = count == len(states) and not why and finished is not None

@@ -7,9 +7,9 @@ import signal
 import sys
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack, nullcontext
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Self
 
 import nbformat
@@ -193,7 +193,9 @@ def run_states(
     ``start`` holds ``cwd`` and ``env`` of the kernel; the caller's own stay. ``kernel``: one that outlives the run.
     """
     _require_runnable(states.nb, kernel_name)
-    with StopSignals() as signals, nullcontext(kernel) if kernel else NotebookKernel() as used:
+    with ExitStack() as stack:
+        signals = stack.enter_context(StopSignals())
+        used = kernel or stack.enter_context(NotebookKernel())
         client = _client(states, kernel_name, {})
         _NotebookRun(states, client, used, signals, cell_timeout_s, start).execute()
     if signals.first is not None:
@@ -230,23 +232,18 @@ class _Stopped(Exception):
         self.ending = ending
 
 
+@dataclass
 class _NotebookRun:
-    def __init__(
-        self,
-        states: CellStates,
-        client: PapermillNotebookClient,
-        kernel: NotebookKernel,
-        stop: StopSignals,
-        cell_timeout_s: float | None,
-        start: Mapping[str, Any] = MappingProxyType({}),
-    ) -> None:
-        self._states = states
-        self._client = client
-        self._kernel = kernel
-        self._stop = stop
-        self._cell_timeout_s = cell_timeout_s or None
-        self._how_to_start = start
-        code = [i for i, cell in enumerate(states.nb.cells) if cell.cell_type == "code" and cell.source.strip()]
+    _states: CellStates
+    _client: PapermillNotebookClient
+    _kernel: NotebookKernel
+    _stop: StopSignals
+    _cell_timeout_s: float | None
+    _how_to_start: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        cells = enumerate(self._states.nb.cells)
+        code = [number for number, cell in cells if cell.cell_type == "code" and cell.source.strip()]
         self._last = code[-1] if code else -1
 
     def execute(self) -> None:
@@ -289,7 +286,9 @@ class _NotebookRun:
     async def _cell(self, index: int, cell: Any) -> None:
         try:
             self._states.cell_start(cell, index)
-            await self._until_stopped(self._client.async_execute_cell(cell, index), self._cell_timeout_s, STOP_GRACE_S)
+            await self._until_stopped(
+                self._client.async_execute_cell(cell, index), self._cell_timeout_s or None, STOP_GRACE_S
+            )
         except _Stopped as stopped:
             self._states.ended(stopped.ending, cell)
             raise

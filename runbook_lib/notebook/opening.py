@@ -110,7 +110,8 @@ def _incidents(site: str, open_one: str) -> tuple[tuple[str, str], ...]:
     """Return id and words of each incident; first what the empty id opens."""
     first = ("", f"continue with {open_one}" if open_one else "open a new one")
     here = [each for each in list_records(paths.records_dir(), site) if each.site == site]
-    return first, *((o.incident, f"{o.incident}: {o.outcome or 'open'}") for o in here if o.incident != open_one)
+    others = (each for each in here if each.incident != open_one)
+    return first, *((each.incident, f"{each.incident}: {each.outcome or 'open'}") for each in others)
 
 
 def _unfinished(record: Record) -> str:

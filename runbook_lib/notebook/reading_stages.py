@@ -78,10 +78,10 @@ def _in_words(expect: Expectation) -> str:
 
 
 def _read(name: str, data: bytes) -> str:
-    kind, found = read_uploaded(data, name)
+    kind, digest = read_uploaded(data, name)
     if kind == "csr":
-        return f"{name} is a CSR; the SHA-256 of its public key is {found.spki_sha256[0]}"
-    return f"{name} is a certificate; its SHA-256 is {found.sha256[0]}"
+        return f"{name} is a CSR; the SHA-256 of its public key is {digest}"
+    return f"{name} is a certificate; its SHA-256 is {digest}"
 
 
 def keep_given(context: Context, given: Given) -> str:
@@ -155,11 +155,8 @@ class StartHere(Runbook):
     """Stage 00: is everything there, and where does this incident stand."""
 
     stage = Stage.START
-
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._checks: tuple[Check, ...] = ()
-        self._problem: RunbookError | None = None
+    _checks: tuple[Check, ...] = ()
+    _problem: RunbookError | None = None
 
     def preflight(self) -> View[tuple[Check, ...]]:
         """Ask every server whether it answers, and return one check for each question; changes nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -238,8 +238,10 @@ class Runbook:
             if begins:
                 self._begin()
             # A person sees a bar while it works; lines of text need nothing around them.
-            tell = self.context.tell
-            with tell if isinstance(tell, Progress) else nullcontext():
+            if isinstance(self.context.tell, Progress):
+                with self.context.tell:
+                    done = act()
+            else:
                 done = act()
         except RunbookError as error:
             raised = self._begun(error)
@@ -301,9 +303,8 @@ def sign_of(site: Site) -> Sign:
     """Return the sign of a site; only one that says it is the lab has the lab's."""
     hosts = [("primary", site.primary.address), ("secondary", site.secondary.address)]
     hosts += [(server.name, server.address) for server in site.ise]
-    return Sign(
-        production=site.kind != "lab", site=site.name, servers=", ".join(f"{name} {address}" for name, address in hosts)
-    )
+    servers = ", ".join(f"{name} {address}" for name, address in hosts)
+    return Sign(production=site.kind != "lab", site=site.name, servers=servers)
 
 
 def state_after(error: RunbookError) -> StageState:

@@ -161,9 +161,7 @@ class _Server:
         """Serve until the owner is gone, then return nothing; in a fork, return at once what it has of its own."""
         while self._owned or self._running:
             for key, _ in self._selector.select():
-                current = (
-                    self._selector.get_map().get(key.fd) is key
-                )  # what came before in this round may have closed it
+                current = self._selector.get_map().get(key.fd) is key  # one before it in this round may have closed it
                 fresh: Fresh | None = key.data() if current else None
                 if fresh is not None:
                     return fresh

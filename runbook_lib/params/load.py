@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -25,6 +25,7 @@ from runbook_lib.params.yaml_source import (
     Where,
     document_of,
     dotted,
+    kind_of_key,
     may_be_secret,
     one_as_list,
     read_document,
@@ -62,19 +63,13 @@ def section_at(model: type[BaseModel], where: Where) -> type[BaseModel] | None:
         if isinstance(key, int):
             continue
         field = _fields(section).get(key) if section else None
-        section = _section_in(field) if field is not None else None
+        section = kind_of_key(field)[1] if field is not None else None
     return section
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:
     """Return the annotations by the keys of the file."""
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
-
-
-def _section_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((section for part in get_args(annotation) if (section := _section_in(part))), None)
 
 
 def _words(detail: ErrorDetails, model: type[BaseModel], document: Document) -> str:
@@ -149,7 +144,7 @@ def _nearest(model: type[BaseModel], where: Where, document: Document) -> str:
 @lru_cache
 def _places(model: type[BaseModel]) -> tuple[Where, ...]:
     """Return every key that a section may hold, at its place in it."""
-    inner = ((key, _section_in(annotation)) for key, annotation in _fields(model).items())
+    inner = ((key, kind_of_key(annotation)[1]) for key, annotation in _fields(model).items())
     return tuple((key, *rest) for key, section in inner for rest in ((), *(_places(section) if section else ())))
 
 
@@ -367,8 +362,10 @@ def draft_site(typed: Mapping[Where, Value], further: str, folder: Path) -> Draf
 
 def _put(data: Value, where: Where, value: Value) -> None:
     """Set one value; lists grow by one item at a time."""
-    for key, following in zip(where, (*where[1:], None), strict=True):
-        inner: Value = value if following is None else [] if isinstance(following, int) else {}
+    for number, key in enumerate(where, start=1):
+        inner = value
+        if number < len(where):
+            inner = [] if isinstance(where[number], int) else {}
         if isinstance(data, list) and isinstance(key, int):
             if key >= len(data):
                 data.append(inner)

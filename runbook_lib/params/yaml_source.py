@@ -303,7 +303,7 @@ def _singles(value: Value, model: type[BaseModel], where: Where) -> Iterator[Whe
         given = value.get(key)
         if given is None:
             continue
-        is_list, section = _kind(info.annotation)
+        is_list, section = kind_of_key(info.annotation)
         single = is_list and not isinstance(given, list)
         if single:
             yield (*where, key)
@@ -317,15 +317,15 @@ def _singles(value: Value, model: type[BaseModel], where: Where) -> Iterator[Whe
             yield from _singles(given, section, (*where, key))
 
 
-def _kind(annotation: Any) -> tuple[bool, type[BaseModel] | None]:
+def kind_of_key(annotation: Any) -> tuple[bool, type[BaseModel] | None]:
     """Return whether a key takes a list, and the section that it, or an item of it, is."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return False, annotation
     if get_origin(annotation) is tuple:
-        return True, _kind(get_args(annotation)[0])[1]
+        return True, kind_of_key(get_args(annotation)[0])[1]
     if get_origin(annotation) is dict:
         return False, None
-    kinds = [_kind(part) for part in get_args(annotation)]
+    kinds = [kind_of_key(part) for part in get_args(annotation)]
     return any(is_list for is_list, _ in kinds), next((section for _, section in kinds if section), None)
 
 

@@ -214,7 +214,7 @@ def test_nothing_is_lost_where_the_bytes_of_wrapped_lines_are_split(sizes: list[
 def test_any_line_is_unwrapped_or_left(data: bytes) -> None:
     """No line breaks the reading of what may be an object, nested without end included."""
     for text in (data, data * 40_000, b'{"log":' * 9_000, b'{"n":' + b"9" * 5_000 + b"}"):
-        assert unwrap(text[:60_000]) is None or unwrap(text[:60_000])
+        assert isinstance(unwrap(text[:60_000]), str | None)
 
 
 @pytest.mark.parametrize(

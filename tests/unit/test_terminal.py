@@ -237,7 +237,7 @@ SLICED = {
     "bytes far behind what is kept": ("_REACH", "[-_SAID:]", "[-_TAIL:]"),
     "what a pattern is looked for in": (
         *("unfolded(text)[-LONGEST:]", "unfolded(text)[-400:]", "transcript.said[-200:]", "transcript.raw[-4096:]"),
-        *("words[:_ENOUGH]", "text[-LONGEST:]", "before[:LONGEST]", "text[:LONGEST]", "wrapped.text[:LONGEST]"),
+        *("words[:_ENOUGH]", "text[-LONGEST:]", "before[:LONGEST]", "text[:LONGEST]", "wrapped[:LONGEST]"),
     ),
     "a record's text, which has been through the gate": ("join(pieces)[:LONGEST]", "read_bytes(artifact)[:LONGEST]"),
 }  # fmt: skip
