@@ -133,6 +133,18 @@ async def side_by_side(*works: Awaitable[T]) -> tuple[T, ...]:
     return tuple(end for end in ends if not isinstance(end, BaseException))
 
 
+async def first_of(*works: Coroutine[Any, Any, T]) -> T:
+    """Return or raise what ends first; the others are ended before that."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(iter(done)).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 # -- Waiting for a state: the one way to look again and again until a deadline
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runbook_lib.decisions import Check, CheckKind, HaPage
 from runbook_lib.device.answers import StateKind, kind_of_state
 from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, OutcomeUnknown, PageRefused, RepairFailed
+from runbook_lib.event_loop import first_of
 from runbook_lib.models import Diagnosis, HaStatus, TofuStore
 from runbook_lib.params.labels import HaForm
 from runbook_lib.params.model import Site
@@ -220,7 +221,7 @@ async def watch_registration(context: Context, page: PrimePages, before: Diagnos
     """
     try:
         shown: list[HaPage] = []
-        return await _first(page.watch_registration(_reporter(context, shown)), _watch_servers(context, shown))
+        return await first_of(page.watch_registration(_reporter(context, shown)), _watch_servers(context, shown))
     except (PageRefused, DeviceSilent, ConnectionLost) as error:
         found = error.found or error.what
         states = ""
@@ -317,15 +318,3 @@ async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
         empty = shown and not any(step.percent for step in shown[-1].milestones)
         if unconfigured and not begun and empty and time.monotonic() > end:
             raise DeviceSilent("neither server nor the page shows that the registration has begun")
-
-
-async def _first(*works: Coroutine[Any, Any, HaPage]) -> HaPage:
-    """Return or raise what ends first; the others are ended before that."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return next(iter(done)).result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
