@@ -55,11 +55,10 @@ def _of(server: PiServer) -> list[str]:
 
 
 def _resolved(name: str) -> tuple[str, ...]:
-    try:
+    with suppress(OSError):
         addresses = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return ()
-    return tuple(sorted({str(address[4][0]) for address in addresses}))
+        return tuple(sorted({str(address[4][0]) for address in addresses}))
+    return ()
 
 
 def fingerprint_of(pin: str) -> str:

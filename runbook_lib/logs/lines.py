@@ -286,8 +286,9 @@ _JSON = re.compile(
     rb'\s+"(?:message|msg|log|MESSAGE|_raw)"\s?:'
 )
 
-_ENCODED = r"(?=\S*\d)(?=\S*[A-Z])(?=\S*[a-z])[\w+/-]{16,}={0,2}|[\da-fA-F]{24,}"
-_SEALED = re.compile(rf"(?:\S{{1,64}}[ \t]+){{0,3}}(?:{_ENCODED}\W*|[^\w\s]{{3,}}\s*)\Z", re.ASCII)
+_CODE = r"[\da-fA-F]{24,}|(?P<code>[\w+/-]{16,})={0,2}|[*\u2588\u2022]{3,}"
+_SEALED = re.compile(rf"(?:\S{{1,64}}[ \t]+){{0,3}}(?:{_CODE})\W*\Z", re.ASCII)
+_RUN = re.compile(r"[a-z]+|[A-Z]+|\d+")
 """A message that is encoded (base64, hexadecimal) or blacked out, behind a few words or none."""
 _MESSAGE = re.compile(r'"(?:message|msg|log|MESSAGE|_raw)"\s?:\s?"((?:[^"\\]|\\.)*)')
 
@@ -380,7 +381,10 @@ def _is_sealed(line: str) -> bool:
     """Return whether nothing can be understood of a log's line: its message is encoded, or in another script."""
     message = field[1] if (field := _MESSAGE.search(line)) else line
     message = message[read_prefix(message).length :]
-    return 2 * sum(not letter.isascii() for letter in message) > len(message) or bool(_SEALED.match(message))
+    if 2 * sum(not letter.isascii() for letter in message) > len(message):
+        return True
+    sealed = _SEALED.match(message)  # a path or a name changes between small letters, capitals and digits less often
+    return sealed is not None and 5 * len(_RUN.findall(code := sealed["code"] or "")) >= 2 * len(code)
 
 
 def _kind(head: bytes) -> tuple[bool, str]:

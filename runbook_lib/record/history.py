@@ -110,12 +110,11 @@ def signature(folder: Path) -> str:
 
     The time of change (``ctime``) is in it, which nobody can set back without changing the machine's clock.
     """
-    try:
-        there, journal = folder.stat(), (folder / JOURNAL).stat()
-    except OSError:
-        return ""
-    parts = (there.st_mtime_ns, there.st_ino, journal.st_size, journal.st_mtime_ns, journal.st_ctime_ns, journal.st_ino)
-    return " ".join(map(str, parts))
+    with suppress(OSError):
+        here, file = folder.stat(), (folder / JOURNAL).stat()
+        parts = (here.st_mtime_ns, here.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns, file.st_ino)
+        return " ".join(map(str, parts))
+    return ""
 
 
 def read_entry(root: Path, incident: str) -> Entry:

@@ -350,14 +350,13 @@ def _alone_at(descriptor: int) -> bool:
 
 def _lives(path: Path) -> bool:
     """Whether the holder, or a child of it, still keeps its advisory lock; known for this host only."""
-    try:
+    with suppress(RecordNotWritable):
         descriptor = _open(path)
-    except RecordNotWritable:
-        return False
-    try:
-        return not _is_alone(descriptor)
-    finally:
-        os.close(descriptor)
+        try:
+            return not _is_alone(descriptor)
+        finally:
+            os.close(descriptor)
+    return False
 
 
 def _is_at(path: Path, descriptor: int) -> bool:

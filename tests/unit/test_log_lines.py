@@ -138,6 +138,15 @@ def test_long_words_in_a_log_are_no_code(tmp_path: Path) -> None:
     assert diagnosed(tmp_path, {"hm-0-0.log": (lines + LINE * 3).encode()}).recognised_files == 1
 
 
+@pytest.mark.parametrize(
+    "said", ["Connecting to peer ...", "GET /webacs/api/v4/data/InventoryDetails", "==========", "HealthMonitorThread2"]
+)
+def test_what_only_looks_encoded_is_a_log(tmp_path: Path, said: str) -> None:
+    """Lines of a few words and dots, of paths, rules and names are words, however many there are."""
+    lines = f"2026-11-23 12:00:01,123 INFO [main] {said}\n" * 9
+    assert exit_code(diagnosed(tmp_path, {"hm-0-0.log": lines.encode()}, "primary")) == 0
+
+
 def test_folder_of_prose_is_no_log(tmp_path: Path) -> None:
     """A folder of many texts is told with what they look like; our own documents, which quote logs, are none."""
     found = diagnosed(tmp_path, {name: content for name, (content, _) in NOT_LOGS.items()})
