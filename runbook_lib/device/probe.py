@@ -131,9 +131,13 @@ async def _look(
 
     PI may call a name's host by its address, so what is shown to whoever names none counts too.
     """
-    place = ("::1" if ":" in host else _LOOPBACK) if own else host
-    ways = [(name, place) for name in ([host] if is_address(host) or not number else ["", host])]
-    ways += [(host, host)] if own and is_address(host) else []
+    place = host
+    if own:
+        place = "::1" if ":" in host else _LOOPBACK
+    names = [host] if is_address(host) or not number else ["", host]
+    ways = [(name, place) for name in names]
+    if own and is_address(host):
+        ways.append((host, host))
     for name, place in ways[:-1]:
         with contextlib.suppress(VantageUnavailable, DeviceUnreachable, OSError, EOFError):
             return await _probe(name, place, port, via, probe_s)

@@ -384,7 +384,10 @@ def _is_sealed(line: str) -> bool:
     if 2 * sum(not letter.isascii() for letter in message) > len(message):
         return True
     sealed = _SEALED.match(message)  # a path or a name changes between small letters, capitals and digits less often
-    return sealed is not None and 5 * len(_RUN.findall(code := sealed["code"] or "")) >= 2 * len(code)
+    if sealed is None:
+        return False
+    code = sealed["code"] or ""
+    return 5 * len(_RUN.findall(code)) >= 2 * len(code)
 
 
 def _kind(head: bytes) -> tuple[bool, str]:

@@ -72,7 +72,8 @@ class Record(ArtifactStore):
         Its name is newer than those of the site's that are there, also where the clock was set back since.
         """
         now = datetime.now(UTC)
-        stamp, there = f"{now:{_STAMP}}", named_there(root, f"-{site_slug(site)}-", cls.PATTERN)
+        stamp = f"{now:{_STAMP}}"
+        there = named_there(root, f"-{site_slug(site)}-", cls.PATTERN)
         newest = there[0].removeprefix(cls.PREFIX) if there else ""
         with suppress(ValueError, OverflowError):  # no time, by whomever it was named so
             if newest[: len(stamp)] >= stamp:

@@ -205,9 +205,11 @@ def deletion_ends(root: Path, site: str) -> tuple[dict[tuple[str, str], datetime
     undecided: dict[tuple[str, str], Undecided] = {}
     for record in reversed(tuple(records_of_site(root, site))):
         try:
-            left = _without_result(record, results := recorded_deletions(record))
+            results = recorded_deletions(record)
+            left = _without_result(record, results)
         except RecordError:  # a file of it is damaged; its intents stand in the journal
-            left = _without_result(record, results := ())
+            results = ()
+            left = _without_result(record, results)
         for result in results:
             place = result.place
             if result.result is Deletion.GONE:
