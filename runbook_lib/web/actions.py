@@ -399,12 +399,9 @@ class PageActions:
         await self.view.browser.verify()
         origin = await element.evaluate("el => el.ownerDocument.defaultView.origin")
         if origin != self.view.browser.origin:
-            raise CertificateMoved(
-                "the field for a secret belongs to another server; nothing was typed",
-                where=self.view.browser.page.url,
-                found=origin,
-                next_step="Use the name or address in the site's file under which the pages are really served.",
-            )
+            what = "the field for a secret belongs to another server; nothing was typed"
+            then = "Use the name or address in the site's file under which the pages are really served."
+            raise CertificateMoved(what, where=self.view.browser.page.url, found=origin, next_step=then)
 
     async def click_end(self, item: Item) -> None:
         """Click the small thing at the right end of a field, such as the arrow that opens its list."""

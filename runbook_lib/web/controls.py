@@ -287,7 +287,7 @@ def _holds(outer: Item, text: Item) -> bool:
 # something for it: where its form leads, a button that says so, or the captions of both fields. What stands in a
 # dialogue over a form is no part of it.
 
-_LEADS = re.compile(r"log[-_]?(in|on)|sign[-_]?(in|on)|j_spring_security|/auth", re.I)
+LOGIN_PATH = re.compile(r"log[-_]?(in|on)|sign[-_]?(in|on)|j_spring_security|/auth", re.I)
 _INSIDE = ("menu_administration", "logout")
 _OTHER_FORMS = (
     *("secondary_server", "auth_key", "email", "failover_type", "enable_virtual_ip", "check_readiness"),
@@ -313,7 +313,7 @@ def _asks_login(screen: Screen, labels: Labels) -> bool:
     if any(_exactly(form, labels[key]) for key in (*_INSIDE, *_OTHER_FORMS)):
         return False
     users = [item for item in form.items if item.kind in ("textbox", "combobox")]
-    leads = any(_LEADS.search(urlsplit(url).path) for url in (password.href, screen.url))
+    leads = any(LOGIN_PATH.search(urlsplit(url).path) for url in (password.href, screen.url))
     if not users or len(users) > (2 if leads else 1):
         return False
     buttons = [item for item in form.items if item.kind == "button"]

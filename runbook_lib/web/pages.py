@@ -237,12 +237,9 @@ class _Watch:
                 return page
             await self._pages._view.stirred(pause)
             pause = min(pause * 1.2, self._pages._poll_s)
-        raise DeviceSilent(
-            "the registration has not ended within its deadline",
-            where=self._pages._browser.base_url,
-            found=_summary(self._last),
-            next_step="It may still be under way: run the stage again to keep watching; it does not register twice.",
-        )
+        what, where = "the registration has not ended within its deadline", self._pages._browser.base_url
+        then = "It may still be under way: run the stage again to keep watching; it does not register twice."
+        raise DeviceSilent(what, where=where, found=_summary(self._last), next_step=then)
 
     def _ended(self, page: HaPage, reopened: bool) -> bool:
         """Note a page; whether registration has succeeded. Raises PageRefused when it has failed."""
@@ -263,12 +260,9 @@ class _Watch:
         elif reopened and not self._nothing_since:
             self._nothing_since = now
         if self._nothing_since and now - self._nothing_since >= _NOTHING_AFTER * self._pages._poll_s:
-            raise PageRefused(
-                "no registration is under way, and none has succeeded",
-                where=self._pages._browser.base_url,
-                found=_summary(page),
-                next_step="Read both servers' Health Monitor logs for the reason.",
-            )
+            what, where = "no registration is under way, and none has succeeded", self._pages._browser.base_url
+            then = "Read both servers' Health Monitor logs for the reason."
+            raise PageRefused(what, where=where, found=_summary(page), next_step=then)
         return False
 
     async def _back(self) -> None:

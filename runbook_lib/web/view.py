@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Page, Request, Response, WebSocket
 
@@ -25,7 +26,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.params.labels import SECONDARY, Labels
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.controls import bare_words, is_login
+from runbook_lib.web.controls import LOGIN_PATH, bare_words, is_login
 from runbook_lib.web.reading import agrees
 from runbook_lib.web.screen import Item, Screen, hidden, plain, says, screen_from, visible
 
@@ -101,10 +102,13 @@ class Rest:
 
 class Traffic:
     """What the page asks its server. ``loads`` counts the pages and frames that were loaded, ``requests`` what they
-    asked for; what goes through ``sockets`` is in no request. ``status`` is HTTP's of the page that was loaded last."""
+    asked for; what goes through ``sockets`` is in no request. ``status`` is HTTP's of the page that was loaded last.
+    ``sent_to_login``: a part of the page was answered with the login page, and may not show it.
+    """
 
     def __init__(self, page: Page) -> None:
         self.loads = self.requests = self.status = 0
+        self.sent_to_login = False
         self.sockets: list[WebSocket] = []
         self._asked: dict[Request, int] = {}
         # When each question was asked, and when it was last answered: what is no picture, style or script.
@@ -142,6 +146,8 @@ class Traffic:
         # Times and counters are numbers in it; what it asks for may be in its body alone.
         words = (request.method, _NUMBER.sub("", request.url), _NUMBER.sub("", repr(request.post_data_buffer)))
         self._asked[request] = question = hash(words)
+        part = request.redirected_from and request.resource_type in ("xhr", "fetch")
+        self.sent_to_login |= bool(part and LOGIN_PATH.search(urlsplit(request.url).path))
         if request.resource_type in ("document", "xhr", "fetch"):
             self._questions.setdefault(question, deque(maxlen=_MOST_TIMES)).append(time.monotonic())
 
@@ -347,10 +353,12 @@ class PageView:
             found = ready(screen)
             if found is not None and found is not False:
                 return found
-            if self.logged_in and is_login(screen, self.labels):
-                self.logged_in = False
+            late = time.monotonic() >= end
+            whole = late and limit >= self.browser.deadlines.page_s
+            if self.logged_in and (is_login(screen, self.labels) or (whole and self.traffic.sent_to_login)):
+                self.logged_in = self.traffic.sent_to_login = False
                 raise SessionEnded
-            if time.monotonic() >= end or (stirring and self.still):
+            if late or (stirring and self.still):
                 raise self.not_found(what, screen, limit)
             await self.stirred(min(pause, rest.due_s) if rest else pause)
             pause = pause if stirring else min(pause * 1.5, _LONG_WAIT_S)

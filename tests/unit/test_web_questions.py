@@ -463,6 +463,28 @@ def test_a_session_that_ends_twice_gets_no_second_click(monkeypatch: pytest.Monk
     assert done == ["press", "login", "press", *["login"] * clicked]
 
 
+@pytest.mark.parametrize(
+    ("kind", "to", "for_s", "ended"),
+    [
+        ("fetch", "/webacs/pages/common/login.jsp", 0.0, True),
+        ("fetch", "/webacs/rs/alarms", 0.0, False),
+        ("image", "/webacs/pages/common/login.jsp", 0.0, False),
+        ("fetch", "/webacs/pages/common/login.jsp", -1.0, False),
+    ],
+)
+def test_a_part_of_a_page_that_was_answered_with_the_login_page_ends_the_session(
+    kind: str, to: str, for_s: float, ended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing comes in the page's whole time; what is waited for in vain for a moment says nothing."""
+    view = view_that_registers()
+    view.browser.deadlines = cast("Any", SimpleNamespace(page_s=0.0))
+    monkeypatch.setattr(view, "look", AsyncMock(return_value=Screen((FORM_BUTTON,))))
+    view.traffic._note_request(Mock(method="GET", url=f"https://prime-pri{to}", resource_type=kind))
+    with pytest.raises(SessionEnded if ended else PageNotUnderstood):
+        asyncio.run(view.wait(lambda _: None, "the list", for_s))
+    assert view.logged_in is not ended
+
+
 @pytest.mark.parametrize(("status", "main", "silent"), [(502, True, True), (404, True, False), (502, False, False)])
 def test_a_page_that_came_with_a_servers_error_is_left_to_no_person(status: int, main: bool, silent: bool) -> None:
     """The server may be starting: the stage is run again. What a part of the page was answered with says nothing."""
