@@ -354,7 +354,7 @@ class PageView:
             if found is not None and found is not False:
                 return found
             late = time.monotonic() >= end
-            whole = late and limit >= self.browser.deadlines.page_s
+            whole = late and 2 * limit > self.browser.deadlines.page_s  # or what a notice has left of it
             if self.logged_in and (is_login(screen, self.labels) or (whole and self.traffic.sent_to_login)):
                 self.logged_in = self.traffic.sent_to_login = False
                 raise SessionEnded

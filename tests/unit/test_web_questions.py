@@ -466,10 +466,10 @@ def test_a_session_that_ends_twice_gets_no_second_click(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("kind", "to", "for_s", "ended"),
     [
-        ("fetch", "/webacs/pages/common/login.jsp", 0.0, True),
-        ("fetch", "/webacs/rs/alarms", 0.0, False),
-        ("image", "/webacs/pages/common/login.jsp", 0.0, False),
-        ("fetch", "/webacs/pages/common/login.jsp", -1.0, False),
+        ("fetch", "/webacs/pages/common/login.jsp", 0.03, True),
+        ("fetch", "/webacs/rs/alarms", 0.03, False),
+        ("image", "/webacs/pages/common/login.jsp", 0.03, False),
+        ("fetch", "/webacs/pages/common/login.jsp", 0.01, False),
     ],
 )
 def test_a_part_of_a_page_that_was_answered_with_the_login_page_ends_the_session(
@@ -477,7 +477,7 @@ def test_a_part_of_a_page_that_was_answered_with_the_login_page_ends_the_session
 ) -> None:
     """Where nothing comes in the page's whole time; what is waited for in vain for a moment says nothing."""
     view = view_that_registers()
-    view.browser.deadlines = cast("Any", SimpleNamespace(page_s=0.0))
+    view.browser.deadlines = cast("Any", SimpleNamespace(page_s=0.04))
     monkeypatch.setattr(view, "look", AsyncMock(return_value=Screen((FORM_BUTTON,))))
     view.traffic._note_request(Mock(method="GET", url=f"https://prime-pri{to}", resource_type=kind))
     with pytest.raises(SessionEnded if ended else PageNotUnderstood):
