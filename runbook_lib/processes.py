@@ -194,3 +194,26 @@ def taken(act: Callable[[int], Any] = raise_for_signal) -> Iterator[None]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+# -- Loading papermill and Jupyter without what they do not need -----------------------------------
+
+_GRAMMAR = "rfc3987_syntax"
+
+
+@contextmanager
+def quick_import() -> Iterator[None]:
+    """A context for the first import of papermill, nbformat or Jupyter's server: it takes a quarter of the time in it.
+
+    Most of that time goes into a grammar of internationalized addresses, which jsonschema loads where it is
+    installed (JupyterLab brings it) and no notebook's schema uses. Here jsonschema finds it missing; others can
+    import it afterwards as ever.
+    """
+    if _GRAMMAR in sys.modules:
+        yield
+        return
+    sys.modules[_GRAMMAR] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[_GRAMMAR]

@@ -20,7 +20,7 @@ from long_way import LONG
 from spread import LONGEST, Scheduling
 
 from runbook_lib.i18n import language
-from runbook_lib.notebook.engine import quick_import
+from runbook_lib.processes import quick_import
 
 with quick_import():
     import nbformat  # noqa: F401 (every process that runs tests needs it, none its grammar)

@@ -5,41 +5,19 @@ from __future__ import annotations
 import ast
 import json
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import ParameterRefused, RecordDamaged, UsageError
+from runbook_lib.processes import quick_import
 
 if TYPE_CHECKING:
     from runbook_lib.notebook.provisioner import NotebookKernel
-
-# -- Loading papermill without what it does not need -----------------------------------------------
-
-_GRAMMAR = "rfc3987_syntax"
-
-
-@contextmanager
-def quick_import() -> Iterator[None]:
-    """A context for the first import of papermill, nbformat or Jupyter's server: it takes a quarter of the time in it.
-
-    Most of that time goes into a grammar of internationalized addresses, which jsonschema loads where it is
-    installed (JupyterLab brings it) and no notebook's schema uses. Here jsonschema finds it missing; others can
-    import it afterwards as ever.
-    """
-    if _GRAMMAR in sys.modules:
-        yield
-        return
-    sys.modules[_GRAMMAR] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[_GRAMMAR]
-
+    from runbook_lib.notebook.states import CellProgress
 
 # -- The papermill engine ``runbook``: what the executed notebook says is what happened. -----------
 #
@@ -73,9 +51,14 @@ class RunbookEngine:
     @classmethod
     def execute_notebook(cls, nb: Any, kernel_name: str, **options: Any) -> Any:
         """Run ``nb`` and return it, with papermill's options for engines; called by papermill."""
-        from runbook_lib.notebook.engine_run import run_notebook
+        from runbook_lib.notebook import engine_run
 
-        return run_notebook(nb, kernel_name, options)
+        try:
+            _require_runnable(nb)
+            return engine_run.run_notebook(nb, kernel_name, options)
+        except BaseException as error:
+            engine_run.exit_as_command(error)
+            raise
 
     @classmethod
     def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:
@@ -188,12 +171,6 @@ def _like_a_secret(name: str) -> bool:
 # -- Run one notebook as a batch job and say how it went -------------------------------------------
 
 
-CellProgress = Callable[[int, int, str, str], None]
-"""Called with a cell's index from 0, the number of cells, its state (``running``, ``completed``,
-``failed``) and the nearest heading above it; while it is running again, with the line that it has printed in the
-heading's place. It should return at once."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class NotebookResult:
     """How the run of one notebook ended, as the executed notebook says.
@@ -240,11 +217,14 @@ def execute(
     """
     with quick_import():  # papermill, for which commands that run no notebook do not wait
         from nbclient.exceptions import DeadKernelError
+        from papermill.engines import papermill_engines
         from papermill.utils import nb_kernel_name
 
         from runbook_lib.notebook import engine_run, states
     _require_two_files(template, output)
+    papermill_engines.register("runbook", RunbookEngine)
     notebook = engine_run.prepared_notebook(template, output, parameters)
+    _require_runnable(notebook)
     cells = states.FileStates(notebook, output, progress)
     start: dict[str, Any] = {"cwd": str(cwd)} if cwd else {}
     if env is not None:
@@ -264,6 +244,15 @@ def _require_two_files(template: Path, output: Path) -> None:
     if template.resolve() == output.resolve():
         raise UsageError(
             "The executed notebook would replace its template.", where=str(output), next_step="Give another output."
+        )
+
+
+def _require_runnable(nb: Any) -> None:
+    check_parameters(nb.cells, nb.metadata.papermill.get("parameters", {}))
+    if any(cell.cell_type == "code" and "skip-execution" in cell.metadata.get("tags", []) for cell in nb.cells):
+        raise UsageError(
+            "The notebook has a cell that is tagged `skip-execution`; a runbook is run whole or not at all.",
+            next_step="Remove the tag, or the cell.",
         )
 
 

@@ -16,7 +16,6 @@ import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import ensure_async
 from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors, remove_error_markers
 from papermill.iorw import load_notebook_node
@@ -24,7 +23,6 @@ from papermill.log import logger
 from papermill.parameterize import parameterize_notebook
 
 from runbook_lib.errors import RunbookError, UsageError, kind_called
-from runbook_lib.notebook.engine import RunbookEngine, check_parameters
 from runbook_lib.notebook.provisioner import NotebookKernel, require_kernel
 from runbook_lib.notebook.states import (
     KILLED,
@@ -130,7 +128,6 @@ def prepared_notebook(template: Path, output: Path, parameters: Mapping[str, Any
 
     Raises UsageError where ``template`` is no notebook.
     """
-    papermill_engines.register("runbook", RunbookEngine)
     try:
         notebook = load_notebook_node(str(template))
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
@@ -159,23 +156,18 @@ _STATES_OPTIONS = ("output_path", "log_output", "progress_bar", "autosave_cell_e
 def run_notebook(nb: Any, kernel_name: str, options: Mapping[str, Any]) -> Any:
     """Run ``nb`` as the engine's docstring says and return it; ``options`` are papermill's, and ``progress``.
 
-    A failure in the notebook is in the notebook; papermill finds it there and raises it. Raises
-    ParameterRefused and UsageError before anything is written, RecordNotWritable, and after Ctrl-C or
-    SIGTERM KeyboardInterrupt or Terminated (under the papermill command: SystemExit with our exit code,
-    after an error of ours in a cell too).
+    A failure in the notebook is in the notebook; papermill finds it there and raises it, under the papermill command
+    by our exit code. Raises UsageError before anything is written where there is no such kernel, RecordNotWritable, and
+    after Ctrl-C or SIGTERM KeyboardInterrupt or Terminated.
     """
-    try:
-        _require_runnable(nb, kernel_name)
-        write_whole(options.get("output_path"))
-        with StopSignals() as signals, NotebookKernel() as kernel:
-            states = CellStates(nb, **{key: options[key] for key in _STATES_OPTIONS if key in options})
-            client = _client(states, kernel_name, options)
-            _NotebookRun(states, client, kernel, signals, options.get("execution_timeout")).execute()
-        if signals.first is not None:
-            raise_for_signal(signals.first)
-    except BaseException as error:
-        exit_as_command(error)
-        raise
+    require_kernel(kernel_name)
+    write_whole(options.get("output_path"))
+    with StopSignals() as signals, NotebookKernel() as kernel:
+        states = CellStates(nb, **{key: options[key] for key in _STATES_OPTIONS if key in options})
+        client = _client(states, kernel_name, options)
+        _NotebookRun(states, client, kernel, signals, options.get("execution_timeout")).execute()
+    if signals.first is not None:
+        raise_for_signal(signals.first)
     exit_as_notebook(nb)
     return nb
 
@@ -192,7 +184,7 @@ def run_states(
 
     ``start`` holds ``cwd`` and ``env`` of the kernel; the caller's own stay. ``kernel``: one that outlives the run.
     """
-    _require_runnable(states.nb, kernel_name)
+    require_kernel(kernel_name)
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         used = kernel or stack.enter_context(NotebookKernel())
@@ -200,16 +192,6 @@ def run_states(
         _NotebookRun(states, client, used, signals, cell_timeout_s, start).execute()
     if signals.first is not None:
         raise_for_signal(signals.first)
-
-
-def _require_runnable(nb: Any, kernel_name: str) -> None:
-    check_parameters(nb.cells, nb.metadata.papermill.get("parameters", {}))
-    if any(cell.cell_type == "code" and "skip-execution" in cell.metadata.get("tags", []) for cell in nb.cells):
-        raise UsageError(
-            "The notebook has a cell that is tagged `skip-execution`; a runbook is run whole or not at all.",
-            next_step="Remove the tag, or the cell.",
-        )
-    require_kernel(kernel_name)
 
 
 def _client(states: CellStates, kernel_name: str, options: Mapping[str, Any]) -> PapermillNotebookClient:

@@ -25,11 +25,10 @@ from traitlets import Unicode
 from runbook_lib import event_loop
 from runbook_lib.errors import UsageError
 from runbook_lib.notebook import warm_kernels
-from runbook_lib.notebook.engine import quick_import
 from runbook_lib.notebook.warm_kernels import LOST, ForkedKernel, NotWarm, fork_kernel, say_ordinary, start_up_variables
 from runbook_lib.notebook.warm_process import without_port
 from runbook_lib.params.load import secret_variables
-from runbook_lib.processes import environment_with
+from runbook_lib.processes import environment_with, quick_import
 
 if TYPE_CHECKING:
     from nbclient import NotebookClient

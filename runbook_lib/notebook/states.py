@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -23,7 +23,6 @@ from papermill.engines import NotebookExecutionManager
 from papermill.iorw import LocalHandler, papermill_io
 
 from runbook_lib.errors import RecordNotWritable
-from runbook_lib.notebook.engine import CellProgress
 from runbook_lib.record.files import gate_notebook, sync_folder
 
 # -- Why a run of a notebook ended before its end, in words for whoever opens the executed notebook
@@ -190,6 +189,11 @@ def write_whole(output_path: str | None) -> None:
 
 
 # -- What the executed notebook says of its cells and of itself ------------------------------------
+
+CellProgress = Callable[[int, int, str, str], None]
+"""Called with a cell's index from 0, the number of cells, its state (``running``, ``completed``,
+``failed``) and the nearest heading above it; while it is running again, with the line that it has printed in the
+heading's place. It should return at once."""
 
 BEHIND_S = 1.0
 """How far the file of a running notebook may be behind it. What is to change a server is in the journal by then."""
