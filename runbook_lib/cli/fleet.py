@@ -31,16 +31,26 @@ from runbook_lib.batch.round import PlannedSite, Rollup, Round, RoundOutcome, ex
 from runbook_lib.batch.site_run import FINISHED, READING, SiteState
 from runbook_lib.batch.sites import Fleet, FleetSite
 from runbook_lib.batch.triage import Condition, TriagedSite, TriageLimits, triage_fleet
+from runbook_lib.cli.plans import approved_by
 from runbook_lib.cli.records import tell_standings
 from runbook_lib.cli.terminal import err, out, out_lines, prose
 from runbook_lib.device.prime import DELETE_TOFU
-from runbook_lib.errors import DeviceError, OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError
+from runbook_lib.errors import (
+    DeviceError,
+    OutcomeUnknown,
+    ParameterRefused,
+    RecordError,
+    SafetyStop,
+    StageOutOfOrder,
+    UsageError,
+)
 from runbook_lib.i18n.language import count
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import stage_named
 from runbook_lib.params.load import secret_references
 from runbook_lib.record.files import plain_json_value
 from runbook_lib.record.history import past_incidents, standings
+from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import refusal
 from runbook_lib.show.document import Row, Table
 from runbook_lib.show.rendering import View
@@ -284,6 +294,8 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
     if rollup:
         out_lines(rollup_view(rollup).text())
         out(f"roll-up: {rollup.digest}")
+        for words, sites in approvals_of(rollup, paths.records_dir()).items():
+            prose(f"approved {words}: {', '.join(sites)}")
     if outcome:
         out_lines(outcome_view(outcome).text())
     root = paths.records_dir()
@@ -292,6 +304,19 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
         out(f"lock:    {held.what}; {held.next_step}")
     tell_standings(standings(past_incidents(root), names) if names else (), map_file)
     return 0
+
+
+def approvals_of(rollup: Rollup, root: Path) -> dict[str, list[str]]:
+    """Return who approved the plans of a roll-up, in words, each with the sites, by the records in ``root``."""
+    sites: dict[str, list[str]] = {}
+    for each in rollup.sites:
+        try:
+            record = Record.open(root, each.incident)
+            words = approved_by(record, record.read_plan(each.plan))
+        except (ParameterRefused, RecordError, StageOutOfOrder) as error:
+            words = f"not known ({error.what})"
+        sites.setdefault(words, []).append(each.site)
+    return sites
 
 
 def rollup_view(rollup: Rollup) -> View[Rollup]:

@@ -270,7 +270,8 @@ def _make(
     pm: PostMortem, forms: tuple[str, ...], files: str, theirs: Mapping[str, str], browser: str
 ) -> tuple[dict[str, bytes], str]:
     """Return the forms as bytes, and why the PDF is not among them, if it is not."""
-    made, missing = dict[str, bytes](), ""
+    made: dict[str, bytes] = {}
+    missing = ""
     if "html" in forms:
         made["html"] = gate_text(render_html(pm, files=files, written=theirs)).encode("utf-8", "replace")
     if "md" in forms:

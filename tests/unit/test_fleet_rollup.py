@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fleet_kit import fleet_file, inline
+from incident_kit import Incident
 
 from runbook_lib import secrets
 from runbook_lib.batch import planning
@@ -30,7 +31,7 @@ from runbook_lib.batch.round import (
     whole,
 )
 from runbook_lib.batch.site_run import SiteState
-from runbook_lib.cli.fleet import rollup_view
+from runbook_lib.cli.fleet import approvals_of, rollup_view
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import DeviceError, ParameterRefused, RecordDamaged, SiteFileInvalid
 from runbook_lib.models import Outcome
@@ -67,6 +68,18 @@ def test_whoever_approves_a_roll_up_is_told_where_another_certificate_was_met() 
     first, second = (row.cells[3] for row in rollup_view(made).tables[0].rows)
     assert first == "primary: delete 192.0.2.20_8082"
     assert second == f"find out who answered at secondary: contradicted before you approve: {first}"
+
+
+def test_the_status_of_a_round_says_who_approved_which_site(tmp_path: Path) -> None:
+    """Those that are approved, those that wait, and those whose record is not there."""
+    incidents = (Incident(tmp_path), Incident(tmp_path))
+    plans = [each.write_plan() for each in incidents]
+    incidents[0].approve(plans[0], by="Ada")
+    found = zip(SITES, incidents, plans, strict=False)
+    sites = [replace(site, incident=each.record.incident, plan=plan.digest) for site, each, plan in found]
+    made = Rollup(fleet="f", round="r", made_utc=datetime.now(UTC), digest="", sites=(*sites, SITES[2]), not_planned=())
+    said = approvals_of(made, incidents[0].record.folder.parent)
+    assert said == {"by Ada": ["s0"], "not yet": ["s1"], "not known (There is no such incident)": ["s2"]}
 
 
 def test_the_order_of_the_sites_is_not_in_the_digest() -> None:
