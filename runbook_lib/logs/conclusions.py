@@ -101,17 +101,21 @@ def recognised(diagnosis: Diagnosis) -> str:
 def timeline(diagnosis: Diagnosis) -> tuple[LogMoment, ...]:
     """Return when everything that was found began and ended, and the logs' ends: earliest first, undated last."""
     moments: list[LogMoment] = []
-    for m in diagnosis.mismatches:
-        first, last = _ends(m.evidence)
-        what = f"first of {m.count} mismatches" if m.count > 1 else "mismatch"
-        ends = [(m.first_utc, m.first_said, f"{what}: {m.subject}", first)]
-        ends += [(m.last_utc, m.last_said, f"last mismatch: {m.subject}", last)] if m.count > 1 else []
-        moments += [LogMoment(utc, said, m.zone_known, m.server, what, line, True) for utc, said, what, line in ends]
-    for x in diagnosis.look_alikes:
-        first, last = _ends(x.evidence)
-        moments.append(LogMoment(x.first_utc, "", x.zone_known, x.server, f"{x.rule}: {x.meaning}", first))
-        if x.count > 1 and x.last_utc != x.first_utc:
-            moments.append(LogMoment(x.last_utc, "", x.zone_known, x.server, f"{x.rule}, last of {x.count}", last))
+    for mismatch in diagnosis.mismatches:
+        first, last = _ends(mismatch.evidence)
+        what = f"first of {mismatch.count} mismatches" if mismatch.count > 1 else "mismatch"
+        ends = [(mismatch.first_utc, mismatch.first_said, f"{what}: {mismatch.subject}", first)]
+        if mismatch.count > 1:
+            ends.append((mismatch.last_utc, mismatch.last_said, f"last mismatch: {mismatch.subject}", last))
+        for utc, said, what, line in ends:
+            moments.append(LogMoment(utc, said, mismatch.zone_known, mismatch.server, what, line, True))
+    for alike in diagnosis.look_alikes:
+        first, last = _ends(alike.evidence)
+        what = f"{alike.rule}: {alike.meaning}"
+        moments.append(LogMoment(alike.first_utc, "", alike.zone_known, alike.server, what, first))
+        if alike.count > 1 and alike.last_utc != alike.first_utc:
+            what = f"{alike.rule}, last of {alike.count}"
+            moments.append(LogMoment(alike.last_utc, "", alike.zone_known, alike.server, what, last))
     for server, end in diagnosis.log_end_utc.items():
         moments.append(LogMoment(end, "", server not in diagnosis.ends_assumed, server, "the log ends"))
     latest = datetime.max.replace(tzinfo=UTC)
@@ -120,10 +124,11 @@ def timeline(diagnosis: Diagnosis) -> tuple[LogMoment, ...]:
 
 def next_steps(diagnosis: Diagnosis, known: Mapping[str, str]) -> tuple[NextStep, ...]:
     """Return what to do, most pressing first and each once; ``known`` (``site``, ``incident``) fills in parameters."""
-    doubtful = any(m.guessed or m.server == UNKNOWN for m in diagnosis.mismatches)
+    doubtful = any(mismatch.guessed or mismatch.server == UNKNOWN for mismatch in diagnosis.mismatches)
     steps = [NextStep(advice=SAY_WHOSE)] if doubtful else []
-    steps += [next_step(place_named(m.place), dict(known)) for m in diagnosis.mismatches]
-    steps += [x.next_step for x in diagnosis.look_alikes if x.next_step is not None and x.rule != "quoted_message"]
+    steps += [next_step(place_named(mismatch.place), dict(known)) for mismatch in diagnosis.mismatches]
+    advised = (alike for alike in diagnosis.look_alikes if alike.rule != "quoted_message")
+    steps += [alike.next_step for alike in advised if alike.next_step is not None]
     if (diagnosis.not_logs and diagnosis.no_logs) or _empty(diagnosis):
         steps.append(NextStep(advice=NAME_LOGS))
     if diagnosis.damaged:
@@ -155,13 +160,13 @@ def _entries(mismatch: Mismatch, stores: Iterable[TofuStore]) -> Iterable[EntryM
 def _found(diagnosis: Diagnosis) -> str:
     if diagnosis.mismatches:
         who = "; ".join(
-            f"{_log_of(m)} reports {count(m.count, 'mismatch', 'mismatches')} of {m.subject}"
-            for m in diagnosis.mismatches[:4]
+            f"{_log_of(mismatch)} reports {count(mismatch.count, 'mismatch', 'mismatches')} of {mismatch.subject}"
+            for mismatch in diagnosis.mismatches[:4]
         )
         more = f"; and {len(diagnosis.mismatches) - 4} more subjects" if len(diagnosis.mismatches) > 4 else ""
         return f"Certificate mismatch found: {who}{more}."
     if diagnosis.look_alikes:
-        names = ", ".join(dict.fromkeys(x.rule for x in diagnosis.look_alikes))
+        names = ", ".join(dict.fromkeys(alike.rule for alike in diagnosis.look_alikes))
         verdict_words = f"No mismatch found{_where(diagnosis)}, only look-alikes that no deletion repairs: {names}."
         return f"{_no_log(diagnosis)} {verdict_words}".strip()
     return _no_log(diagnosis) or f"Neither a mismatch nor a look-alike was found{_where(diagnosis)}."
@@ -195,10 +200,10 @@ def _empty(diagnosis: Diagnosis) -> list[str]:
     return [other.source for other in diagnosis.not_logs if other.looks_like in (NO_FILE, NO_FILE_IN_IT)]
 
 
-def _log_of(m: Mismatch) -> str:
-    if m.server == UNKNOWN:
+def _log_of(mismatch: Mismatch) -> str:
+    if mismatch.server == UNKNOWN:
         return "a log of an unknown server"
-    return f"the {m.server}'s log (guessed)" if m.guessed else f"the {m.server}'s log"
+    return f"the {mismatch.server}'s log (guessed)" if mismatch.guessed else f"the {mismatch.server}'s log"
 
 
 def _ends(evidence: Sequence[LogLine]) -> tuple[LogLine | None, LogLine | None]:

@@ -64,18 +64,18 @@ def _lines(report: Report) -> Iterator[str]:
     diagnosis = report.diagnosis
     yield conclusions.verdict(diagnosis)
     shared = _shared(report)
-    for m in diagnosis.mismatches:
+    for mismatch in diagnosis.mismatches:
         yield ""
-        yield f"MISMATCH   {m.subject}"
-        yield from (_fact(fact) for fact in _facts(m, report.stores) if fact not in shared)
-        yield from (f"    {line}" for line in _evidence(m.evidence))
+        yield f"MISMATCH   {mismatch.subject}"
+        yield from (_fact(fact) for fact in _facts(mismatch, report.stores) if fact not in shared)
+        yield from (f"    {line}" for line in _evidence(mismatch.evidence))
     if shared:
         yield from ("", f"ALL {len(diagnosis.mismatches)} MISMATCHES", *map(_fact, shared))
-    for x in diagnosis.look_alikes:
+    for alike in diagnosis.look_alikes:
         yield ""
-        yield f"LOOK-ALIKE {x.rule} ({_server(x)}, {x.count:,} times, {x.confidence})"
-        yield f"  {x.meaning}"
-        yield from (f"    {line}" for line in _evidence(x.evidence))
+        yield f"LOOK-ALIKE {alike.rule} ({_server(alike)}, {alike.count:,} times, {alike.confidence})"
+        yield f"  {alike.meaning}"
+        yield from (f"    {line}" for line in _evidence(alike.evidence))
     if moments := conclusions.timeline(diagnosis):
         yield from ("", "TIMELINE")
         yield from (f"  {when(moment):<27} {moment.server:<10} {moment.what}" for moment in moments)
@@ -128,8 +128,9 @@ def _numbered(number: int, step: tuple[str, list[str], str]) -> Iterator[str]:
 
 def _shared(report: Report) -> tuple[tuple[str, str], ...]:
     """Return what holds for every mismatch, where there are several, and tells none from another."""
-    first, *others = [list(_facts(m, report.stores)) for m in report.diagnosis.mismatches] or [[]]
-    return tuple(f for f in first if f[0] in ("entry", "not known") and others and all(f in o for o in others))
+    first, *others = [list(_facts(mismatch, report.stores)) for mismatch in report.diagnosis.mismatches] or [[]]
+    alike = (fact for fact in first if others and all(fact in other for other in others))
+    return tuple(fact for fact in alike if fact[0] in ("entry", "not known"))
 
 
 def _fact(fact: tuple[str, str]) -> str:
@@ -140,15 +141,16 @@ def _server(reported: Mismatch | LookAlike) -> str:
     return f"{reported.server}, guessed" if reported.guessed else reported.server
 
 
-def _facts(m: Mismatch, stores: int) -> Iterator[tuple[str, str]]:
-    yield "where", f"{m.place} ({place_named(m.place).meaning})"
-    yield "server", f"{m.server}, guessed from what the logs beside it show" if m.guessed else m.server
-    yield "thread", ", ".join(m.threads) or "not in the log"
-    yield "count", f"{m.count:,}"
-    yield "first seen", when_said(m.first_utc, m.first_said, m.zone_known)
-    yield "last seen", when_said(m.last_utc, m.last_said, m.zone_known)
-    yield "entry", conclusions.entry_note(m, stores)
-    for note in m.notes:
+def _facts(mismatch: Mismatch, stores: int) -> Iterator[tuple[str, str]]:
+    yield "where", f"{mismatch.place} ({place_named(mismatch.place).meaning})"
+    server = f"{mismatch.server}, guessed from what the logs beside it show" if mismatch.guessed else mismatch.server
+    yield "server", server
+    yield "thread", ", ".join(mismatch.threads) or "not in the log"
+    yield "count", f"{mismatch.count:,}"
+    yield "first seen", when_said(mismatch.first_utc, mismatch.first_said, mismatch.zone_known)
+    yield "last seen", when_said(mismatch.last_utc, mismatch.last_said, mismatch.zone_known)
+    yield "entry", conclusions.entry_note(mismatch, stores)
+    for note in mismatch.notes:
         yield "not known", note
 
 
@@ -209,14 +211,15 @@ def as_html(report: Report) -> str:
     """Return the report as a page that loads nothing, runs nothing and shows log text as text."""
     diagnosis = report.diagnosis
     parts = [f"<h1>Log diagnosis</h1><p><strong>{_text(conclusions.verdict(diagnosis))}</strong></p>"]
-    for m in diagnosis.mismatches:
-        facts = _table(("what", "value"), list(_facts(m, report.stores)))
-        parts.append(f"<h2>Mismatch: {_text(m.subject)}</h2>{facts}")
-        parts.append(_pre(m.evidence))
-    for x in diagnosis.look_alikes:
-        parts.append(f"<h2>Look-alike: {_text(x.rule)}</h2><p>{_text(x.meaning)}</p>")
-        parts.append(_table(("whose log", "times", "confidence"), [(_server(x), f"{x.count:,}", x.confidence)]))
-        parts.append(_pre(x.evidence))
+    for mismatch in diagnosis.mismatches:
+        facts = _table(("what", "value"), list(_facts(mismatch, report.stores)))
+        parts.append(f"<h2>Mismatch: {_text(mismatch.subject)}</h2>{facts}")
+        parts.append(_pre(mismatch.evidence))
+    for alike in diagnosis.look_alikes:
+        parts.append(f"<h2>Look-alike: {_text(alike.rule)}</h2><p>{_text(alike.meaning)}</p>")
+        row = (_server(alike), f"{alike.count:,}", alike.confidence)
+        parts.append(_table(("whose log", "times", "confidence"), [row]))
+        parts.append(_pre(alike.evidence))
     if moments := conclusions.timeline(diagnosis):
         rows = [(when(moment), moment.server, moment.what) for moment in moments]
         parts.append(f"<h2>Timeline</h2>{_table(('when', 'whose log', 'what'), rows)}")
@@ -263,26 +266,26 @@ def as_json(report: Report) -> dict[str, Any]:
         "verdict": conclusions.verdict(diagnosis),
         "exit_code": conclusions.exit_code(diagnosis),
         **_plain(diagnosis, "read_utc"),
-        "mismatches": [_mismatch(m, report) for m in diagnosis.mismatches],
-        "look_alikes": [_look_alike(x) for x in diagnosis.look_alikes],
+        "mismatches": [_mismatch(mismatch, report) for mismatch in diagnosis.mismatches],
+        "look_alikes": [_look_alike(alike) for alike in diagnosis.look_alikes],
         "timeline": [_plain(moment, "mismatch") for moment in conclusions.timeline(diagnosis)],
         "next_steps": [_step(step) for step in report.steps],
     }
 
 
-def _mismatch(m: Mismatch, report: Report) -> dict[str, Any]:
-    place = place_named(m.place)
+def _mismatch(mismatch: Mismatch, report: Report) -> dict[str, Any]:
+    place = place_named(mismatch.place)
     return {
-        **_plain(m, "notes"),
+        **_plain(mismatch, "notes"),
         "meaning": place.meaning,
-        "confidence": "likely" if m.guessed else place.confidence,
-        "not_known": list(m.notes),
-        "entry_note": conclusions.entry_note(m, report.stores),
+        "confidence": "likely" if mismatch.guessed else place.confidence,
+        "not_known": list(mismatch.notes),
+        "entry_note": conclusions.entry_note(mismatch, report.stores),
     }
 
 
-def _look_alike(x: LookAlike) -> dict[str, Any]:
-    return {**_plain(x, "advice"), "next_step": _step(x.next_step) if x.next_step else None}
+def _look_alike(alike: LookAlike) -> dict[str, Any]:
+    return {**_plain(alike, "advice"), "next_step": _step(alike.next_step) if alike.next_step else None}
 
 
 def _step(step: NextStep) -> dict[str, Any]:

@@ -58,7 +58,8 @@ class Staleness:
     def fitting(self, server: str, entry: TofuEntry, judgement: Judgement) -> tuple[Mismatch, ...]:
         """Return the mismatches on this server whose subject is the entry's, or the presented certificate's."""
         subjects = _subjects(entry, judgement)
-        mismatches = tuple(m for m in self._diagnosis.mismatches if m.server == server and _fits_any(m, subjects))
+        own = (each for each in self._diagnosis.mismatches if each.server == server)
+        mismatches = tuple(each for each in own if _fits_any(each, subjects))
         self._used.update(mismatches)
         return mismatches
 
@@ -69,7 +70,8 @@ class Staleness:
         if self.named(server, entry):
             return fitting
         named = [other for other in self._inventory.store(server).entries if self.named(server, other)]
-        return tuple(m for m in fitting if not any(self._is_rival(server, other, target, (m,)) for other in named))
+        rivals = [one for one in fitting if any(self._is_rival(server, other, target, (one,)) for other in named)]
+        return tuple(each for each in fitting if each not in rivals)
 
     def named(self, server: str, entry: TofuEntry) -> bool:
         """Whether the operator named the entry as stale."""
@@ -111,7 +113,7 @@ class Staleness:
             ago = self._before_the_end(server, (mismatch,))
             return ago is not None and ago > current
 
-        return tuple(m for m in self._diagnosis.mismatches if m.server == server and not is_over(m))
+        return tuple(each for each in self._diagnosis.mismatches if each.server == server and not is_over(each))
 
     def _before_the_end(self, server: str, evidence: tuple[Mismatch, ...]) -> timedelta | None:
         """Return how long at least the last mismatch was before the log's end, or None where that is not known.
@@ -180,7 +182,7 @@ class Staleness:
         """
         evidence = self.meant(server, entry, target, self.fitting(server, entry, judgement))
         undecided = self._past.undecided.get((server, entry.key))
-        held = {(m.server, m.subject): m.last_utc for m in before.mismatches if m.last_utc}
+        held = {(each.server, each.subject): each.last_utc for each in before.mismatches if each.last_utc}
         new = (m for m in evidence if m.last_utc and m.last_utc > held.get((m.server, m.subject), _NEVER))
         last = self._surely(tuple(new))
         latest = self._latest(evidence)

@@ -73,14 +73,14 @@ def test_a_terminal_that_moves_no_cursor_gets_whole_lines(monkeypatch: pytest.Mo
 
 def test_what_is_told_of_a_devices_words_is_gated_in_every_form(monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret that a server echoes, and what moves a terminal, are in neither form of a cell's progress."""
-    REDACTOR.know("env:PI", "correct-horse")
+    REDACTOR.know("env:PI", "staple-of-this-test")
     shown: list[dict[str, str]] = []
     monkeypatch.setattr(progress, "_ended", lambda state, _kind: shown.append(progress._going_on(state)) or {})
     told = progress.Progress()
     with told:
         monkeypatch.setattr(told._bar, "_handle", SimpleNamespace(update=lambda *_, **__: None))
-        told("primary: it last said 'correct-horse \x1b[2J \u202e'")
+        told("primary: it last said 'staple-of-this-test \x1b[2J \u202e'")
     (forms,) = shown
     for form in forms.values():
         assert "env:PI" in form
-        assert not [word for word in ("correct-horse", "\x1b", "\u202e") if word in form]
+        assert not [word for word in ("staple-of-this-test", "\x1b", "\u202e") if word in form]
