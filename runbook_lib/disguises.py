@@ -200,7 +200,10 @@ def _traced(text: str, steps: Sequence[_Step]) -> tuple[str, list[int], list[int
     """Return the view, and of each of its characters where what it was made of begins and ends."""
     starts, ends = list(range(len(text))), list(range(1, len(text) + 1))
     for pattern, change in steps:
-        pieces, first, last, done = [], [], [], 0
+        pieces = []
+        first = []
+        last = []
+        done = 0
         for match in pattern.finditer(text):
             new = change(match)
             pieces += [text[done : match.start()], new]

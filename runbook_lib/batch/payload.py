@@ -180,7 +180,8 @@ def store_record(folder: Path, address: str) -> None:
     where = f"{address.rstrip('/')}/{folder.name}"
     try:
         system, root = _open(where)
-        journal, grown = f"{root}/{JOURNAL}", (folder / JOURNAL).read_bytes()
+        journal = f"{root}/{JOURNAL}"
+        grown = (folder / JOURNAL).read_bytes()
         if system.exists(journal) and not grown.startswith(system.cat_file(journal)):
             raise _refused(journal, "its lines are not those with which the journal here begins")
         for name in sorted(files):

@@ -181,7 +181,8 @@ async def admin_certificates(
 def _ask(
     host: str, port: int, names: tuple[str, ...], login: tuple[str, str], pin: str, deadline_s: float
 ) -> tuple[IseCertificate, ...]:
-    problem, end = "no host name of the node is known", time.monotonic() + deadline_s
+    problem = "no host name of the node is known"
+    end = time.monotonic() + deadline_s
 
     def get(path: str) -> tuple[int, bytes]:
         try:

@@ -93,7 +93,8 @@ def _printed_bytes(value: str) -> str:
 def read_comma_form(text: str) -> list[list[Attribute]] | None:
     """Return the RDNs of a name in the form ``CN=a,O=b`` (RFC 4514), None where it has another one."""
     rdns: list[list[Attribute]] = []
-    position, separator = 0, ","
+    position = 0
+    separator = ","
     while True:
         match = _COMMA_TYPE.match(text, position)
         if match is None:

@@ -32,7 +32,8 @@ def plain(raw: bytes) -> str:
 
 def without_pagers(raw: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
     """Cut the pager lines at ``spans`` out, together with what took them off the screen."""
-    kept, at = [], 0
+    kept = []
+    at = 0
     for start, end in spans:
         kept.append(raw[at:start])
         erased = ERASED.match(raw, end)

@@ -388,7 +388,8 @@ class _Tail:
         self._file.close()
 
     def _open(self, file: FileIO, *, continues: bool) -> None:
-        self._file, self._unopened = file, []
+        self._file = file
+        self._unopened = []
         status = os.fstat(self._file.fileno())
         self.seen.add((status.st_dev, status.st_ino))
         self._begin(continues=continues)

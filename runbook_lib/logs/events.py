@@ -53,7 +53,8 @@ class Times:
             if self.last is None or (other.last is not None and other.last >= self.last):
                 self.last, self.last_said = other.last, other.last_said
         elif self.first is None:
-            self.first_said, self.last_said = self.first_said or other.first_said, other.last_said or self.last_said
+            self.first_said = self.first_said or other.first_said
+            self.last_said = other.last_said or self.last_said
         self.latest = other.latest or self.latest
         self.unsaid += other.unsaid
         self.undated += other.undated

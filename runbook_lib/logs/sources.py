@@ -299,7 +299,10 @@ def lines_around(paths: Sequence[Path], wanted: Mapping[str, Iterable[int]]) -> 
 def _read(log: LogFile, numbers: set[int], limit: int) -> tuple[Lines, int]:
     """Read up to the last wanted line; return the lines, and how many bytes were read."""
     lines: Lines = {}
-    number, rest, read, last = 1, b"", 0, max(numbers)
+    number = 1
+    rest = b""
+    read = 0
+    last = max(numbers)
     while number <= last and read < limit and (chunk := log.stream.read(_CHUNK)):
         read += len(chunk)
         data = rest + chunk

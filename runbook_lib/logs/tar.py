@@ -166,7 +166,8 @@ def read_header(block: bytes) -> Header:
 def read_pax(text: bytes) -> dict[str, str]:
     """Return the records of an extended header, ``<length> <key>=<value>`` each. Raises WrongHeader."""
     fields: dict[str, str] = {}
-    at, end = 0, len(text.rstrip(b"\0"))
+    at = 0
+    end = len(text.rstrip(b"\0"))
     while at < end:
         digits = text[at : max(at, text.find(b" ", at, at + _LONGEST_LENGTH + 1))]
         length = int(digits) if digits.isdigit() else 0

@@ -205,7 +205,8 @@ class Runbook:
             self._red = red  # closing is no verb: what it raises is asked anew
         leave_connections(self.context, self._pages)
         self.context.record.end_stage(self.stage, StageState.DONE)
-        self._last, self._closed = StageState.DONE, True
+        self._last = StageState.DONE
+        self._closed = True
         if self.stage is Stage.VERIFY:
             seal_by_hand(self.context)
         return self._show_closed()

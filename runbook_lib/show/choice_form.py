@@ -76,7 +76,8 @@ class _ChoiceControls:
     def __init__(
         self, site: str, sites: tuple[str, ...], folder: Path, acts: ChoiceActions, renew: Callable[[], object]
     ) -> None:
-        self._acts, self._renew = acts, renew
+        self._acts = acts
+        self._renew = renew
         self._known = list(sites)
         self.site = ipywidgets.Dropdown(
             description=gettext("Site"), options=self._known, value=site, layout=WIDE, style=LABEL

@@ -102,7 +102,8 @@ def _times(axis: Axis) -> str:
 
 def _legend(shown: Sequence[PastIncident]) -> str:
     counts = Counter(each.state for each in shown)
-    parts, x = [], _HISTORY_LEFT
+    parts = []
+    x = _HISTORY_LEFT
     for state in INCIDENT_TONES:
         if counts[state]:
             words = f"{state}: {counts[state]}"

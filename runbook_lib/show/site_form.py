@@ -196,7 +196,8 @@ class _HostKeys:
     """A button that says which key each server shows, and for each a box that takes it once somebody compared it."""
 
     def __init__(self, fields: Mapping[Where, SiteField], look: Callable[[str, int], ShownKey]) -> None:
-        self._fields, self._look = fields, look
+        self._fields = fields
+        self._look = look
         self._shown = dict.fromkeys(("primary", "secondary"), "")
         self.compared = {server: self._box(server) for server in self._shown}
         self.said = Said()

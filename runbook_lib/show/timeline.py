@@ -210,7 +210,8 @@ def _span(each: Span, axis: Axis, y: float, width: float) -> str:
 
 def _points(points: Sequence[Point], axis: Axis, y: float, width: float) -> str:
     """Return the points, moved apart where they would cover each other; a short line leads to their true place."""
-    drawn, free = [], _MARGIN
+    drawn = []
+    free = _MARGIN
     wanted = [max(axis.at(point.at), _MARGIN + _DOT / 2) for point in points]
     for number, point in enumerate(points):
         rest = len(points) - number - 1
@@ -302,7 +303,8 @@ def repairing(pm: PostMortem) -> tuple[StageRow, ...]:
 
 
 def _rejected(impact: Impact) -> Span:
-    start, length = impact.since_utc, duration(impact.duration, "its end is not known")
+    start = impact.since_utc
+    length = duration(impact.duration, "its end is not known")
     assert start is not None
     return Span(text=length, start=start, end=None if impact.duration is None else impact.until_utc, tone="bad")
 
