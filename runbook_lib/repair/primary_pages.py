@@ -124,11 +124,9 @@ class PrimaryPages:
 def web_access(site: Site) -> WebAccess:
     """Return how the primary's web pages are reached. Raises SiteFileInvalid where the site's file does not say."""
     if site.primary.web is None:
-        raise SiteFileInvalid(
-            "The site's file has no web access to the primary; HA and ISE are set up in its web pages only",
-            where=f"site {site.name}: primary.web",
-            next_step="add to primary: web: {user: …, password: env:…}",
-        )
+        what = "The site's file has no web access to the primary; HA and ISE are set up in its web pages only"
+        then = "add to primary: web: {user: …, password: env:…}"
+        raise SiteFileInvalid(what, where=f"site {site.name}: primary.web", next_step=then)
     return site.primary.web
 
 

@@ -244,11 +244,10 @@ class PinnedBrowser:
         chain = [base64.b64decode(der) for der in answer.get("tableNames", [])]
         seen = read_or("no certificate that can be read", lambda: spki_sha256_of(chain[0]))
         if seen != self._relay.own_key:
+            what, found = "the browser did not take the pinned way to the server; nothing was typed", self.page.url
+            then = "Look for a proxy policy of this machine's browser, or use another browser (key browser)."
             raise CertificateMoved(
-                "the browser did not take the pinned way to the server; nothing was typed",
-                where=self.origin,
-                found=f"the page at {self.page.url} came with {seen}",
-                next_step="Look for a proxy policy of this machine's browser, or use another browser (key browser).",
+                what, where=self.origin, found=f"the page at {found} came with {seen}", next_step=then
             )
         if not self._closed_in:
             with self.guard("testing whether the page has another way to the network"):
@@ -289,11 +288,9 @@ class PinnedBrowser:
             raise
         except PageTimeout:
             self._relay.raise_problem()
-            raise DeviceSilent(
-                f"no answer within {self.deadlines.page_s:g} s while {doing}",
-                where=self.page.url,
-                next_step="Look at the page in a browser; give more time with deadlines.page_s.",
-            ) from None
+            what = f"no answer within {self.deadlines.page_s:g} s while {doing}"
+            then = "Look at the page in a browser; give more time with deadlines.page_s."
+            raise DeviceSilent(what, where=self.page.url, next_step=then) from None
         except Error as error:
             self._relay.raise_problem()
             raise self._translated(error, doing) from None
@@ -303,12 +300,10 @@ class PinnedBrowser:
         for secret in self._secrets:
             line = line.replace(secret, "[secret]")
         ended = self.page.is_closed() or any(word in line.lower() for word in _ENDED)
-        return ConnectionLost(
-            f"{'the browser ended' if ended else 'the connection ended'} while {doing}",
-            where=self.page.url,
-            found=line + (f"\nrefused: {', '.join(self.blocked)}" if self.blocked else ""),
-            next_step="Run the stage again: it looks at what the servers say first.",
-        )
+        what = f"{'the browser ended' if ended else 'the connection ended'} while {doing}"
+        found = line + (f"\nrefused: {', '.join(self.blocked)}" if self.blocked else "")
+        then = "Run the stage again: it looks at what the servers say first."
+        return ConnectionLost(what, where=self.page.url, found=found, next_step=then)
 
 
 async def _close(what: Browser | BrowserContext) -> None:

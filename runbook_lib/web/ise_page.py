@@ -68,7 +68,8 @@ class IsePages:
     def _settled(self, opened: float, shown: Rest, known: Set[ListedIseServer] = frozenset()) -> When[Listed]:
         """Return what gives the list ``opened`` then, once it rests; with others than the ``known`` rows.
 
-        Nothing where the page goes on showing these, and has asked its server for no others.
+        Nothing where the page goes on showing these, and has asked its server for no others. An empty one is not
+        believed where the server did not answer what the page has asked since.
         """
         said: int | None = None  # how often it had asked the server when it first said that there is nothing
 
@@ -85,7 +86,8 @@ class IsePages:
             listed, loading = ise_servers(screen, self.labels), says_in_short("loading", screen, self.labels)
             same = bool(known) and set(listed) <= known
             rests = shown.rests((listed, loading), _SETTLE_S if listed and not same else empty_s(screen))
-            if not rests or loading or (same and self.view.traffic.questions(opened)):
+            failed = not listed and self.view.traffic.failed_at > opened
+            if not rests or loading or failed or (same and self.view.traffic.questions(opened)):
                 return None
             return () if same else listed
 

@@ -47,6 +47,7 @@ _LOOK = """(h, moved) => {{
 }}"""
 _VISIBLE = "el => el.checkVisibility({ checkVisibilityCSS: true }) && el.offsetWidth > 0 && el.offsetHeight > 0"
 _STIRRED = "(h, ms) => h.passing.stirred(ms)"
+_PARTS = ("xhr", "fetch")  # of a page that it asks for itself
 _BROKEN = 500  # and above: HTTP's word for a server that cannot answer now
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3  # between two looks
 _LEAST, _LEAST_S = 0.5, 1.0  # the part of a wait that is kept where a page changes all the time, and the most of it
@@ -103,12 +104,14 @@ class Rest:
 class Traffic:
     """What the page asks its server. ``loads`` counts the pages and frames that were loaded, ``requests`` what they
     asked for; what goes through ``sockets`` is in no request. ``status`` is HTTP's of the page that was loaded last.
-    ``sent_to_login``: a part of the page was answered with the login page, and may not show it.
+    ``sent_to_login``: a part of the page was answered with the login page, and may not show it; ``failed_at`` is when
+    one was last answered with that or with a server's error.
     """
 
     def __init__(self, page: Page) -> None:
         self.loads = self.requests = self.status = 0
         self.sent_to_login = False
+        self.failed_at = 0.0
         self.sockets: list[WebSocket] = []
         self._asked: dict[Request, int] = {}
         # When each question was asked, and when it was last answered: what is no picture, style or script.
@@ -146,9 +149,10 @@ class Traffic:
         # Times and counters are numbers in it; what it asks for may be in its body alone.
         words = (request.method, _NUMBER.sub("", request.url), _NUMBER.sub("", repr(request.post_data_buffer)))
         self._asked[request] = question = hash(words)
-        part = request.redirected_from and request.resource_type in ("xhr", "fetch")
-        self.sent_to_login |= bool(part and LOGIN_PATH.search(urlsplit(request.url).path))
-        if request.resource_type in ("document", "xhr", "fetch"):
+        part = request.redirected_from and request.resource_type in _PARTS
+        if part and LOGIN_PATH.search(urlsplit(request.url).path):
+            self.sent_to_login, self.failed_at = True, time.monotonic()
+        if request.resource_type in ("document", *_PARTS):
             self._questions.setdefault(question, deque(maxlen=_MOST_TIMES)).append(time.monotonic())
 
     def _note_answer(self, request: Request) -> None:
@@ -159,6 +163,8 @@ class Traffic:
         with contextlib.suppress(Error):  # its frame may have gone
             if response.request.is_navigation_request() and response.frame.parent_frame is None:
                 self.status = response.status
+            elif response.request.resource_type in _PARTS and response.status >= _BROKEN:
+                self.failed_at = time.monotonic()
 
     def _note_load(self, _: Frame) -> None:
         self.loads += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -221,6 +222,7 @@ def test_an_empty_list_is_believed_sooner_where_the_page_shows_that_it_is_one(
     waited: list[float] = []
     view = Mock(look=AsyncMock(return_value=page))
     view.traffic.answered = lambda opened, for_s: silent_s >= for_s
+    view.traffic.failed_at = 0.0
 
     async def wait(ready: Callable[[Screen], object], what: str, *, rest: Rest) -> object:
         for count in asked:
@@ -257,6 +259,7 @@ def test_a_list_that_is_drawn_anew_is_no_sign_that_a_server_was_removed(monkeypa
     monkeypatch.setattr(IsePages, "open", listed)
     monkeypatch.setattr(Submit, "send", send)
     view = Mock(wait=box)
+    view.traffic.failed_at = 0.0
     hand = SimpleNamespace(view=view, labels=LABELS, present=present)
     with pytest.raises(PageNotUnderstood):
         asyncio.run(IsePages(hand).remove("192.0.2.1"))  # type: ignore[arg-type]
@@ -283,6 +286,7 @@ class Turned:
     def __init__(self, *pages: Screen) -> None:
         self.pages, self.clicked = pages, 0
         self.labels, self.view = LABELS, Mock()
+        self.view.traffic.failed_at = 0.0
         self.view.look = AsyncMock(side_effect=lambda **_: self.pages[self.clicked])
         self.view.problem.side_effect = lambda what, *_: PageNotUnderstood(what)
         self.view.unknown.side_effect = lambda what, *_: OutcomeUnknown(what)
@@ -356,6 +360,17 @@ def test_a_list_of_ise_servers_that_is_read_in_part_is_not_known(page: Screen, m
     """Whatever stands on its other pages."""
     with pytest.raises(PageNotUnderstood):
         asyncio.run(Turned(page).ise(monkeypatch).servers())
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_an_empty_list_is_not_believed_where_the_server_did_not_answer(
+    failed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows may have been in what did not come; a failure from before the page was opened says nothing."""
+    turned = Turned(EMPTY)
+    turned.view.traffic.failed_at = time.monotonic() + (60 if failed else -60)
+    with pytest.raises(PageNotUnderstood) if failed else nullcontext():
+        assert asyncio.run(turned.ise(monkeypatch).servers()) == ()
 
 
 @pytest.mark.parametrize(("asks", "foot", "turns"), [(0, "", 2), (1, "", 1), (0, "1 - 1 of 2", 2)])
