@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from collections.abc import Collection
@@ -310,9 +309,8 @@ def named_there(root: Path, part: str = "", pattern: re.Pattern[str] = INCIDENT)
     """Return the names of all incidents' folders that hold ``part``, the newest first; nothing in them is read."""
     if not root.is_dir():
         return []
-    with os.scandir(root) as entries:
-        names = [each.name for each in entries if part in each.name and pattern.fullmatch(each.name) and each.is_dir()]
-    return sorted(names, reverse=True)
+    names = (path.name for path in root.iterdir() if part in path.name)
+    return sorted((name for name in names if pattern.fullmatch(name) and (root / name).is_dir()), reverse=True)
 
 
 def _summary(root: Path, incident: str) -> PastIncident:

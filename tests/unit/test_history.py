@@ -98,6 +98,15 @@ def test_a_clock_that_was_set_back_names_no_older_incident(tmp_path: Path) -> No
     assert Record.create(tmp_path, "oslo").incident < "2099"
 
 
+def test_a_link_that_leads_to_itself_is_no_incident(tmp_path: Path) -> None:
+    """Whoever may write in a folder of records keeps nobody from the others by one."""
+    loop = tmp_path / "20260101T000000Z-berlin-0000"
+    loop.symlink_to(loop.name)
+    record = incident(tmp_path, "berlin", None)
+    assert [each.incident for each in past_incidents(tmp_path)] == [record.incident]
+    assert find_open(tmp_path, "berlin") == record.incident
+
+
 def test_damaged_records_are_listed_with_their_problem(root: Path) -> None:
     """A journal that was edited, one that is gone and an empty folder are listed as damaged, newest first."""
     names = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
