@@ -269,10 +269,11 @@ def missing(context: Context, plan: Plan, change: Change | None = None) -> Appro
     if context.attended:
         first += "give your name in the form above, press its button, and run this cell again; or: "
     who = "nobody else has" if context.site.policy.second_person else "nobody has"
+    what, refused = _in_words(plan, change), refused_approvals(context, plan)
     return ApprovalMissing(
-        f"{_in_words(plan, change)} and {who} approved it",
+        f"{what} and no approval of it counts" if refused else f"{what} and {who} approved it",
         where=f"incident {plan.incident}, plan {plan.digest}",
-        found="\n".join(refused_approvals(context, plan)),
+        found="\n".join(refused),
         next_step=f"{first}runbook approve {plan.incident} {plan.digest} --by NAME",
     )
 

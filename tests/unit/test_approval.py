@@ -193,6 +193,7 @@ def test_no_clock_that_is_set_lets_an_approval_be_used_again(incident: Incident,
     context = replace(incident.context, now=lambda: hours(30))
     with pytest.raises(ApprovalMissing) as caught:
         require_approval(context, again)
+    assert caught.value.what.endswith("no approval of it counts")
     assert caught.value.found == f"the approval by Ann does not count: {': '.join(ISE_ENTRY)} was sent after it"
     change = next(row for row in again.deletions if (row.server, row.key) == ISE_ENTRY)
     request = ChangeRequest(
