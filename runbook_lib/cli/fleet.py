@@ -35,15 +35,7 @@ from runbook_lib.cli.plans import approved_by
 from runbook_lib.cli.records import tell_standings
 from runbook_lib.cli.terminal import err, out, out_lines, prose
 from runbook_lib.device.prime import DELETE_TOFU
-from runbook_lib.errors import (
-    DeviceError,
-    OutcomeUnknown,
-    ParameterRefused,
-    RecordError,
-    SafetyStop,
-    StageOutOfOrder,
-    UsageError,
-)
+from runbook_lib.errors import DeviceError, OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError
 from runbook_lib.i18n.language import count
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import stage_named
@@ -313,7 +305,7 @@ def approvals_of(rollup: Rollup, root: Path) -> dict[str, list[str]]:
         try:
             record = Record.open(root, each.incident)
             words = approved_by(record, record.read_plan(each.plan))
-        except (ParameterRefused, RecordError, StageOutOfOrder) as error:
+        except (UsageError, RecordError, SafetyStop) as error:
             words = f"not known ({error.what})"
         sites.setdefault(words, []).append(each.site)
     return sites
