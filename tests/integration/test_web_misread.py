@@ -683,8 +683,8 @@ def test_a_menu_that_opens_by_a_click_here_and_by_pointing_there_is_gone_through
         onclick="menu.hidden = !menu.hidden"></span>
       <nav id=menu hidden><a href=# onclick="below.hidden = false">Administration</a><div id=below hidden>
         <a href=#>Settings</a><a href=# onclick="window.open('/ha#x')">High Availability</a></div></nav>"""
-    for wait in ("_STEP_S", "_ICON_S"):
-        monkeypatch.setattr(menu, wait, 0.4)
+    for wait in ("_STEP_S", "_ICON_S", "_BUTTON_S"):
+        monkeypatch.setattr(menu, wait, 0.1)
 
     async def use(pages: PrimePages) -> None:
         hand = pages._hand
