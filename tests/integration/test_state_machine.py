@@ -36,6 +36,7 @@ from runbook_lib.errors import RecordNotWritable, RunbookError
 from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook
+from runbook_lib.notebook.runbook import close_connections
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Journal, Kind, Line
 from runbook_lib.repair.confirmation import PHRASE
@@ -220,7 +221,7 @@ class Repairs(RuleBasedStateMachine):
     def restart(self) -> None:
         """End the process that holds a notebook open, if there is one."""
         if self.left_open:
-            self.left_open._close_connections()
+            close_connections(self.left_open.context.devices, self.left_open._pages)
             self.left_open = None
 
     def teardown(self) -> None:
