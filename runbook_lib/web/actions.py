@@ -150,16 +150,16 @@ class PageActions:
         end, notices = time.monotonic() + limit, 0
 
         def either(screen: Screen) -> tuple[T | None, Screen] | None:
-            found = ready(screen)
-            if found is not None and found is not False:
-                return found, screen
+            result = ready(screen)
+            if result is not None and result is not False:
+                return result, screen
             return (None, screen) if screen.blocked and not screen.busy else None
 
         while True:
             left = max(0.0, end - time.monotonic())
-            found, screen = await self.view.wait(either, what, left, stirring=stirring, rest=rest)
-            if found is not None:
-                return found
+            result, screen = await self.view.wait(either, what, left, stirring=stirring, rest=rest)
+            if result is not None:
+                return result
             if time.monotonic() > end:
                 raise self.view.not_found(what, screen, limit)
             await dismiss(self.view, screen.in_dialog())
@@ -225,10 +225,10 @@ class PageActions:
         name = re.compile(rf"^\s*({'|'.join(map(re.escape, self.labels[key].texts))})\s*$")
         by_role = (frame.get_by_role(role, name=name).element_handles() for role in _ROLES)
         others = 0
-        for found in itertools.chain.from_iterable(await asyncio.gather(*by_role)):
-            if await found.evaluate("(found, el) => found.contains(el) || el.contains(found)", element):
+        for handle in itertools.chain.from_iterable(await asyncio.gather(*by_role)):
+            if await handle.evaluate("(found, el) => found.contains(el) || el.contains(found)", element):
                 return
-            others += await found.is_visible()
+            others += await handle.is_visible()
         if others:
             raise self.view.problem(
                 f"what looks like {named(self.labels[key])} is not what the page's roles call so; nothing was clicked",

@@ -104,8 +104,8 @@ def _attributes(flat: list[int], strings: list[str]) -> dict[str, str]:
 
 def _values(nodes: Mapping[str, Any], strings: list[str]) -> Iterator[tuple[int, str]]:
     for kind in ("inputValue", "textValue"):
-        found = nodes.get(kind, {"index": [], "value": []})
-        for index, value in zip(found["index"], found["value"], strict=True):
+        table = nodes.get(kind, {"index": [], "value": []})
+        for index, value in zip(table["index"], table["value"], strict=True):
             yield index, strings[value] if value >= 0 else ""
 
 
@@ -140,9 +140,12 @@ class PinnedBrowser:
     def __init__(
         self, session: CDPSession, page: Page, relay: PinnedRelay, base_url: str, deadlines: Deadlines, executable: Path
     ) -> None:
-        self.page, self._session = page, session
-        self.base_url, self.deadlines = base_url, deadlines
-        self._relay, self._executable = relay, executable
+        self.page = page
+        self._session = session
+        self.base_url = base_url
+        self.deadlines = deadlines
+        self._relay = relay
+        self._executable = executable
         self._closed_in = False
         self._told: set[str] = set()
         self._secrets: set[str] = set()
@@ -244,10 +247,11 @@ class PinnedBrowser:
         chain = [base64.b64decode(der) for der in answer.get("tableNames", [])]
         seen = read_or("no certificate that can be read", lambda: spki_sha256_of(chain[0]))
         if seen != self._relay.own_key:
-            what, found = "the browser did not take the pinned way to the server; nothing was typed", self.page.url
-            then = "Look for a proxy policy of this machine's browser, or use another browser (key browser)."
             raise CertificateMoved(
-                what, where=self.origin, found=f"the page at {found} came with {seen}", next_step=then
+                "the browser did not take the pinned way to the server; nothing was typed",
+                where=self.origin,
+                found=f"the page at {self.page.url} came with {seen}",
+                next_step="Look for a proxy policy of this machine's browser, or use another browser (key browser).",
             )
         if not self._closed_in:
             with self.guard("testing whether the page has another way to the network"):

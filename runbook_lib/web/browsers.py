@@ -105,15 +105,15 @@ def checked_pin(pin: str) -> str:
 
 
 def _named(wanted: str, source: str) -> Path:
-    found = shutil.which(str(Path(wanted).expanduser()))
-    if found is None:
+    path = shutil.which(str(Path(wanted).expanduser()))
+    if path is None:
         raise BrowserMissing(
             "the browser that was asked for is not there, or cannot be run",
             where=source,
             found=wanted,
             next_step="Give the path of Chrome, Edge or Chromium, or leave it empty to use the system's. " + _BY_HAND,
         )
-    return Path(found)
+    return Path(path)
 
 
 def _candidates() -> Iterator[Path]:

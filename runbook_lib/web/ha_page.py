@@ -41,18 +41,18 @@ def ha_page(
     """
     known = [text for key, label in labels.table.items() if key != "configuration_mode" for text in label.texts]
     mode = value_beside(screen, labels["configuration_mode"], known) or ""
-    found = milestones(screen, labels)
+    shown = milestones(screen, labels)
     spoken = (*messages(screen, labels), *said)
     news = unsaid(spoken, earlier)
-    failed = any(step.failed for step in found) or any(reports(text, labels) for text in news)
+    failed = any(step.failed for step in shown) or any(reports(text, labels) for text in news)
     done = says(mode, labels.phrases["mode_active"])
-    partial = bool(found) and any(step.percent for step in found) and not all(step.percent == 100 for step in found)
+    partial = bool(shown) and any(step.percent for step in shown) and not all(step.percent == 100 for step in shown)
     busy = is_said_to_go_on(mode, news, labels)
     return HaPage(
         configuration_mode=mode,
-        milestones=found,
+        milestones=shown,
         message="\n".join(dict.fromkeys(spoken)),
-        under_way=not failed and not done and (partial or busy or (bool(found) and not _offers(screen, labels))),
+        under_way=not failed and not done and (partial or busy or (bool(shown) and not _offers(screen, labels))),
         read_utc=read_utc,
     )
 
@@ -84,14 +84,14 @@ def _milestones(items: Sequence[Item], labels: Labels) -> tuple[Milestone, ...]:
 
 def _named(items: Sequence[Item], label: Label) -> Item | None:
     """The item that names a milestone: the one that says little else, and is not in a sentence."""
-    found = [
+    ranked = [
         (len(plain(item.text)), item.kind != "progressbar", number)
         for number, item in enumerate(items)
         if item.kind not in FIELDS
         if len(item.text.split()) <= 8
         if any(f"{plain(item.text)} ".startswith(f"{plain(text)} ") for text in label.texts)
     ]
-    return items[min(found)[2]] if found else None
+    return items[min(ranked)[2]] if ranked else None
 
 
 def _milestone(name: str, item: Item, all_named: Sequence[Item], items: Sequence[Item], labels: Labels) -> Milestone:
@@ -109,8 +109,8 @@ def _milestone(name: str, item: Item, all_named: Sequence[Item], items: Sequence
 def _percent(item: Item) -> int | None:
     if item.kind == "progressbar":
         return int(item.value) if item.value.lstrip("-").isdigit() else None
-    found = _PERCENT.search(unicodedata.normalize("NFKC", item.text))  # Japanese digits may be wide ones
-    return int(found[1] or found[2]) if found else None
+    match = _PERCENT.search(unicodedata.normalize("NFKC", item.text))  # Japanese digits may be wide ones
+    return int(match[1] or match[2]) if match else None
 
 
 def _near(item: Item, all_named: Sequence[Item], items: Sequence[Item]) -> list[Item]:
@@ -240,10 +240,8 @@ class HaPages:
         loads = self.view.traffic.loads
         await self.hand.press("check_readiness")
         earlier, shown, refusing = readiness(before, self.labels), Rest(), Rest()
-        last, requests = (
-            Readiness(),
-            self.view.traffic.requests,
-        )  # the last different result, and the requests until then
+        last = Readiness()  # the last different result
+        requests = self.view.traffic.requests  # until then
 
         def rest_s(result: Readiness) -> float:
             if result == earlier and self.view.traffic.loads == loads:

@@ -51,19 +51,19 @@ class IsePages:
         if anew or paged or not self._is_list(screen):
             opened = time.monotonic()
             await self.open()
-        found, pages = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown), 1
+        listed, pages = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown), 1
         self._turns = True
-        while why := further_rows(await self.view.look(), self.labels, found, pages, turns=self._turns):
+        while why := further_rows(await self.view.look(), self.labels, listed, pages, turns=self._turns):
             if not (self._turns and await self.hand.present("next_page")):
                 raise self.view.problem(f"the list of ISE servers is not shown whole: {why}")
             for _ in range(_IN_VAIN):
                 opened, shown = time.monotonic(), Rest()
                 await self.hand.press("next_page")
-                settled = self._settled(opened, shown, frozenset(found))
+                settled = self._settled(opened, shown, frozenset(listed))
                 if more := await self.hand.wait(settled, f"page {pages + 1} of the list of ISE servers", rest=shown):
                     break
-            found, pages, self._turns = found + more, pages + 1, bool(more)
-        return found
+            listed, pages, self._turns = listed + more, pages + 1, bool(more)
+        return listed
 
     def _settled(self, opened: float, shown: Rest, known: Set[ListedIseServer] = frozenset()) -> When[Listed]:
         """Return what gives the list ``opened`` then, once it rests; with others than the ``known`` rows.

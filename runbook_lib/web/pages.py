@@ -50,7 +50,8 @@ class PrimePages:
     def __init__(
         self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None, *, poll_s: float = 2.0
     ) -> None:
-        self._browser, self._poll_s = browser, poll_s
+        self._browser = browser
+        self._poll_s = poll_s
         self._view = PageView(browser, labels, evidence)
         self._hand = PageActions(self._view)
         self._ha = HaPages(self._hand)
@@ -217,7 +218,8 @@ class _Watch:
     """One watch over a registration."""
 
     def __init__(self, pages: PrimePages, on_change: Callable[[HaPage], None]) -> None:
-        self._pages, self._on_change = pages, on_change
+        self._pages = pages
+        self._on_change = on_change
         self._last: HaPage | None = None
         self._unchanged = 0
         self._nothing_since = 0.0
@@ -237,9 +239,12 @@ class _Watch:
                 return page
             await self._pages._view.stirred(pause)
             pause = min(pause * 1.2, self._pages._poll_s)
-        what, where = "the registration has not ended within its deadline", self._pages._browser.base_url
-        then = "It may still be under way: run the stage again to keep watching; it does not register twice."
-        raise DeviceSilent(what, where=where, found=_summary(self._last), next_step=then)
+        raise DeviceSilent(
+            "the registration has not ended within its deadline",
+            where=self._pages._browser.base_url,
+            found=_summary(self._last),
+            next_step="It may still be under way: run the stage again to keep watching; it does not register twice.",
+        )
 
     def _ended(self, page: HaPage, reopened: bool) -> bool:
         """Note a page; whether registration has succeeded. Raises PageRefused when it has failed."""
@@ -260,9 +265,12 @@ class _Watch:
         elif reopened and not self._nothing_since:
             self._nothing_since = now
         if self._nothing_since and now - self._nothing_since >= _NOTHING_AFTER * self._pages._poll_s:
-            what, where = "no registration is under way, and none has succeeded", self._pages._browser.base_url
-            then = "Read both servers' Health Monitor logs for the reason."
-            raise PageRefused(what, where=where, found=_summary(page), next_step=then)
+            raise PageRefused(
+                "no registration is under way, and none has succeeded",
+                where=self._pages._browser.base_url,
+                found=_summary(page),
+                next_step="Read both servers' Health Monitor logs for the reason.",
+            )
         return False
 
     async def _back(self) -> None:
@@ -282,7 +290,8 @@ def _summary(page: HaPage | None) -> str:
 # -- The reading of a page that was not understood, as plain values: from it a label can be found from afar
 
 _CONTROLS = FIELDS | PRESSABLE | {"icon", "progressbar"}
-_SNAPSHOT_MS, _HIDDEN = 4000, "[secret]"
+_SNAPSHOT_MS = 4000
+_HIDDEN = "[secret]"
 _COVERS = """(h, indices) => indices.map((i) => {
   const el = h.elements[i], box = el.getBoundingClientRect();
   const over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
@@ -300,11 +309,13 @@ def _values(item: Item, covered_by: str) -> dict[str, Any]:
 
 async def _passwords(view: PageView) -> set[str]:
     """Return what stands in password fields, whoever filled it in: the accessible tree says it aloud."""
-    found: set[str] = set()
+    values: set[str] = set()
     for frame in view.browser.page.frames:
         with suppress(Error):
-            found |= set(await frame.locator("input[type=password]").evaluate_all("all => all.map((one) => one.value)"))
-    return found - {""}
+            values |= set(
+                await frame.locator("input[type=password]").evaluate_all("all => all.map((one) => one.value)")
+            )
+    return values - {""}
 
 
 def _without(value: Any, secrets: frozenset[str]) -> Any:

@@ -121,10 +121,10 @@ class _Head:
 
     def cells(self, line: ScreenLine) -> list[str]:
         """The words of a line below, by the caption above or next to them."""
-        found: list[dict[str, None]] = [{} for _ in self.line.items]  # each text once, in order
+        columns: list[dict[str, None]] = [{} for _ in self.line.items]  # each text once, in order
         for item in line.items:
-            found[self.column(item)][item.text] = None
-        return [" ".join(words) for words in found]
+            columns[self.column(item)][item.text] = None
+        return [" ".join(words) for words in columns]
 
     def column(self, item: Item) -> int:
         """Which column an item of a line below stands in."""
@@ -141,15 +141,15 @@ class _Head:
 
     def state(self, cells: Sequence[str]) -> str:
         """The worst of the states in a row's cells."""
-        found = {state_of(cells[column], self.labels) for column in self.states}
-        return next(state for state in _WORST_FIRST if state in found)
+        states = {state_of(cells[column], self.labels) for column in self.states}
+        return next(state for state in _WORST_FIRST if state in states)
 
     def states_in(self, row: ScreenRow) -> str:
         """The worst of the states in a row of the markup."""
         heads = enumerate(self.row.cells if self.row else ())
         columns = [n for n, cell in heads if _is_caption(cell, self.labels["column_status"])]
-        found = {state_of(row.cells[n], self.labels) for n in columns} or {_BLANK}
-        return next(state for state in _WORST_FIRST if state in found)
+        states = {state_of(row.cells[n], self.labels) for n in columns} or {_BLANK}
+        return next(state for state in _WORST_FIRST if state in states)
 
 
 def _is_caption(text: str, label: Label) -> bool:

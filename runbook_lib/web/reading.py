@@ -180,14 +180,14 @@ def ise_servers(screen: Screen, labels: Labels) -> Listed:
 
     Where no table holds one, lines of text count as rows, below a head of columns or with a state that is known.
     """
-    found = _ise_servers(screen.rows, labels)
-    lines = () if found else tuple(row for row in _lines(screen) if len(row.cells) > 1)
+    servers = _ise_servers(screen.rows, labels)
+    lines = () if servers else tuple(row for row in _lines(screen) if len(row.cells) > 1)
     headed = any(_heads(row, labels) for row in lines)
-    return found or tuple(row for row in _ise_servers(lines, labels) if headed or row.answers is not None)
+    return servers or tuple(row for row in _ise_servers(lines, labels) if headed or row.answers is not None)
 
 
 def _ise_servers(rows: Sequence[ScreenRow], labels: Labels) -> Listed:
-    found: list[ListedIseServer] = []
+    servers: list[ListedIseServer] = []
     header: ScreenRow | None = None
     for row in rows:
         if _heads(row, labels):
@@ -197,9 +197,9 @@ def _ise_servers(rows: Sequence[ScreenRow], labels: Labels) -> Listed:
             # Products draw a table's head and body as two tables: it still counts where the columns agree.
             header = header if len(header.cells) == len(row.cells) and header.frame == row.frame else None
         server = None if row.listed else _ise_server(row, header, labels)
-        if server is not None and server.address not in [known.address for known in found]:
-            found.append(server)
-    return tuple(found)
+        if server is not None and server.address not in [known.address for known in servers]:
+            servers.append(server)
+    return tuple(servers)
 
 
 def _heads(row: ScreenRow, labels: Labels) -> bool:
@@ -238,8 +238,8 @@ def _ise_server(row: ScreenRow, header: ScreenRow | None, labels: Labels) -> Lis
 
 def host_in(cell: str) -> str:
     """Return the host that a cell names: with its port, or with its name and its address, one of them in brackets."""
-    found = _BRACKETED.fullmatch(cell.strip())
-    parts = [with_port(part)[0] for part in (found.groups() if found else (cell.strip(),))]
+    match = _BRACKETED.fullmatch(cell.strip())
+    parts = [with_port(part)[0] for part in (match.groups() if match else (cell.strip(),))]
     return next((part for part in parts if is_address(part)), parts[0])
 
 
@@ -249,7 +249,7 @@ def row_of(address: str, listed: Sequence[ListedIseServer]) -> ListedIseServer |
 
 
 def further_rows(
-    screen: Screen, labels: Labels, found: Sequence[ListedIseServer], pages: int = 1, *, turns: bool = True
+    screen: Screen, labels: Labels, so_far: Sequence[ListedIseServer], pages: int = 1, *, turns: bool = True
 ) -> str:
     """Return what says that the list has rows that are not among those found on its ``pages`` so far; else nothing.
 
@@ -268,14 +268,14 @@ def further_rows(
             around = [item for item in shown if item not in own and item.row not in rows]
             top = min(item.top for item in (*own, *heads))
             first = min((item.top for item in own), default=top)
-            said = unread(around, top, first, max((item.bottom for item in own), default=top), len(found), pages)
+            said = unread(around, top, first, max((item.bottom for item in own), default=top), len(so_far), pages)
             if said is not None:
                 return said
     # The markup may count the header too.
     listed = (row for row in screen.rows if any(host_in(cell) in addresses for cell in row.cells))
     ways = (hit.item for hit in find(screen, labels["next_page"]) if not hit.item.disabled)
     on = next((item.text for item in ways if turns and says(item.text, ("next",))), "")
-    return "its rows are not all drawn" if any(row.total - 1 > len(found) for row in listed) else on
+    return "its rows are not all drawn" if any(row.total - 1 > len(so_far) for row in listed) else on
 
 
 def list_is_drawn(screen: Screen, labels: Labels) -> bool:

@@ -122,11 +122,11 @@ async def _choose_listed(hand: PageActions, item: Item, before: Screen, wanted: 
 async def _opened(hand: PageActions, item: Item, label: Label, offered: Callable[[Screen], Item | None]) -> Item:
     """Open a drawn list: by the arrow at its end, by a click, by the key for it; return what is then offered."""
     for way in ("arrow", "click", "key"):
-        found = await hand.view.again(item)
+        now = await hand.view.again(item)
         if way == "arrow":
-            await hand.click_end(found)
+            await hand.click_end(now)
         else:
-            await hand.click(found)
+            await hand.click(now)
         if way == "key":
             with hand.view.browser.guard(f"opening {named(label)}"):
                 await hand.view.browser.page.keyboard.press("Alt+ArrowDown")

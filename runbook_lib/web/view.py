@@ -178,7 +178,8 @@ class Dialogs:
     """
 
     def __init__(self, browser: PinnedBrowser, labels: Labels) -> None:
-        self._browser, self._labels = browser, labels
+        self._browser = browser
+        self._labels = labels
         self.said: list[str] = []
         self.noted: list[str] = []
         self.unexpected: list[str] = []
@@ -226,7 +227,8 @@ class PageView:
         self._shown: Screen | None = None
         self._last = Screen()
         self._shown_at = 0.0
-        self.traffic, self.dialogs = Traffic(browser.page), Dialogs(browser, labels)
+        self.traffic = Traffic(browser.page)
+        self.dialogs = Dialogs(browser, labels)
         browser.page.on("framenavigated", lambda _: self.moved())
         self.windows: list[Page] = []  # that the page has opened beside itself
         browser.page.on("popup", lambda window: self.windows.append(window))
@@ -333,8 +335,8 @@ class PageView:
         element = None
         with contextlib.suppress(KeyError, IndexError):
             if now is not None:
-                found = await self.handle(now.frame).evaluate_handle("(h, i) => h.elements[i]", now.index)
-                element = found.as_element()
+                handle = await self.handle(now.frame).evaluate_handle("(h, i) => h.elements[i]", now.index)
+                element = handle.as_element()
         if element is None:
             raise Gone(f"{item.kind} {item.text!r} was there, and has gone", where=self.browser.page.url)
         return element
@@ -356,9 +358,9 @@ class PageView:
         end, pause = time.monotonic() + limit, _SHORT_WAIT_S
         screen = await self.look()
         while True:
-            found = ready(screen)
-            if found is not None and found is not False:
-                return found
+            result = ready(screen)
+            if result is not None and result is not False:
+                return result
             late = time.monotonic() >= end
             whole = late and 2 * limit > self.browser.deadlines.page_s  # or what a notice has left of it
             if self.logged_in and (is_login(screen, self.labels) or (whole and self.traffic.sent_to_login)):
