@@ -69,7 +69,9 @@ def html(table: Table) -> str:
     long = len(table.rows) > MOST_ROWS_IN_TEXT
     table = in_language(without_idle_columns(cut_short(table, MOST_ROWS)))
     beside = [header for header in table.headers if header not in table.below]
-    head = "".join(f'<th scope="col"{_LEFT}>{escape(header)}</th>' for header in beside)
+    columns = "".join(f'<th scope="col"{_LEFT}>{escape(header)}</th>' for header in beside)
+    alone = len(beside) == 1  # the title says what a single column holds
+    kind, head = (' class="one"', "") if alone else ("", f"<thead><tr>{columns}</tr></thead>")
     body = "".join(_row(table, row) for row in table.rows)
     if not table.rows:
         body = f'<tr><td colspan="{len(beside)}"{_LEFT}>{text_of(table.empty)}</td></tr>'
@@ -78,8 +80,8 @@ def html(table: Table) -> str:
     style, long_too = (_LONG, " rb-long") if long else ("", "")
     frame = f'{style}<div class="rb{long_too}" role="group" tabindex="0" aria-label="{escape(printable(table.title))}">'
     shown = (
-        f"{frame}<table><caption{_LEFT}>{text_of(table.title)}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}</div>"
+        f"{frame}<table{kind}><caption{_LEFT}>{text_of(table.title)}</caption>"
+        f"{head}<tbody>{body}</tbody></table>{note}</div>"
     )
     if not table.fold:
         return shown

@@ -185,3 +185,12 @@ def test_an_option_of_a_command_is_not_broken_behind_its_dashes() -> None:
         'runbook approve X <span class="option">--by</span> NAME, <span class="option">--dry-run</span>; half--way'
     )
     assert ".rb .option{white-space:nowrap}" in STYLE
+
+
+def test_the_title_of_a_single_column_says_what_it_holds() -> None:
+    """A notebook shows no header over it, and its words may be as wide as a sentence below a table."""
+    html = view("Somebody else answered.", headers=("what",))._repr_html_()
+    assert "<thead>" not in html
+    assert '<table class="one">' in html
+    assert ">what<" not in html
+    assert view("a", "b")._repr_html_().count("<thead>") == 1
