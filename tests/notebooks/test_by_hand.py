@@ -414,13 +414,15 @@ def test_a_reloaded_page_goes_on_and_registers_no_second_time(server: Server, pa
     What was shown by then is there again, the bar too, since it was saved while the cell worked.
     """
     copy = server.records / "work" / incident(server) / "40_register_ha.ipynb"
+    before = copy.read_text()
 
     def bar() -> bool:
-        """Whether it was saved as it moves: the cell was stopped before, and may be saved as it stood then."""
+        """Whether it was saved as it moves now: the cell was stopped before, and is saved with a bar from then."""
         with suppress(json.JSONDecodeError):  # it is being saved
-            cells = json.loads(copy.read_text())["cells"]
+            saved = copy.read_text()
+            cells = json.loads(saved)["cells"]
             [outputs] = [cell["outputs"] for cell in cells if "rb.register()" in "".join(cell["source"])]
-            return "<progress" in json.dumps(outputs)
+            return saved != before and "<progress" in json.dumps(outputs)
         return False
 
     daemon.fault(server.lab, "held_registration", "primary")  # it does not end before its bar is saved
