@@ -71,7 +71,8 @@ def html(table: Table) -> str:
     beside = [header for header in table.headers if header not in table.below]
     columns = "".join(f'<th scope="col"{_LEFT}>{escape(header)}</th>' for header in beside)
     alone = len(beside) == 1  # the title says what a single column holds
-    kind, head = (' class="one"', "") if alone else ("", f"<thead><tr>{columns}</tr></thead>")
+    kind = ' class="one"' if alone else ""
+    head = "" if alone else f"<thead><tr>{columns}</tr></thead>"
     body = "".join(_row(table, row) for row in table.rows)
     if not table.rows:
         body = f'<tr><td colspan="{len(beside)}"{_LEFT}>{text_of(table.empty)}</td></tr>'
