@@ -32,7 +32,7 @@ from runbook_lib.record.incident import INCIDENT, Record, find_open
 from runbook_lib.record.lock import Holder, at_work, free_stale, holder_of, is_left_behind
 from runbook_lib.record.stages import closed_by
 from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked, standing
-from runbook_lib.repair.confirmation import settling, ways_out_of, write_override
+from runbook_lib.repair.confirmation import guidance, settling, write_override
 from runbook_lib.repair.sent_changes import unseen_changes
 from runbook_lib.show import tables
 from runbook_lib.show.document import BAD, Row, Table
@@ -73,7 +73,7 @@ def record_of(which: str) -> Record:
 
 def show_plan(record: Record, plan: Plan) -> None:
     """Print a plan: what it changes and why, what blocks it, who approved it, and what comes next."""
-    out_lines(tables.plan(plan, ways_out_of(record, plan), settling(record, plan)).text())
+    out_lines(tables.plan(plan, *guidance(record, plan)).text())
     out(f"incident: {plan.incident}")
     out(f"plan:     {plan.digest}")
     out(f"approved: {approved_by(record, plan)}")
@@ -249,7 +249,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     """
     record = Record.open(paths.records_dir(), incident)
     plan = record.read_plan()
-    out_lines(tables.plan(plan, ways_out_of(record, plan), settling(record, plan)).text())
+    out_lines(tables.plan(plan, *guidance(record, plan)).text())
     require_not_blocked(plan)
     person = asks()
     _require_digest(plan, digest, shown=person)

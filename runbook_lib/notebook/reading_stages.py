@@ -16,7 +16,7 @@ from runbook_lib.notebook.workspace import Next, next_steps, stage_to_go_on_with
 from runbook_lib.params.model import Expectation
 from runbook_lib.record.incident import Record
 from runbook_lib.repair import diagnose, inventory, preflight
-from runbook_lib.repair.confirmation import PHRASE, settling, ways_out_of, write_override
+from runbook_lib.repair.confirmation import PHRASE, guidance, settling, write_override
 from runbook_lib.repair.context import Context, targets
 from runbook_lib.repair.inventory import GIVEN_FACTS, gather_knowledge, in_digits, parse_given, recorded_inventory
 from runbook_lib.repair.plan import plan_of
@@ -246,7 +246,7 @@ class ListCertificates(Runbook):
 
     def _shown_plan(self, plan: Plan) -> View[Plan]:
         drawn = findings.trust(trust_as_planned(plan, inventory.recorded_inventory(self.context)))
-        shown = tables.plan(plan, ways_out_of(self.context.record, plan), settling(self.context.record, plan))
+        shown = tables.plan(plan, *guidance(self.context.record, plan))
         return View(plan, (*shown.tables, *drawn.tables), drawn.pictures)
 
     def _goes_on_with(self) -> Next:

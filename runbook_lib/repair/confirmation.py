@@ -262,6 +262,11 @@ def settling(record: Record, plan: Plan) -> tuple[tuple[Verdict, str], ...]:
     return tuple(sentences)
 
 
+def guidance(record: Record, plan: Plan) -> tuple[tuple[WayOut, ...], tuple[tuple[Verdict, str], ...]]:
+    """Return how a plan gets on, as ``tables.plan`` takes it: its ways out, and what settles it where it is blocked."""
+    return ways_out_of(record, plan), settling(record, plan)
+
+
 def _way(judgement: Judgement) -> WayOut:
     assert judgement.facts is not None
     name = judgement.target
