@@ -22,9 +22,8 @@ from runbook_lib.models import FINAL, Outcome, Stage, Verdict
 from runbook_lib.notebook.warm_kernels import WarmKernels
 from runbook_lib.params.load import load_site
 from runbook_lib.processes import gate_streams, leave_ctrl_c_to_the_parent, taken
-from runbook_lib.record.about import LineTopic
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import Kind, LineTopic
 from runbook_lib.record.lock import TOKEN_VARIABLE
 
 # -- What is sent to whoever runs one site, and what comes back: plain values, JSON both ways, no secret in them

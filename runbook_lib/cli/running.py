@@ -32,9 +32,8 @@ from runbook_lib.notebook.opening import open_incident, stage_named
 from runbook_lib.notebook.workspace import next_run, open_site
 from runbook_lib.params.model import Site
 from runbook_lib.processes import Terminated
-from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.incident import Record, find_open
-from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.journal import About, Kind, Line, LineTopic
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair.inventory import check_given
 from runbook_lib.repair.preflight import require_logins

@@ -26,12 +26,11 @@ from runbook_lib.notebook.workspace import (
 )
 from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
-from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import after_newest_seal
 from runbook_lib.record.files import operator, write_new
 from runbook_lib.record.incident import Record, find_open, list_records
-from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.journal import About, Kind, Line, LineTopic
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.repair.confirmation import QUICK
 from runbook_lib.repair.context import Context, ProgressCallback, old_algorithms

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable
 from runbook_lib.models import Answer, Stage
-from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.files import (
     from_json_bytes,
     gate_bytes,
@@ -25,7 +24,8 @@ from runbook_lib.record.files import (
     write_new,
     writing,
 )
-from runbook_lib.record.journal import Artifact, Journal, Kind, Line, is_inside
+from runbook_lib.record.journal import About, Artifact, Kind, Line, LineTopic, is_inside
+from runbook_lib.record.journal_file import Journal
 from runbook_lib.record.manifest import ReadableFile
 
 # -- The files of a record: written once, whole, through the redaction gate, and each named in the journal

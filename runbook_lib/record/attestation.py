@@ -27,11 +27,10 @@ from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, cut
 from runbook_lib.event_loop import TooLate, in_time
 from runbook_lib.record import stages
-from runbook_lib.record.about import LineTopic
 from runbook_lib.record.artifacts import TEMPLATES
 from runbook_lib.record.files import gate_json, gate_text, make_new_folder, to_json_value, writing
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Artifact, Kind, Line, parse_journal
+from runbook_lib.record.journal import Artifact, Kind, Line, LineTopic, parse_journal
 from runbook_lib.record.manifest import Manifest, entries, journal_part, list_files
 from runbook_lib.record.secret_scan import FoundSecret, scan, scan_files
 from runbook_lib.record.signing import VerifyingKey, key_id, parse, sign, signing_key, statement, trusted_keys

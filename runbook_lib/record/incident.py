@@ -16,7 +16,6 @@ from runbook_lib.digest import plan_digest
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, StageOutOfOrder
 from runbook_lib.models import FINAL, Outcome, Stage, StageState
 from runbook_lib.record import stages
-from runbook_lib.record.about import About
 from runbook_lib.record.artifacts import ArtifactStore, damaged, slug
 from runbook_lib.record.files import (
     ProcessName,
@@ -28,7 +27,7 @@ from runbook_lib.record.files import (
     plain_json_value,
     to_json_value,
 )
-from runbook_lib.record.journal import Artifact, Kind, parse_opening
+from runbook_lib.record.journal import About, Artifact, Kind, parse_opening
 from runbook_lib.record.signing import note_seen, seen_here
 from runbook_lib.record.stages import CLOSING
 from runbook_lib.secrets import NotPrivate

@@ -1,43 +1,150 @@
-"""The journal of an incident: append-only lines in a hash chain; reading, checking and writing them."""
+"""A line of the journal: its form, the chain that a whole journal is, and what a line is about. Pure."""
 
 # ``journal.jsonl`` holds JSON objects in the canonical form of ``runbook_lib.digest``, one a line, each ending in a
 # line feed. Keys: ``n`` counts from 1; ``utc`` is ``2026-11-23T12:45:01.123456Z``; ``stage``, ``server``,
 # ``expected``, ``seen`` and ``text`` are strings; ``kind`` is a ``Kind``; ``artifact`` is null or ``{"path",
 # "sha256"}`` of a file in the incident's folder; ``about`` is there where programs go by what a line is about, see
-# ``runbook_lib.record.about``; ``prev`` is the ``hash`` of the line before, 64 zeros in the first; ``hash`` is the
-# SHA-256 of the canonical form of the line without its ``hash``. A line is on disk before ``append`` returns.
+# ``About``; ``prev`` is the ``hash`` of the line before, 64 zeros in the first; ``hash`` is the SHA-256 of the
+# canonical form of the line without its ``hash``.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
 from runbook_lib.digest import canonical_json, is_sha256, sha256_hex
 from runbook_lib.errors import RecordDamaged
 from runbook_lib.models import Outcome, StageState
-from runbook_lib.record.about import About, read_about
-from runbook_lib.record.files import (
-    FILE_MODE,
-    gate_bytes,
-    gate_text,
-    make_folder,
-    open_plain,
-    share,
-    sync_folder,
-    write_all,
-    write_new,
-    writing,
+
+# -- What a line is about, as data: readers go by this, and never by the sentences beside it. ------
+
+
+class LineTopic(Enum):
+    """What a line is about; the value stands in the journal."""
+
+    DELETE = "delete"
+    REMOVE_HA = "remove_ha"
+    REGISTER_HA = "register_ha"
+    REGISTER_HA_BY_HAND = "register_ha_by_hand"
+    CHECK_READINESS = "check_readiness"
+    MILESTONES = "milestones"
+    ADD_ISE = "add_ise"
+    REMOVE_ISE = "remove_ise"
+    ADD_ISE_BY_HAND = "add_ise_by_hand"
+    CERTIFICATE = "certificate"
+    TEMPLATE = "template"
+    TEMPLATE_BY_HAND = "template_by_hand"
+    OLD_ALGORITHMS = "old_algorithms"
+    OTHER = "other"
+
+
+NOT_SENT, AS_EXPECTED = "not_sent", "as_expected"
+"""What ``About.seen`` says of a change that never left, and of one whose result is right, however it is worded."""
+
+_SENTENCES = {
+    LineTopic.DELETE: "{name}",
+    LineTopic.REMOVE_HA: "ncs ha remove",
+    LineTopic.REGISTER_HA: "register HA",
+    LineTopic.REGISTER_HA_BY_HAND: "register HA by hand",
+    LineTopic.CHECK_READINESS: "check readiness",
+    LineTopic.MILESTONES: "milestones of the registration, as the page says",
+    LineTopic.ADD_ISE: "add ISE server {name}",
+    LineTopic.REMOVE_ISE: "remove ISE server {name}",
+    LineTopic.ADD_ISE_BY_HAND: "add ISE servers by hand",
+    LineTopic.CERTIFICATE: "certificate of {name}",
+    LineTopic.TEMPLATE: "template notebook",
+    LineTopic.TEMPLATE_BY_HAND: "template notebook, by hand: as on disk at that time",
+    LineTopic.OLD_ALGORITHMS: "the site's file allows old SSH algorithms",
+    LineTopic.OTHER: "{name}",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """The topic of a line; ``name`` says which one of the kind: an entry's key, an ISE server, a host.
+
+    ``command`` is what is typed on the server for it. ``seen`` is what became of it where that decides something:
+    ``not_sent``, ``as_expected``, a verdict. A line without a topic is about its text: that is its ``name``.
+    """
+
+    topic: LineTopic = LineTopic.OTHER
+    name: str = ""
+    command: str = ""
+    seen: str = ""
+
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        return _SENTENCES[self.topic].format(name=self.name)
+
+    @property
+    def subject(self) -> About:
+        """What an intent, its ``sent`` and its result have in common."""
+        return replace(self, command="", seen="")
+
+    def value(self, gate: Callable[[str], str]) -> dict[str, str]:
+        """Return what stands in the line, nothing for a line without a topic; every text goes through ``gate``."""
+        if self.topic is LineTopic.OTHER:
+            return {}
+        texts = {"name": gate(self.name), "command": gate(self.command), "seen": gate(self.seen)}
+        return {"topic": self.topic.value} | {key: text for key, text in texts.items() if text}
+
+
+def read_about(line: Mapping[str, object]) -> About:
+    """Return what a line is about; raises ``ValueError`` where its ``about`` is none that is written."""
+    if "about" not in line:
+        return _by_text(*(str(line[key]) for key in ("kind", "stage", "expected", "seen", "text")))
+    value = line["about"]
+    if not isinstance(value, dict) or not value.keys() <= {"topic", "name", "command", "seen"}:
+        raise ValueError("its about is not one that a journal line holds")
+    if not all(text and isinstance(text, str) for text in value.values()):
+        raise ValueError("its about holds something that is not text")
+    topic = next((each for each in LineTopic if each.value == value.get("topic")), LineTopic.OTHER)
+    if topic is LineTopic.OTHER:
+        raise ValueError("its about names an unknown topic")
+    return About(**value | {"topic": topic})
+
+
+# -- Lines that were written before a line had an ``about``. Records hold these sentences: they never change.
+
+_CHANGES = (
+    (LineTopic.REMOVE_HA, re.compile("ncs ha remove")),
+    (LineTopic.REGISTER_HA, re.compile("register HA")),
+    (LineTopic.REGISTER_HA_BY_HAND, re.compile("register HA by hand")),
+    (LineTopic.ADD_ISE, re.compile("add ISE server (?P<name>.+)")),
+    (LineTopic.REMOVE_ISE, re.compile("remove ISE server (?P<name>.+)")),
+    (LineTopic.ADD_ISE_BY_HAND, re.compile("add ISE servers by hand")),
 )
+_NOTES = (
+    (LineTopic.MILESTONES, re.compile("milestones of the registration, as the page says")),
+    (LineTopic.TEMPLATE, re.compile("template notebook")),
+    (LineTopic.TEMPLATE_BY_HAND, re.compile("template notebook, by hand: as on disk at that time")),
+    (LineTopic.OLD_ALGORITHMS, re.compile("the site's file allows old SSH algorithms")),
+)
+_LOOK = ((LineTopic.CERTIFICATE, re.compile("certificate of (?P<name>.+)")),)
+_SENTENCES_WITHOUT_ABOUT = {"noted": _NOTES, "decided": _NOTES, "observed": _LOOK}
+
+
+def _by_text(kind: str, stage: str, expected: str, seen: str, text: str) -> About:
+    is_change = kind in ("intent", "sent", "result")
+    if is_change and stage == "30_delete_stale_certificates":
+        command = expected.partition(" (")[0] if kind == "intent" else ""
+        about = About(topic=LineTopic.DELETE, name=text, command=command)
+    else:
+        known = _CHANGES if is_change else _SENTENCES_WITHOUT_ABOUT.get(kind, ())
+        matches = ((topic, pattern.fullmatch(text)) for topic, pattern in known)
+        named = (About(topic=topic, **match.groupdict("")) for topic, match in matches if match)
+        about = next(named, About(name=text))
+    if kind == "observed":
+        return replace(about, seen=seen.partition(":")[0]) if about.topic is LineTopic.CERTIFICATE else about
+    is_unsent = kind == "result" and seen.partition(": ")[0] == "not sent"
+    return replace(about, seen=NOT_SENT) if is_unsent else about
+
 
 # -- One line of the journal, and what a whole journal must be: the form, the numbering and the chain; pure
 
@@ -238,196 +345,3 @@ def _damaged(path: Path, n: int, how: str) -> RecordDamaged:
         next_step="keep this folder as it is and open a new incident; do not rely on line "
         f"{n} or any after it, and observe the site before changing it",
     )
-
-
-# -- The journal of an incident: what was intended and what happened, one line each, never changed again ---
-
-_BLOCK = 64 * 1024
-_REMEMBERED = 16
-_checked: OrderedDict[Path, tuple[bytes, tuple[Line, ...]]] = OrderedDict()
-"""Of the journals read last: the bytes that were checked, and their lines. A record is opened many times in a stage."""
-_newest: dict[Path, tuple[int, bytes]] = {}
-"""Of each journal that this process has read or written: where its newest line ends, and that line. A line is added to
-what goes on from there, and to nothing else: the folder may have been moved, or put back from an older copy."""
-
-
-class Journal:
-    """The journal in ``folder``. Several processes and threads may append; each append is one step for all."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / "journal.jsonl"
-
-    def read(self) -> JournalText:
-        """All lines. Raises ``RecordDamaged`` naming the first line that is not what it was when written.
-
-        A last line without its line feed was cut short: it is given as ``torn``, and the next
-        ``append`` cuts it off and notes it. The file is read each time; lines whose bytes are those of the last
-        time that this process read them are not checked again.
-        """
-        known = _newest.get(self.path)
-        try:
-            with open_plain(self.path) as file:
-                fcntl.flock(file, fcntl.LOCK_SH)
-                data = file.read()
-        except FileNotFoundError:
-            return JournalText(lines=())
-        except OSError as error:
-            raise RecordDamaged(
-                "the journal cannot be read",
-                where=str(self.path),
-                found=error.strerror or type(error).__name__,
-                next_step="check who owns the file",
-            ) from error
-        whole, lines = _checked.pop(self.path, (b"", ()))
-        if not data.startswith(whole):
-            whole, lines = b"", ()
-        text = parse_journal(data[len(whole) :], self.path, lines)
-        whole = data[: len(data) - len(text.torn)]
-        _checked[self.path] = (whole, text.lines)
-        if text.lines and (known is None or data[: known[0]].endswith(known[1])):
-            _newest[self.path] = (len(whole), whole[whole.rfind(b"\n", 0, -1) + 1 :])
-        while len(_checked) > _REMEMBERED:
-            _checked.popitem(last=False)
-        return text
-
-    def append(
-        self,
-        kind: Kind,
-        *,
-        stage: str = "",
-        server: str = "",
-        expected: str = "",
-        seen: str = "",
-        artifact: Artifact | None = None,
-        text: str | About = "",
-    ) -> Line:
-        """Add one line; it is on disk when this returns. Raises ``RecordNotWritable`` or ``RecordDamaged``.
-
-        The latter too where the journal that this process has read is gone, or lines of it are. ``text`` may say as
-        data what the line is about. Every text goes through the redaction gate.
-        """
-        fields: dict[str, Any] = {
-            "stage": stage,
-            "server": server,
-            "kind": kind.value,
-            "expected": expected,
-            "seen": seen,
-            "artifact": {"path": artifact.path, "sha256": artifact.sha256} if artifact else None,
-            "text": str(text),
-        }
-        fields |= {name: gate_text(fields[name]) for name in TEXTS}
-        if isinstance(text, About) and (about := text.value(gate_text)):
-            fields["about"] = about
-        with writing(self.path), self._locked() as file:
-            self._mend(file)
-            return self._add(file, fields)
-
-    def require_known(self) -> None:
-        """Raise ``RecordDamaged`` where what lies there does not go on from what this process has read or written."""
-        end, line = _newest.get(self.path, (0, b""))
-        try:
-            with open_plain(self.path) as file:
-                file.seek(end - len(line))
-                if file.read(len(line)) == line:
-                    return
-                file.seek(0)
-                parse_journal(file.read(), self.path)  # names a line that is damaged
-        except FileNotFoundError:
-            if not line:
-                return
-        except OSError:
-            return  # whoever needs it says what keeps it from being opened
-        raise RecordDamaged(
-            "the journal is no longer the one that this process wrote to: its folder was moved or restored from a copy",
-            where=str(self.path),
-            next_step="put the folder back where it was, and read in it what was sent; then run the same command again,"
-            " in a new kernel",
-        )
-
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        self.require_known()
-        make_folder(self.folder)
-        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if os.fstat(file).st_size == 0:
-                share(file, self.path)
-                sync_folder(self.folder)
-            yield file
-        finally:
-            os.close(file)
-
-    def _add(self, file: int, fields: dict[str, Any]) -> Line:
-        last = self._last(file)
-        body = fields | {
-            "n": last.n + 1 if last else 1,
-            "utc": datetime.now(UTC).strftime(UTC_FORM),
-            "prev": last.hash if last else FIRST_PREV,
-        }
-        whole = canonical_json(body | {"hash": sha256_hex(canonical_json(body))})
-        line = parse_line(whole)  # nothing is written that could not be read
-        size = os.fstat(file).st_size
-        try:
-            write_all(file, whole + b"\n")
-            os.fsync(file)
-        except OSError:
-            # The caller is told that nothing was written, so nothing may stay.
-            with suppress(OSError):
-                os.ftruncate(file, size)
-                os.fsync(file)
-            raise
-        if os.pread(file, len(whole) + 1, size) != whole + b"\n":
-            what = "another process wrote into the journal in the same moment: the disk does not keep its lock"
-            then = "find out who works on this incident from another machine, and what they sent; then open a new one"
-            raise RecordDamaged(what, where=str(self.path), next_step=then)
-        _newest[self.path] = (size + len(whole) + 1, whole + b"\n")
-        return line
-
-    def _mend(self, file: int) -> None:
-        """Cut off a last line that was not written to its end; what there was of it is kept and noted."""
-        size = os.fstat(file).st_size
-        end = _after_last_line_feed(file, size)
-        if end == size:
-            return
-        torn = os.pread(file, size - end, end)
-        if holds_object(torn):
-            self._refuse()
-        torn = gate_bytes(torn)
-        digest = sha256_hex(torn)
-        artifact = Artifact(path=f"torn/{digest}.bin", sha256=digest)
-        write_new(self.folder / artifact.path, torn)
-        os.ftruncate(file, end)
-        fields = dict.fromkeys(TEXTS, "") | {
-            "kind": Kind.TORN.value,
-            "artifact": {"path": artifact.path, "sha256": digest},
-            "text": f"a line of which {size - end} bytes had been written was cut off; it was never acknowledged",
-        }
-        self._add(file, fields)
-
-    def _last(self, file: int) -> Line | None:
-        size = os.fstat(file).st_size
-        if size == 0:
-            return None
-        start = _after_last_line_feed(file, size - 1)
-        try:
-            return parse_line(os.pread(file, size - start - 1, start))
-        except ValueError:
-            return self._refuse()
-
-    def _refuse(self) -> Line:
-        """Find the damaged line's number; the last line is known not to be right."""
-        parse_journal(self.path.read_bytes(), self.path)
-        raise AssertionError("a damaged line was read as whole")
-
-
-def _after_last_line_feed(file: int, end: int) -> int:
-    """The offset after the last line feed before ``end``; 0 if there is none."""
-    while end > 0:
-        start = max(0, end - _BLOCK)
-        position = os.pread(file, end - start, start).rfind(b"\n")
-        if position >= 0:
-            return start + position + 1
-        end = start
-    return 0

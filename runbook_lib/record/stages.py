@@ -10,9 +10,9 @@ from typing import Any
 from runbook_lib.decisions import Deletion
 from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import FINAL, Outcome, Stage, StageState, Verdict
-from runbook_lib.record.about import AS_EXPECTED, NOT_SENT, About, LineTopic
 from runbook_lib.record.files import ProcessName
-from runbook_lib.record.journal import Journal, Kind, Line
+from runbook_lib.record.journal import AS_EXPECTED, NOT_SENT, About, Kind, Line, LineTopic
+from runbook_lib.record.journal_file import Journal
 
 ALARMING = (Verdict.CONTRADICTED, Verdict.UNSTABLE)  # somebody else may have answered
 SEAL_FOLDER = re.compile(r"seal(?:-([2-9]|[1-9][0-9]+))?")

@@ -19,8 +19,7 @@ from runbook_lib.errors import (
 from runbook_lib.event_loop import side_by_side
 from runbook_lib.models import ProductVersion, Verdict
 from runbook_lib.params.model import Site
-from runbook_lib.record.about import About
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import About, Kind
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.repair.approval import approval_naming, missing, require_not_blocked
 from runbook_lib.repair.confirmation import INTERCEPTION, require_confirmed, require_unmoved

@@ -20,7 +20,7 @@ from runbook_lib.errors import (
     RepairFailed,
 )
 from runbook_lib.models import Diagnosis, HaStatus
-from runbook_lib.record.about import About, LineTopic
+from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
 from runbook_lib.repair.diagnose import logs_now

@@ -17,8 +17,7 @@ from runbook_lib.event_loop import first_of
 from runbook_lib.models import Diagnosis, HaStatus, TofuStore
 from runbook_lib.params.labels import HaForm
 from runbook_lib.params.model import Site
-from runbook_lib.record.about import About, LineTopic
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import About, Kind, LineTopic
 from runbook_lib.repair.confirmation import look_again
 from runbook_lib.repair.context import (
     PI_SERVERS,

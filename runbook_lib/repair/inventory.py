@@ -15,9 +15,8 @@ from runbook_lib.errors import ExpectationInvalid
 from runbook_lib.models import Inventory, Judgement, Presented, Stage
 from runbook_lib.params.model import CaBundle, Expectation, Site
 from runbook_lib.params.values import canonical_sha256
-from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import About, Kind, LineTopic
 from runbook_lib.repair.context import Context, Target, ask_both, target_named, targets
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS, facts_or, last_known_certificate, settle_interrupted
 

@@ -16,7 +16,7 @@ from runbook_lib.hosts import any_same_host
 from runbook_lib.models import CertificateFacts
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import IseServer
-from runbook_lib.record.about import About, LineTopic
+from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
 from runbook_lib.repair.guard import permit, planned_change, require_release

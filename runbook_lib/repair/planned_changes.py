@@ -20,7 +20,7 @@ from runbook_lib.device.answers import StateKind
 from runbook_lib.errors import RepairFailed, StageOutOfOrder
 from runbook_lib.models import HaStatus, Inventory, Judgement, Verdict
 from runbook_lib.params.model import IseServer, Site
-from runbook_lib.record.about import About, LineTopic
+from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.record.stages import is_of_plan
 from runbook_lib.repair.confirmation import accepted_of
 from runbook_lib.repair.context import PI_SERVERS, Context

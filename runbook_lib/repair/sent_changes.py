@@ -15,10 +15,9 @@ from runbook_lib.decisions import Approval, Deletion, DeletionResult
 from runbook_lib.device.tofu import entry_of, vanished
 from runbook_lib.errors import ParameterRefused, RecordError, StageOutOfOrder
 from runbook_lib.models import Outcome, Stage, StageState, TofuEntry, TofuStore
-from runbook_lib.record.about import NOT_SENT, About, LineTopic
 from runbook_lib.record.attestation import Seal, is_vouched_for, seal_anew
 from runbook_lib.record.incident import Record, list_records
-from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.journal import NOT_SENT, About, Kind, Line, LineTopic
 from runbook_lib.record.lock import refusal
 from runbook_lib.record.stages import alarms_after
 from runbook_lib.repair.context import Context, pi_server

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import RecordError, printable
 from runbook_lib.i18n.language import gettext
-from runbook_lib.record.journal import Journal, Kind, Line
+from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.journal_file import Journal
 from runbook_lib.show.document import Row, Table
 from runbook_lib.show.rendering import View, text_of
 

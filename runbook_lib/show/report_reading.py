@@ -14,10 +14,9 @@ from runbook_lib.decisions import Approval, Deletion, Override, Plan
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Stage, TofuStore, Verdict
-from runbook_lib.record.about import AS_EXPECTED, NOT_SENT, LineTopic
 from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import from_json_bytes, read_plain
-from runbook_lib.record.journal import Kind, Line, parse_whole_lines
+from runbook_lib.record.journal import AS_EXPECTED, NOT_SENT, Kind, Line, LineTopic, parse_whole_lines
 from runbook_lib.record.stages import attempts
 from runbook_lib.show.document import NOWHERE, Ref
 from runbook_lib.show.report_model import ChangeRow, EntryChange, JournalLine, Screenshot, StageRow, StoreChange

@@ -16,7 +16,8 @@ from typing import Any
 
 from resume_site import run_changing_stages
 
-from runbook_lib.record.journal import Journal, Kind, Line
+from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.journal_file import Journal
 
 
 def die_after(intents: int, lines: int) -> None:

@@ -18,7 +18,7 @@ from runbook_lib.decisions import Deletion
 from runbook_lib.errors import RecordDamaged, RunbookError
 from runbook_lib.lab import Lab
 from runbook_lib.models import Diagnosis, Inventory, Stage, StageState
-from runbook_lib.record import journal, stages
+from runbook_lib.record import journal_file, stages
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 
@@ -82,7 +82,7 @@ def test_journal_cut_at_any_byte_goes_on(cut: Record) -> None:
     """The next line follows the last whole one, and what was torn off is kept beside it."""
     data = cut.journal.path.read_bytes()
     for at in places_to_cut(data)[::12]:
-        journal._newest.clear()  # whoever goes on is another process, which has known no more of it
+        journal_file._newest.clear()  # whoever goes on is another process, which has known no more of it
         cut.journal.path.write_bytes(data[:at])
         left = data[:at].rpartition(b"\n")[2]
         cut.journal.append(Kind.NOTED, text="on again")

@@ -38,7 +38,8 @@ from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook
 from runbook_lib.notebook.runbook import close_connections
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Journal, Kind, Line
+from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.journal_file import Journal
 from runbook_lib.repair.confirmation import PHRASE
 
 EXAMPLES, STEPS = (100, 12) if LONG else (6, 6)

@@ -26,10 +26,9 @@ from runbook_lib.digest import canonical_json
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, PlanStale, StageOutOfOrder
 from runbook_lib.models import Outcome, Stage, Verdict
 from runbook_lib.record import signing
-from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import ProcessName, account, host, plain_json_value
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import About, Kind, LineTopic
 from runbook_lib.record.signing import (
     PAYLOAD_TYPE,
     PUBLIC,

@@ -45,8 +45,7 @@ from runbook_lib.errors import (
     VersionUnsupported,
 )
 from runbook_lib.models import Diagnosis, HaStatus, Inventory, ProductVersion, Stage, TofuStore, Verdict
-from runbook_lib.record.about import About
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import About, Kind
 from runbook_lib.repair import deletion, guard
 from runbook_lib.repair import ha as ha_removal
 from runbook_lib.repair import ha as register_ha

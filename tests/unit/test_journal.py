@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from runbook_lib import secrets
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RecordNotWritable
-from runbook_lib.record import journal
-from runbook_lib.record.about import About, LineTopic
-from runbook_lib.record.journal import Artifact, Journal, Kind, parse_journal
+from runbook_lib.record import journal_file
+from runbook_lib.record.journal import About, Artifact, Kind, LineTopic, parse_journal
+from runbook_lib.record.journal_file import Journal
 from runbook_lib.redactor import Redactor
 
 
@@ -247,7 +247,8 @@ def test_secrets_do_not_reach_the_journal(tmp_path: Path, monkeypatch: pytest.Mo
 APPENDER = """
 import sys
 from pathlib import Path
-from runbook_lib.record.journal import Journal, Kind
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal_file import Journal
 journal = Journal(Path(sys.argv[1]))
 for number in range(int(sys.argv[3])):
     print(journal.append(Kind.NOTED, server=sys.argv[2], text=str(number)).n, flush=True)
@@ -319,7 +320,8 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from runbook_lib.errors import RecordNotWritable
-from runbook_lib.record.journal import Journal, Kind
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal_file import Journal
 journal = Journal(Path(sys.argv[1]))
 size = journal.path.stat().st_size
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
@@ -347,7 +349,8 @@ FORBIDDEN = """
 import ctypes, sys
 from pathlib import Path
 from runbook_lib.errors import RecordNotWritable
-from runbook_lib.record.journal import Journal, Kind
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal_file import Journal
 header = (ctypes.c_uint32 * 2)(0x20080522, 0)
 assert ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)()) == 0
 try:
@@ -382,15 +385,15 @@ def test_a_disk_that_does_not_keep_its_lock_lets_one_of_two_lines_be_sent(
     """Two machines write the same intent in one moment: the later one is told, and sends nothing."""
     mine, other = Journal(tmp_path), Journal(tmp_path)
     mine.append(Kind.NOTED, text="before")
-    write_all, lines = journal.write_all, []
+    write_all, lines = journal_file.write_all, []
 
     def write_late(file: int, data: bytes) -> None:
-        monkeypatch.setattr(journal, "write_all", write_all)
+        monkeypatch.setattr(journal_file, "write_all", write_all)
         lines.append(other.append(Kind.INTENT, text="delete"))
         write_all(file, data)
 
-    monkeypatch.setattr(journal.fcntl, "flock", lambda *_: None)
-    monkeypatch.setattr(journal, "write_all", write_late)
+    monkeypatch.setattr(journal_file.fcntl, "flock", lambda *_: None)
+    monkeypatch.setattr(journal_file, "write_all", write_late)
     with pytest.raises(RecordDamaged, match="another process wrote"):
         mine.append(Kind.INTENT, text="delete")
     assert [line.n for line in lines] == [2]

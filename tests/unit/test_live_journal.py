@@ -11,7 +11,7 @@ from waiting import wait_until
 
 from runbook_lib.models import Stage, StageState
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Journal
+from runbook_lib.record.journal_file import Journal
 from runbook_lib.show import progress
 from runbook_lib.show.progress import FOLLOWS, SHOWN, Followed, newest
 

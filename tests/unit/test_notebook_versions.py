@@ -13,10 +13,9 @@ from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook
-from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.artifacts import drifts, note_template, without_outputs
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import About, Kind, LineTopic
 from runbook_lib.record.manifest import list_files
 from runbook_lib.record.verification import verify_record
 

@@ -11,11 +11,10 @@ from incident_kit import Incident
 from runbook_lib.batch.site_run import saw_contradiction
 from runbook_lib.decisions import Check, CheckKind, with_kinds
 from runbook_lib.models import Inventory, Outcome, Stage, Verdict
-from runbook_lib.record import about
-from runbook_lib.record.about import NOT_SENT, About, LineTopic, read_about
+from runbook_lib.record import journal
 from runbook_lib.record.artifacts import note_template, versions
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import NOT_SENT, About, Kind, LineTopic, read_about
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair import proof
 from runbook_lib.repair.confirmation import settling
@@ -153,7 +152,7 @@ def test_a_line_in_other_words_is_read_as_what_it_is_about(tmp_path: Path, monke
     """What was sent, what never left, what is pending, which notebook ran, what a look contradicted: by data alone."""
     template = tmp_path / "a.ipynb"
     template.write_text("{}")
-    monkeypatch.setattr(about, "_SENTENCES", {topic: f"({n}) {{name}}" for n, topic in enumerate(LineTopic)})
+    monkeypatch.setattr(journal, "_SENTENCES", {topic: f"({n}) {{name}}" for n, topic in enumerate(LineTopic)})
     incident = Incident(tmp_path, listed=False)
     entry = About(topic=LineTopic.DELETE, name="192.0.2.30_443")
     assert told(incident.record, template) == {

@@ -37,7 +37,7 @@ from runbook_lib.models import (
     Vantage,
     Verdict,
 )
-from runbook_lib.record import journal
+from runbook_lib.record import journal_file
 from runbook_lib.record.files import operator, to_json_value
 from runbook_lib.record.incident import Record, find_open, list_records
 from runbook_lib.record.journal import Artifact, Kind
@@ -550,7 +550,7 @@ def test_a_change_that_was_sent_is_never_said_not_to_have_been(record: Record, m
         raise OSError(errno.ENOSPC, "No space left on device")
 
     change = record.intend(Stage.DELETE, "primary", "a_1")
-    monkeypatch.setattr(journal, "write_all", full)
+    monkeypatch.setattr(journal_file, "write_all", full)
     says = (change.sent, lambda: change.result("gone"), change.not_sent, lambda: record.set_outcome(Outcome.FAILED))
     for say, sent in zip(says, (True, True, False, False), strict=True):
         with pytest.raises(RecordNotWritable) as caught:

@@ -17,9 +17,8 @@ from report_kit import PLAIN, checks, whole_record
 from runbook_lib import secrets
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Outcome, Stage, StageState, Verdict
-from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Artifact, Kind
+from runbook_lib.record.journal import About, Artifact, Kind, LineTopic
 from runbook_lib.redactor import Redactor
 from runbook_lib.repair.ha_state import REGISTRATION
 from runbook_lib.show.document import NOWHERE, Ref, Row, Table, without_idle_columns

@@ -1,0 +1,230 @@
+"""The journal of an incident on the disk: reading it, checking it, and adding lines that are never changed again."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.errors import RecordDamaged
+from runbook_lib.record.files import (
+    FILE_MODE,
+    gate_bytes,
+    gate_text,
+    make_folder,
+    open_plain,
+    share,
+    sync_folder,
+    write_all,
+    write_new,
+    writing,
+)
+from runbook_lib.record.journal import (
+    FIRST_PREV,
+    TEXTS,
+    UTC_FORM,
+    About,
+    Artifact,
+    JournalText,
+    Kind,
+    Line,
+    holds_object,
+    parse_journal,
+    parse_line,
+)
+
+_BLOCK = 64 * 1024
+_REMEMBERED = 16
+_checked: OrderedDict[Path, tuple[bytes, tuple[Line, ...]]] = OrderedDict()
+"""Of the journals read last: the bytes that were checked, and their lines. A record is opened many times in a stage."""
+_newest: dict[Path, tuple[int, bytes]] = {}
+"""Of each journal that this process has read or written: where its newest line ends, and that line. A line is added to
+what goes on from there, and to nothing else: the folder may have been moved, or put back from an older copy."""
+
+
+class Journal:
+    """The journal in ``folder``. Several processes and threads may append; each append is one step for all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "journal.jsonl"
+
+    def read(self) -> JournalText:
+        """All lines. Raises ``RecordDamaged`` naming the first line that is not what it was when written.
+
+        A last line without its line feed was cut short: it is given as ``torn``, and the next
+        ``append`` cuts it off and notes it. The file is read each time; lines whose bytes are those of the last
+        time that this process read them are not checked again.
+        """
+        known = _newest.get(self.path)
+        try:
+            with open_plain(self.path) as file:
+                fcntl.flock(file, fcntl.LOCK_SH)
+                data = file.read()
+        except FileNotFoundError:
+            return JournalText(lines=())
+        except OSError as error:
+            raise RecordDamaged(
+                "the journal cannot be read",
+                where=str(self.path),
+                found=error.strerror or type(error).__name__,
+                next_step="check who owns the file",
+            ) from error
+        whole, lines = _checked.pop(self.path, (b"", ()))
+        if not data.startswith(whole):
+            whole, lines = b"", ()
+        text = parse_journal(data[len(whole) :], self.path, lines)
+        whole = data[: len(data) - len(text.torn)]
+        _checked[self.path] = (whole, text.lines)
+        if text.lines and (known is None or data[: known[0]].endswith(known[1])):
+            _newest[self.path] = (len(whole), whole[whole.rfind(b"\n", 0, -1) + 1 :])
+        while len(_checked) > _REMEMBERED:
+            _checked.popitem(last=False)
+        return text
+
+    def append(
+        self,
+        kind: Kind,
+        *,
+        stage: str = "",
+        server: str = "",
+        expected: str = "",
+        seen: str = "",
+        artifact: Artifact | None = None,
+        text: str | About = "",
+    ) -> Line:
+        """Add one line; it is on disk when this returns. Raises ``RecordNotWritable`` or ``RecordDamaged``.
+
+        The latter too where the journal that this process has read is gone, or lines of it are. ``text`` may say as
+        data what the line is about. Every text goes through the redaction gate.
+        """
+        fields: dict[str, Any] = {
+            "stage": stage,
+            "server": server,
+            "kind": kind.value,
+            "expected": expected,
+            "seen": seen,
+            "artifact": {"path": artifact.path, "sha256": artifact.sha256} if artifact else None,
+            "text": str(text),
+        }
+        fields |= {name: gate_text(fields[name]) for name in TEXTS}
+        if isinstance(text, About) and (about := text.value(gate_text)):
+            fields["about"] = about
+        with writing(self.path), self._locked() as file:
+            self._mend(file)
+            return self._add(file, fields)
+
+    def require_known(self) -> None:
+        """Raise ``RecordDamaged`` where what lies there does not go on from what this process has read or written."""
+        end, line = _newest.get(self.path, (0, b""))
+        try:
+            with open_plain(self.path) as file:
+                file.seek(end - len(line))
+                if file.read(len(line)) == line:
+                    return
+                file.seek(0)
+                parse_journal(file.read(), self.path)  # names a line that is damaged
+        except FileNotFoundError:
+            if not line:
+                return
+        except OSError:
+            return  # whoever needs it says what keeps it from being opened
+        raise RecordDamaged(
+            "the journal is no longer the one that this process wrote to: its folder was moved or restored from a copy",
+            where=str(self.path),
+            next_step="put the folder back where it was, and read in it what was sent; then run the same command again,"
+            " in a new kernel",
+        )
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        self.require_known()
+        make_folder(self.folder)
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file).st_size == 0:
+                share(file, self.path)
+                sync_folder(self.folder)
+            yield file
+        finally:
+            os.close(file)
+
+    def _add(self, file: int, fields: dict[str, Any]) -> Line:
+        last = self._last(file)
+        body = fields | {
+            "n": last.n + 1 if last else 1,
+            "utc": datetime.now(UTC).strftime(UTC_FORM),
+            "prev": last.hash if last else FIRST_PREV,
+        }
+        whole = canonical_json(body | {"hash": sha256_hex(canonical_json(body))})
+        line = parse_line(whole)  # nothing is written that could not be read
+        size = os.fstat(file).st_size
+        try:
+            write_all(file, whole + b"\n")
+            os.fsync(file)
+        except OSError:
+            # The caller is told that nothing was written, so nothing may stay.
+            with suppress(OSError):
+                os.ftruncate(file, size)
+                os.fsync(file)
+            raise
+        if os.pread(file, len(whole) + 1, size) != whole + b"\n":
+            what = "another process wrote into the journal in the same moment: the disk does not keep its lock"
+            then = "find out who works on this incident from another machine, and what they sent; then open a new one"
+            raise RecordDamaged(what, where=str(self.path), next_step=then)
+        _newest[self.path] = (size + len(whole) + 1, whole + b"\n")
+        return line
+
+    def _mend(self, file: int) -> None:
+        """Cut off a last line that was not written to its end; what there was of it is kept and noted."""
+        size = os.fstat(file).st_size
+        end = _after_last_line_feed(file, size)
+        if end == size:
+            return
+        torn = os.pread(file, size - end, end)
+        if holds_object(torn):
+            self._refuse()
+        torn = gate_bytes(torn)
+        digest = sha256_hex(torn)
+        artifact = Artifact(path=f"torn/{digest}.bin", sha256=digest)
+        write_new(self.folder / artifact.path, torn)
+        os.ftruncate(file, end)
+        fields = dict.fromkeys(TEXTS, "") | {
+            "kind": Kind.TORN.value,
+            "artifact": {"path": artifact.path, "sha256": digest},
+            "text": f"a line of which {size - end} bytes had been written was cut off; it was never acknowledged",
+        }
+        self._add(file, fields)
+
+    def _last(self, file: int) -> Line | None:
+        size = os.fstat(file).st_size
+        if size == 0:
+            return None
+        start = _after_last_line_feed(file, size - 1)
+        try:
+            return parse_line(os.pread(file, size - start - 1, start))
+        except ValueError:
+            return self._refuse()
+
+    def _refuse(self) -> Line:
+        """Find the damaged line's number; the last line is known not to be right."""
+        parse_journal(self.path.read_bytes(), self.path)
+        raise AssertionError("a damaged line was read as whole")
+
+
+def _after_last_line_feed(file: int, end: int) -> int:
+    """The offset after the last line feed before ``end``; 0 if there is none."""
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        position = os.pread(file, end - start, start).rfind(b"\n")
+        if position >= 0:
+            return start + position + 1
+        end = start
+    return 0
