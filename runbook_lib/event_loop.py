@@ -154,11 +154,11 @@ async def poll_until(
     *,
     limit_s: float,
     pause_s: float,
-    tell: Callable[[T, float], None] = lambda _seen, _waited: None,
+    on_look: Callable[[T, float], None] = lambda _seen, _waited: None,
 ) -> T:
     """Look until what is seen has settled, at most ``limit_s`` by the monotonic clock; return what was seen last.
 
-    ``tell`` is given what was seen and the seconds so far before each pause. The time that the looks take counts: at
+    ``on_look`` is given what was seen and the seconds so far before each pause. The time that the looks take counts: at
     most one of them ends after the deadline. Raises what ``look`` raises, and nothing of its own.
     """
     clock = asyncio.get_running_loop().time
@@ -168,7 +168,7 @@ async def poll_until(
         waited = clock() - start
         if settled(seen) or waited >= limit_s:
             return seen
-        tell(seen, waited)
+        on_look(seen, waited)
         await asyncio.sleep(min(pause_s, limit_s - waited))
 
 

@@ -62,10 +62,10 @@ from runbook_lib.record.files import make_folder
 from runbook_lib.record.lock import TOKEN_VARIABLE
 from runbook_lib.secrets import SecretRef
 
-# -- What a Dask worker does with a parcel: one site, run in a process of its own on the worker's machine.
+# -- What a Dask worker does with a payload: one site, run in a process of its own on the worker's machine.
 #
 # A task that changes something is begun once. Dask itself would begin it again when a worker dies, as often as its
-# scheduler is configured to; so each parcel has a permit, which the first one who begins takes from the scheduler.
+# scheduler is configured to; so each payload has a permit, which the first one who begins takes from the scheduler.
 # Whoever comes later finds none, does nothing, and says so.
 
 LOOK_EVERY_S = 0.5
@@ -77,28 +77,28 @@ LEASE_S = 40.0
 _environment = threading.Lock()
 
 
-def run_payload(parcel: Payload, names: dict[str, str]) -> dict[str, Any]:
+def run_payload(payload: Payload, names: dict[str, str]) -> dict[str, Any]:
     """Run one site and return ``{"result", "record", "refused", "begun"}``; everything that goes wrong is in it.
 
-    ``names`` are those of the round's ``halt`` and ``abort`` events, of the parcel's ``permit``, and of the ``topic``
+    ``names`` are those of the round's ``halt`` and ``abort`` events, of the payload's ``permit``, and of the ``topic``
     under which is told what happens.
     """
     if not _permitted(names["permit"]):
         return {"begun": False}
     worker = get_worker()
 
-    def tell(value: dict[str, Any]) -> None:
+    def publish(value: dict[str, Any]) -> None:
         worker.log_event(names["topic"], json.dumps(value))
 
-    task = parcel.task
+    task = payload.task
     try:
-        task = unpack(parcel, paths.records_dir())
-        tell({"begun": task.site, "worker": worker.address, "shared": task.records == parcel.task.records})
+        task = unpack(payload, paths.records_dir())
+        publish({"begun": task.site, "worker": worker.address, "shared": task.records == payload.task.records})
         with _cluster_lock(task), _under(task.token):
-            result = asyncio.run(_run(task, names, lambda event: tell({"event": asdict(event)})))
+            result = asyncio.run(_run(task, names, lambda event: publish({"event": asdict(event)})))
     except RunbookError as error:
         result = result_of_error(task, error, 0.0)
-    return {"begun": True, "result": asdict(result), **_bring_back(task, parcel.address)}
+    return {"begun": True, "result": asdict(result), **_bring_back(task, payload.address)}
 
 
 def _permitted(name: str) -> bool:
@@ -136,11 +136,11 @@ def _under(token: str) -> Iterator[None]:
             os.environ[TOKEN_VARIABLE] = " ".join(left)
 
 
-async def _run(task: SiteTask, names: dict[str, str], tell: Callable[[SiteEvent], None]) -> SiteResult:
+async def _run(task: SiteTask, names: dict[str, str], on_event: Callable[[SiteEvent], None]) -> SiteResult:
     executor = LocalExecutor(_output(task), secrets=secret_references(load_site(Path(task.site_file))))
     watching = asyncio.create_task(_watch(executor, names))
     try:
-        return await executor.run(task, tell)
+        return await executor.run(task, on_event)
     finally:
         watching.cancel()
         await executor.close()
@@ -239,7 +239,7 @@ def connect(options: ClusterOptions, known: Iterable[SecretRef] = ()) -> Client:
 
     Raises ParameterRefused for an address without TLS, DeviceUnreachable.
     """
-    # On a cluster of our own; on another one the permit of each parcel is what keeps a task from being begun again.
+    # On a cluster of our own; on another one the permit of each payload is what keeps a task from being begun again.
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
     if not options.scheduler:
         return Client(start_local_cluster(options.workers, kernel_environment(known)))
@@ -298,18 +298,18 @@ class DaskExecutor:
         self._client = client
         self._address = address
         self._names = {name: f"{name}-{round_id}-{secrets.token_hex(4)}" for name in ("halt", "abort", "topic")}
-        self._tells: dict[str, EventCallback] = {}
+        self._listeners: dict[str, EventCallback] = {}
         self._begun: dict[str, bool] = {}
         self._loop = asyncio.get_running_loop()
-        client.subscribe_topic(self._names["topic"], self._hear)
+        client.subscribe_topic(self._names["topic"], self._receive)
 
-    async def run(self, task: SiteTask, tell: EventCallback) -> SiteResult:
+    async def run(self, task: SiteTask, on_event: EventCallback) -> SiteResult:
         """Run one site on whichever worker is free; a worker that dies, or a cluster that is lost, is a result."""
         try:
             lock = await asyncio.to_thread(take_lock, task, f"{PURPOSE}, on a cluster")
         except RunbookError as error:
             return locked(task, error)
-        self._tells[task.site] = tell
+        self._listeners[task.site] = on_event
         result = await self._run(task, lock.token)
         if result is None:
             if self._begun.get(task.site) and not await alone(lock):
@@ -322,10 +322,10 @@ class DaskExecutor:
         """Return the result; None where nobody can tell it."""
         names = self._names | {"permit": f"permit-{task.incident}-{secrets.token_hex(4)}"}
         try:
-            parcel = payload_of(replace(task, token=token), self._address)
+            payload = payload_of(replace(task, token=token), self._address)
             await asyncio.to_thread(lambda: Queue(names["permit"], client=self._client).put(True))
             future = self._client.submit(
-                run_payload, parcel, names, key=f"{task.site}-{names['permit']}", pure=False, retries=0
+                run_payload, payload, names, key=f"{task.site}-{names['permit']}", pure=False, retries=0
             )
             message = await _outcome(future)
         except RunbookError as error:
@@ -353,15 +353,15 @@ class DaskExecutor:
         state = SiteState.UNKNOWN if unknown else SiteState.FAILED
         return SiteResult(site=task.site, incident=task.incident, state=state, why=why)
 
-    def _hear(self, event: tuple[float, str]) -> None:
-        """What workers tell comes on a thread of the client's."""
-        self._loop.call_soon_threadsafe(self._told, json.loads(event[1]))
+    def _receive(self, event: tuple[float, str]) -> None:
+        """What workers publish comes on a thread of the client's."""
+        self._loop.call_soon_threadsafe(self._take_event, json.loads(event[1]))
 
-    def _told(self, message: dict[str, Any]) -> None:
+    def _take_event(self, message: dict[str, Any]) -> None:
         if "begun" in message:
             self._begun[message["begun"]] = bool(message["shared"])
-        elif message["event"]["site"] in self._tells:
-            self._tells[message["event"]["site"]](event_from(message["event"]))
+        elif message["event"]["site"] in self._listeners:
+            self._listeners[message["event"]["site"]](event_from(message["event"]))
 
     def halt(self) -> None:
         self._set("halt")

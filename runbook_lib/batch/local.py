@@ -126,13 +126,13 @@ class LocalExecutor:
         self._all: list[_Process] = []
         self._halted = False
 
-    async def run(self, task: SiteTask, tell: EventCallback) -> SiteResult:
+    async def run(self, task: SiteTask, on_event: EventCallback) -> SiteResult:
         """Run one site and return how it ended, also where its process died."""
         try:
             lock = await asyncio.to_thread(take_lock, task, PURPOSE)
         except RunbookError as error:
             return locked(task, error)
-        result = await self._run(replace(task, token=lock.token or task.token), tell)
+        result = await self._run(replace(task, token=lock.token or task.token), on_event)
         if result is None:
             if not await alone(lock):
                 return left_behind(task)  # and so is the lock: whoever frees it has to look first
@@ -149,9 +149,9 @@ class LocalExecutor:
         except RecordNotWritable as error:
             self.refused.append(f"{task.site}: {error.what}: {error.where}: {error.found}; it lies in {folder}")
 
-    async def _run(self, task: SiteTask, tell: EventCallback) -> SiteResult | None:
+    async def _run(self, task: SiteTask, on_event: EventCallback) -> SiteResult | None:
         process = self._idle.pop() if self._idle else await self._start(task)
-        result = await process.run(task, tell)
+        result = await process.run(task, on_event)
         if process.sites >= _MOST_SITES:
             process.leave()
         elif result is not None:
@@ -227,7 +227,7 @@ class _Process:
             )
         return cls(process)
 
-    async def run(self, task: SiteTask, tell: EventCallback) -> SiteResult | None:
+    async def run(self, task: SiteTask, on_event: EventCallback) -> SiteResult | None:
         """Return the task's result; None where the process ended without one."""
         assert self._process.stdout is not None
         self.sites += 1
@@ -236,7 +236,7 @@ class _Process:
             message = json.loads(line)
             if "result" in message:
                 return result_from(message["result"])
-            tell(event_from(message["event"]))
+            on_event(event_from(message["event"]))
         await self._process.wait()
         return None
 

@@ -72,42 +72,43 @@ def programs() -> dict[str, str]:
     return {"release": __version__} | {path.name: sha256_hex(path.read_bytes()) for path in files if path.is_file()}
 
 
-def unpack(parcel: Payload, root: Path) -> SiteTask:
-    """Lay out a parcel on the worker's disk and return the task as it is to be run there.
+def unpack(payload: Payload, root: Path) -> SiteTask:
+    """Lay out a payload on the worker's disk and return the task as it is to be run there.
 
     Raises ParameterRefused where this worker has other notebooks or dependencies, RecordDamaged where it holds another
     record of that name, RecordNotWritable.
     """
     ours = programs()
-    other = sorted(name for name in ours.keys() | parcel.programs.keys() if ours.get(name) != parcel.programs.get(name))
+    theirs = payload.programs
+    other = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if other:
         raise ParameterRefused(
             "This worker has other notebooks or dependencies than the one who sends the site",
             found=", ".join(other),
             next_step="bring the worker's checkout to the same state; nothing was contacted",
         )
-    root = _where(parcel, root)
-    take_in(root / parcel.task.incident, parcel.record)
-    note_seen(paths.key_dir(), parcel.approvals)
-    folder = root / ".fleet" / parcel.task.incident
+    root = _where(payload, root)
+    take_in(root / payload.task.incident, payload.record)
+    note_seen(paths.key_dir(), payload.approvals)
+    folder = root / ".fleet" / payload.task.incident
     replaced: dict[str, str] = {}
-    for path, content in parcel.files.items():
+    for path, content in payload.files.items():
         here = Path(path)
         if not (here.is_file() and here.read_bytes() == content):
             laid = folder / f"{sha256_hex(content)[:16]}-{here.name}"
             write_new(laid, content)
             replaced[path] = str(laid)
-    site = json.dumps(_with_paths(json.loads(parcel.site), replaced), ensure_ascii=False).encode()
+    site = json.dumps(_with_paths(json.loads(payload.site), replaced), ensure_ascii=False).encode()
     site_file = folder / f"site-{sha256_hex(site)}.json"
     write_new(site_file, site)
-    return replace(parcel.task, site_file=str(site_file), records=str(root))
+    return replace(payload.task, site_file=str(site_file), records=str(root))
 
 
-def _where(parcel: Payload, root: Path) -> Path:
+def _where(payload: Payload, root: Path) -> Path:
     """Return the sender's own folder where this worker shares its disk, else the worker's."""
-    theirs = Path(parcel.task.records)
+    theirs = Path(payload.task.records)
     try:
-        same = (theirs / parcel.task.incident / JOURNAL).read_bytes() == _files_in(parcel.record).get(JOURNAL, b"")
+        same = (theirs / payload.task.incident / JOURNAL).read_bytes() == _files_in(payload.record).get(JOURNAL, b"")
     except OSError:
         same = False
     return theirs if same else root

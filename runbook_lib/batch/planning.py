@@ -1,28 +1,24 @@
-"""One plan per site and the roll-up over them; one approval for all; work in several processes."""
+"""One plan per site and the roll-up over them; one approval for all; which sites may be run then."""
 
 from __future__ import annotations
 
-import multiprocessing
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, TypeVar
 
 from runbook_lib.batch.round import STAGE, NotPlanned, PlannedSite, Rollup, Round, rollup_digest
-from runbook_lib.batch.sites import FleetSite, resolved
+from runbook_lib.batch.site_run import READING, SiteResult, SiteState, SiteTask, begun, state_of
+from runbook_lib.batch.sites import Fleet, FleetSite, in_processes, resolved
 from runbook_lib.device.prime import identities
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RunbookError, redacted
-from runbook_lib.models import Stage
+from runbook_lib.models import FINAL, Stage
 from runbook_lib.notebook.opening import open_incident
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates
 from runbook_lib.params.load import secret_references, site_without_secrets
-from runbook_lib.processes import gate_streams
 from runbook_lib.record.artifacts import slug
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import operator, to_json_value
@@ -34,83 +30,6 @@ from runbook_lib.repair.approval import approve, approver
 from runbook_lib.repair.context import Context, Devices
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.secrets import learn
-
-# -- Work on many sites in several processes of this machine, a share of them in each, one after the other.
-#
-# A process knows the secrets of the sites that it has asked and looks for them in whatever it keeps or tells. So it is
-# given few sites and ends with them: what was looked for would else grow with the fleet.
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-Work = Callable[[Sequence[T], Callable[[R], None]], None]
-"""Does its work on some sites and tells of each result; for a process of its own it has to be picklable."""
-
-
-def in_processes(
-    sites: Sequence[T], work: Work[T, R], *, processes: int, share: int, hear: Callable[[R], None]
-) -> list[R]:
-    """Return what ``work`` told, in the order in which it was told; ``hear`` is told at once.
-
-    Each process is given ``share`` sites at most. Raises RunbookError where one of them dies.
-    """
-    results: list[R] = []
-
-    def heard(result: R) -> None:
-        results.append(result)
-        hear(result)
-
-    size = max(1, min(share, -(-len(sites) // processes)))
-    shares = [sites[start : start + size] for start in range(0, len(sites), size)]
-    if processes == 1 and len(shares) <= 1:
-        work(sites, heard)
-    else:
-        _run(shares, work, processes, heard)
-    return results
-
-
-def _run(shares: Sequence[Sequence[T]], work: Work[T, R], processes: int, heard: Callable[[R], None]) -> None:
-    # A fork costs nothing and has everything loaded; beside other threads it is not safe.
-    method = "fork" if threading.active_count() == 1 and "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    context: Any = multiprocessing.get_context(method)
-    waiting = list(reversed(shares))
-    running: dict[Connection, Any] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < processes:
-                ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_child, args=(waiting.pop(), work, theirs), daemon=True)
-                process.start()
-                theirs.close()
-                running[ours] = process
-            for ready in wait(list(running)):
-                assert isinstance(ready, Connection)
-                _hear(ready, running, heard)
-    finally:
-        for process in running.values():
-            process.terminate()
-
-
-def _hear(ready: Connection, running: dict[Connection, Any], heard: Callable[[Any], None]) -> None:
-    try:
-        (result,) = ready.recv()
-        heard(result)
-    except (EOFError, ValueError):  # it has ended, one way or the other
-        process = running.pop(ready)
-        process.join()
-        if process.exitcode != 0:
-            raise RunbookError(
-                "A process that asks sites has died",
-                found=f"exit code {process.exitcode}",
-                next_step="run the same command again; --processes 1 asks few sites in one process",
-            ) from None
-
-
-def _child(sites: Sequence[T], work: Work[T, R], line: Connection) -> None:
-    gate_streams()  # a process that was spawned has streams of its own
-    work(sites, lambda result: line.send((result,)))
-    line.send(())
-
 
 # -- One plan per site, each in an incident of its site, and the roll-up over them in the round. ---
 #
@@ -126,7 +45,7 @@ Planned = PlannedSite | NotPlanned
 """What planning one site came to: a plan that could be carried out, or why there is none."""
 
 
-def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, tell: Callable[[str], None]) -> Rollup:
+def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, show: Callable[[str], None]) -> Rollup:
     """Plan every site, keep the roll-up in the round, and return it.
 
     A site that cannot be planned does not keep the others from it. Raises ``RecordNotWritable`` where the round's own
@@ -135,8 +54,8 @@ def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, tell:
     sites = tuple(sites)
     work = partial(_plan_some, round_.root, round_.incident, at_once)
     processes = 1 if len(sites) <= SHARE else PROCESSES
-    told = in_processes(sites, work, processes=processes, share=SHARE, hear=lambda each: tell(_summary(each)))
-    by_name = {each.site: each for each in told}
+    results = in_processes(sites, work, processes=processes, share=SHARE, on_result=lambda each: show(_summary(each)))
+    by_name = {each.site: each for each in results}
     plans = [by_name[each.name] for each in sites]
     planned = tuple(each for each in plans if isinstance(each, PlannedSite))
     rollup = Rollup(
@@ -174,12 +93,12 @@ def keep_description(round_: Round, each: FleetSite) -> Artifact:
 
 
 def _plan_some(
-    root: Path, round_id: str, at_once: int, sites: Sequence[FleetSite], tell: Callable[[Planned], None]
+    root: Path, round_id: str, at_once: int, sites: Sequence[FleetSite], on_result: Callable[[Planned], None]
 ) -> None:
     round_ = Round.open(root, round_id)
     with ThreadPoolExecutor(at_once, thread_name_prefix="plan") as pool:
         for planned in pool.map(partial(_plan, round_), sites):
-            tell(planned)
+            on_result(planned)
 
 
 def _plan(round_: Round, each: FleetSite) -> Planned:
@@ -307,3 +226,80 @@ def _approve(round_: Round, rollup: Rollup, each: PlannedSite, *, by: str, reaso
     except RunbookError as error:
         return f"{type(error).__name__}: {error.what}"
     return ""
+
+
+# -- Which sites of a fleet may be run now: not finished in this round, planned, unchanged since, approved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """What to run, and the results of the sites that are not run, in words that say why."""
+
+    tasks: tuple[SiteTask, ...]
+    settled: tuple[SiteResult, ...]
+
+
+def admit(round_: Round, fleet: Fleet, rollup: Rollup | None, until: Stage, only: Sequence[str] = ()) -> Admission:
+    """Return what may be run. Reading stages need no plan and no approval; ``only``: these sites, empty for all."""
+    tasks: list[SiteTask] = []
+    settled: list[SiteResult] = []
+    for each in fleet.sites:
+        if only and each.name not in only:
+            continue
+        try:
+            admission = _admit(round_, each, rollup, until)
+        except RunbookError as error:
+            admission = _not_started(each, f"{type(error).__name__}: {error.what}")
+        if isinstance(admission, SiteTask):
+            tasks.append(admission)
+        else:
+            settled.append(admission)
+    return Admission(tasks=tuple(tasks), settled=tuple(settled))
+
+
+def _admit(round_: Round, each: FleetSite, rollup: Rollup | None, until: Stage) -> SiteTask | SiteResult:
+    if until in READING:
+        record = open_incident(each.site, "", what=f"runbook fleet run, {round_.incident}")
+        return _task(round_, each, record, until, approve="")
+    planned = rollup.site(each.name) if rollup else None
+    if rollup is None or planned is None:
+        why = {refused.site: refused.why for refused in rollup.not_planned} if rollup else {}
+        return _not_started(each, why.get(each.name, "no plan of it in this round: runbook fleet plan makes one"))
+    record = Record.open(round_.root, planned.incident)
+    outcome = record.outcome()
+    if outcome in FINAL:
+        return SiteResult(site=each.name, incident=record.incident, state=state_of(outcome), why="in an earlier run")
+    if record.is_closed():
+        return _not_started(each, "a person has closed its incident: plan again", record.incident)
+    if each.sha256 != planned.described:
+        why_changed = "its description has changed since the plan: plan again, and approve the new roll-up"
+        return _not_started(each, why_changed, record.incident)
+    if not _approved(round_, each.name, planned.plan, record, needed=planned.to_approve):
+        return _not_started(each, f"nobody has approved its plan {planned.plan}", record.incident)
+    fresh = each.site.kind == "lab" and not begun(record)
+    return _task(round_, each, record, until, approve=planned.plan if fresh and planned.to_approve else "")
+
+
+def _approved(round_: Round, site: str, plan: str, record: Record, *, needed: bool) -> bool:
+    """Whether a person approved this plan: in the site's record, and where it needs no approval, in the round's."""
+    if record.read_approvals(plan):
+        return True
+    approved = (line for line in round_.journal.read().lines if line.kind is Kind.APPROVED)
+    return not needed and (site, plan) in ((line.server, line.expected) for line in approved)
+
+
+def _task(round_: Round, each: FleetSite, record: Record, until: Stage, *, approve: str) -> SiteTask:
+    described = keep_description(round_, each)
+    return SiteTask(
+        site=each.name,
+        site_file=str(round_.folder / described.path),
+        described=each.sha256,
+        incident=record.incident,
+        approve=approve,
+        until=until,
+        records=str(round_.root),
+    )
+
+
+def _not_started(each: FleetSite, why: str, incident: str = "") -> SiteResult:
+    return SiteResult(site=each.name, incident=incident, state=SiteState.NOT_STARTED, why=why)

@@ -1,4 +1,4 @@
-"""A rollout: admission, a canary first, waves that grow, and what ends the evening early."""
+"""A rollout: a canary first, waves that grow, and what ends the evening early."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from runbook_lib.batch.planning import keep_description, newest_rollup
+from runbook_lib.batch.planning import Admission, admit, newest_rollup
 from runbook_lib.batch.round import STAGE, Rollup, Round, RoundOutcome, keep_outcome
-from runbook_lib.batch.site_run import FAILURES, READING, SiteEvent, SiteResult, SiteState, SiteTask, begun, state_of
-from runbook_lib.batch.sites import Fleet, FleetSite
+from runbook_lib.batch.site_run import FAILURES, SiteEvent, SiteResult, SiteState, SiteTask, state_of
+from runbook_lib.batch.sites import Fleet
 from runbook_lib.errors import ParameterRefused, RecordError, RunbookError, opening_line
 from runbook_lib.i18n.language import count
-from runbook_lib.models import FINAL, Stage
-from runbook_lib.notebook.opening import open_incident
+from runbook_lib.models import Stage
 from runbook_lib.processes import taken
 from runbook_lib.record.attestation import Seal
 from runbook_lib.record.incident import Record
@@ -77,7 +76,7 @@ class Executor(Protocol):
 
     refused: list[str]
 
-    async def run(self, task: SiteTask, tell: Callable[[SiteEvent], None]) -> SiteResult:
+    async def run(self, task: SiteTask, on_event: Callable[[SiteEvent], None]) -> SiteResult:
         """Run one site and return how it ended; a worker that dies is a result, not an error."""
         ...
 
@@ -196,83 +195,6 @@ class Rollout:
             self.stop(f"{TOO_MANY}: {budget}")
 
 
-# -- Which sites of a fleet may be run now: not finished in this round, planned, unchanged since, approved
-
-
-@dataclass(frozen=True, kw_only=True)
-class Admission:
-    """What to run, and the results of the sites that are not run, in words that say why."""
-
-    tasks: tuple[SiteTask, ...]
-    settled: tuple[SiteResult, ...]
-
-
-def admit(round_: Round, fleet: Fleet, rollup: Rollup | None, until: Stage, only: Sequence[str] = ()) -> Admission:
-    """Return what may be run. Reading stages need no plan and no approval; ``only``: these sites, empty for all."""
-    tasks: list[SiteTask] = []
-    settled: list[SiteResult] = []
-    for each in fleet.sites:
-        if only and each.name not in only:
-            continue
-        try:
-            admission = _admit(round_, each, rollup, until)
-        except RunbookError as error:
-            admission = _not_started(each, f"{type(error).__name__}: {error.what}")
-        if isinstance(admission, SiteTask):
-            tasks.append(admission)
-        else:
-            settled.append(admission)
-    return Admission(tasks=tuple(tasks), settled=tuple(settled))
-
-
-def _admit(round_: Round, each: FleetSite, rollup: Rollup | None, until: Stage) -> SiteTask | SiteResult:
-    if until in READING:
-        record = open_incident(each.site, "", what=f"runbook fleet run, {round_.incident}")
-        return _task(round_, each, record, until, approve="")
-    planned = rollup.site(each.name) if rollup else None
-    if rollup is None or planned is None:
-        why = {refused.site: refused.why for refused in rollup.not_planned} if rollup else {}
-        return _not_started(each, why.get(each.name, "no plan of it in this round: runbook fleet plan makes one"))
-    record = Record.open(round_.root, planned.incident)
-    outcome = record.outcome()
-    if outcome in FINAL:
-        return SiteResult(site=each.name, incident=record.incident, state=state_of(outcome), why="in an earlier run")
-    if record.is_closed():
-        return _not_started(each, "a person has closed its incident: plan again", record.incident)
-    if each.sha256 != planned.described:
-        why_changed = "its description has changed since the plan: plan again, and approve the new roll-up"
-        return _not_started(each, why_changed, record.incident)
-    if not _approved(round_, each.name, planned.plan, record, needed=planned.to_approve):
-        return _not_started(each, f"nobody has approved its plan {planned.plan}", record.incident)
-    fresh = each.site.kind == "lab" and not begun(record)
-    return _task(round_, each, record, until, approve=planned.plan if fresh and planned.to_approve else "")
-
-
-def _approved(round_: Round, site: str, plan: str, record: Record, *, needed: bool) -> bool:
-    """Whether a person approved this plan: in the site's record, and where it needs no approval, in the round's."""
-    if record.read_approvals(plan):
-        return True
-    approved = (line for line in round_.journal.read().lines if line.kind is Kind.APPROVED)
-    return not needed and (site, plan) in ((line.server, line.expected) for line in approved)
-
-
-def _task(round_: Round, each: FleetSite, record: Record, until: Stage, *, approve: str) -> SiteTask:
-    described = keep_description(round_, each)
-    return SiteTask(
-        site=each.name,
-        site_file=str(round_.folder / described.path),
-        described=each.sha256,
-        incident=record.incident,
-        approve=approve,
-        until=until,
-        records=str(round_.root),
-    )
-
-
-def _not_started(each: FleetSite, why: str, incident: str = "") -> SiteResult:
-    return SiteResult(site=each.name, incident=incident, state=SiteState.NOT_STARTED, why=why)
-
-
 # -- One run of a round: the sites that may be run, through the waves, and the signed roll-up at its end
 
 
@@ -300,7 +222,7 @@ def run_fleet(
     fleet: Fleet,
     start: Callable[[], Executor],
     rules: Rules,
-    tell: Callable[[str], None],
+    show: Callable[[str], None],
     *,
     until: Stage = Stage.POST_MORTEM,
     only: Sequence[str] = (),
@@ -314,7 +236,7 @@ def run_fleet(
     with fleet_lock(round_):
         rollup = newest_rollup(round_)
         admission = admit(round_, fleet, rollup, until, only)
-        diary = _Diary(round_, tell)
+        diary = _Diary(round_, show)
         rollout, signum = asyncio.run(_go(start, rules, diary, admission))
         results = _results(fleet, admission, rollout)
         others = tuple(_left_out(round_, rollup, only)) if rollup and only else ()
@@ -360,36 +282,36 @@ async def _go(
 
 
 class _Diary(RolloutWatcher):
-    """Writes into the round's journal what happens, before and after, and tells it."""
+    """Writes into the round's journal what happens, before and after, and shows it."""
 
-    def __init__(self, round_: Round, tell: Callable[[str], None]) -> None:
+    def __init__(self, round_: Round, show: Callable[[str], None]) -> None:
         self._round = round_
-        self._tell = tell
+        self._show = show
         self._changes: dict[str, RecordedChange] = {}
 
     def wave_begins(self, number: int, sites: Sequence[str]) -> None:
         text = f"wave {number}: {count(len(sites), 'site')}"
         self._round.journal.append(Kind.NOTED, stage=STAGE, seen=text, text="wave")
-        self._tell(text)
+        self._show(text)
 
     def site_starts(self, task: SiteTask, wave: int) -> None:
         line = self._round.journal.append(
             Kind.INTENT, stage=STAGE, server=task.site, expected=f"wave {wave}", text=f"run {task.incident}"
         )
         self._changes[task.site] = RecordedChange(self._round.journal, line)
-        self._tell(f"{task.site}: starts")
+        self._show(f"{task.site}: starts")
 
     def event(self, event: SiteEvent) -> None:
         if event.state:
-            self._tell(f"{event.site}: {event.stage} {event.state}, {event.seconds:.1f} s")
+            self._show(f"{event.site}: {event.stage} {event.state}, {event.seconds:.1f} s")
 
     def site_ended(self, result: SiteResult) -> None:
         why = f": {opening_line(result.why)}" if result.why else ""
-        self._tell(f"{result.site}: {result.state}, {result.seconds:.1f} s{why}")  # also where the round takes no more
+        self._show(f"{result.site}: {result.state}, {result.seconds:.1f} s{why}")  # also where the round takes no more
         self._changes.pop(result.site).result(result.state.value, expected=SiteState.REPAIRED.value)
 
     def stopped(self, why: str) -> None:
-        self._tell(f"stopping: {why}")
+        self._show(f"stopping: {why}")
         with suppress(RecordError):  # the sites in flight matter more; the outcome says it again, or cannot either
             self._round.journal.append(Kind.NOTED, stage=STAGE, seen=why, text="stopped")
 

@@ -104,10 +104,10 @@ EventCallback = Callable[[SiteEvent], None]
 class _Listener:
     """Tells of the stages, and stops before the first change where the fleet has been stopped."""
 
-    def __init__(self, task: SiteTask, record: Record, tell: EventCallback, halted: Callable[[], bool]) -> None:
+    def __init__(self, task: SiteTask, record: Record, on_event: EventCallback, halted: Callable[[], bool]) -> None:
         self._task = task
         self._record = record
-        self._tell = tell
+        self._on_event = on_event
         self._halted = halted
 
     def continues(self, unsealed: str) -> None:
@@ -117,25 +117,25 @@ class _Listener:
         if stage in CHANGING and self._halted() and not begun(self._record):
             self._record.set_outcome(Outcome.STOPPED, HALTED)
             raise SafetyStop(HALTED, where=self._task.site, next_step="run the same command to go on")
-        self._tell(SiteEvent(site=self._task.site, stage=stage))
+        self._on_event(SiteEvent(site=self._task.site, stage=stage))
 
     def doing(self, words: str) -> None:
         """A fleet shows stages, and nothing within them."""
 
     def stage_ended(self, report: StageReport) -> None:
-        self._tell(
+        self._on_event(
             SiteEvent(site=self._task.site, stage=report.stage, state=report.state, seconds=round(report.seconds, 3))
         )
 
 
-def run_site(task: SiteTask, tell: EventCallback, halted: Callable[[], bool]) -> SiteResult:
+def run_site(task: SiteTask, on_event: EventCallback, halted: Callable[[], bool]) -> SiteResult:
     """Run one site's stages; what ends them early is in the result. KeyboardInterrupt and SystemExit pass through."""
     started = time.monotonic()
     try:
         record = Record.open(Path(task.records), task.incident)
         known = len(record.journal.read().lines)
         site = load_site(Path(task.site_file))
-        listener = _Listener(task, record, tell, halted)
+        listener = _Listener(task, record, on_event, halted)
         report = run_stages(site, task.site_file, record, listener, approve=task.approve, until=task.until)
         state, why = _of_report(task, report)
     except RunbookError as error:

@@ -1,20 +1,25 @@
-"""The sites of a fleet, the form in which each travels, and what is wrong with their description."""
+"""The sites of a fleet, the form in which each travels, what is wrong with their description; work on many of them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any, TypeVar
 
 from runbook_lib.device.prime import fingerprint_of
 from runbook_lib.digest import canonical_json, sha256_hex
-from runbook_lib.errors import SiteFileInvalid
+from runbook_lib.errors import RunbookError, SiteFileInvalid
 from runbook_lib.params.load import MOST_SHOWN
 from runbook_lib.params.model import Expectation, PiServer, Site
 from runbook_lib.params.yaml_source import Document, dotted, shown_key
 from runbook_lib.paths import delivered
+from runbook_lib.processes import gate_streams
 from runbook_lib.repair.context import PI_SERVERS, pi_server
 
 # -- What is wrong with a fleet's description: every problem of every site, each with its place, in one refusal
@@ -146,3 +151,80 @@ def _identities(server: PiServer) -> Iterator[tuple[str, str]]:
         yield f"both at {server.address} port {port}", f"{network}{address} {port}"
     for pin in server.ssh.host_key:
         yield "both have the same SSH host key", fingerprint_of(pin)
+
+
+# -- Work on many sites in several processes of this machine, a share of them in each, one after the other.
+#
+# A process knows the secrets of the sites that it has asked and looks for them in whatever it keeps or tells. So it is
+# given few sites and ends with them: what was looked for would else grow with the fleet.
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Work = Callable[[Sequence[T], Callable[[R], None]], None]
+"""Does its work on some sites and hands on each result; for a process of its own it has to be picklable."""
+
+
+def in_processes(
+    sites: Sequence[T], work: Work[T, R], *, processes: int, share: int, on_result: Callable[[R], None]
+) -> list[R]:
+    """Return the results of ``work`` in the order in which they came; ``on_result`` is given each at once.
+
+    Each process is given ``share`` sites at most. Raises RunbookError where one of them dies.
+    """
+    results: list[R] = []
+
+    def take(result: R) -> None:
+        results.append(result)
+        on_result(result)
+
+    size = max(1, min(share, -(-len(sites) // processes)))
+    shares = [sites[start : start + size] for start in range(0, len(sites), size)]
+    if processes == 1 and len(shares) <= 1:
+        work(sites, take)
+    else:
+        _run(shares, work, processes, take)
+    return results
+
+
+def _run(shares: Sequence[Sequence[T]], work: Work[T, R], processes: int, take: Callable[[R], None]) -> None:
+    # A fork costs nothing and has everything loaded; beside other threads it is not safe.
+    method = "fork" if threading.active_count() == 1 and "fork" in multiprocessing.get_all_start_methods() else "spawn"
+    context: Any = multiprocessing.get_context(method)
+    waiting = list(reversed(shares))
+    running: dict[Connection, Any] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < processes:
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=_child, args=(waiting.pop(), work, theirs), daemon=True)
+                process.start()
+                theirs.close()
+                running[ours] = process
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                _receive(ready, running, take)
+    finally:
+        for process in running.values():
+            process.terminate()
+
+
+def _receive(ready: Connection, running: dict[Connection, Any], take: Callable[[Any], None]) -> None:
+    try:
+        (result,) = ready.recv()
+        take(result)
+    except (EOFError, ValueError):  # it has ended, one way or the other
+        process = running.pop(ready)
+        process.join()
+        if process.exitcode != 0:
+            raise RunbookError(
+                "A process that asks sites has died",
+                found=f"exit code {process.exitcode}",
+                next_step="run the same command again; --processes 1 asks few sites in one process",
+            ) from None
+
+
+def _child(sites: Sequence[T], work: Work[T, R], line: Connection) -> None:
+    gate_streams()  # a process that was spawned has streams of its own
+    work(sites, lambda result: line.send((result,)))
+    line.send(())

@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from runbook_lib.batch.planning import in_processes
-from runbook_lib.batch.sites import FleetSite
+from runbook_lib.batch.sites import FleetSite, in_processes
 from runbook_lib.certificates.expectation import read_expectation
 from runbook_lib.certificates.verdict import judge
 from runbook_lib.decisions import Plan
@@ -317,16 +316,16 @@ class TriageLimits:
 
 
 def triage_fleet(
-    sites: Sequence[FleetSite], records_root: Path, limits: TriageLimits, tell: Callable[[TriagedSite], None]
+    sites: Sequence[FleetSite], records_root: Path, limits: TriageLimits, on_site: Callable[[TriagedSite], None]
 ) -> tuple[TriagedSite, ...]:
-    """Ask every site and return the findings in the sites' order; ``tell`` hears of each as soon as it is there."""
+    """Ask every site and return the findings in the sites' order; ``on_site`` is given each as soon as it is there."""
     work = partial(_ask, records_root, limits)
-    triaged = in_processes(sites, work, processes=limits.processes, share=SHARE, hear=tell)
+    triaged = in_processes(sites, work, processes=limits.processes, share=SHARE, on_result=on_site)
     by_name = {finding.site: finding for finding in triaged}
     return tuple(by_name[each.name] for each in sites)
 
 
-def _ask(root: Path, limits: TriageLimits, sites: Sequence[FleetSite], tell: Callable[[TriagedSite], None]) -> None:
+def _ask(root: Path, limits: TriageLimits, sites: Sequence[FleetSite], on_site: Callable[[TriagedSite], None]) -> None:
     async def one(each: FleetSite, gate: asyncio.Semaphore) -> None:
         async with gate:
             try:
@@ -334,7 +333,7 @@ def _ask(root: Path, limits: TriageLimits, sites: Sequence[FleetSite], tell: Cal
             except Exception as error:  # noqa: BLE001 (a fault of ours at one site must not lose what the others are)
                 why = f"asking this site ended in a fault of this software: {type(error).__name__}: {error}"
                 finding = TriagedSite(site=each.name, where=each.where, condition=Condition.NEEDS_A_PERSON, why=(why,))
-        tell(_redacted(finding))
+        on_site(_redacted(finding))
 
     async def all_of_them() -> None:
         gate = asyncio.Semaphore(limits.at_once)

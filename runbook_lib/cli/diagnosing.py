@@ -56,7 +56,7 @@ def diagnose_command(request: DiagnoseRequest) -> int:
     if request.follow:
         diagnosis = _follow(sources, settings, known)
     else:
-        diagnosis = diagnosis_of(sources, read_sources(sources, settings, progress.tell), settings, known)
+        diagnosis = diagnosis_of(sources, read_sources(sources, settings, progress.update), settings, known)
         progress.end()
     diagnosis = with_entries(diagnosis, stores)
     _print(Report(diagnosis, len(stores), known), request)
@@ -172,7 +172,7 @@ class DiagnosisProgress:
         self._next = time.monotonic() + SILENT_S
         self._shown = False
 
-    def tell(self, name: str, size: int) -> None:
+    def update(self, name: str, size: int) -> None:
         """Show how many bytes were read so far, and of which log; at most four times a second."""
         if not self._wanted or time.monotonic() < self._next:
             return

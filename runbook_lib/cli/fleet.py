@@ -189,7 +189,7 @@ def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
     given = str(Path(name).absolute()) if Path(name).exists() else name  # the next commands work from any folder
     round_ = Round.create(paths.records_dir(), fleet.name, what="runbook fleet plan", given=given)
     with fleet_lock(round_):
-        rollup = plan_fleet(round_, sites, at_once=at_once, tell=out)
+        rollup = plan_fleet(round_, sites, at_once=at_once, show=out)
     out()
     out_lines(rollup_view(rollup).text())
     out(f"round:   {round_.incident}")

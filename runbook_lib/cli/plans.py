@@ -163,7 +163,7 @@ def status_command(which: str = "") -> None:
     Raises SiteFileInvalid for a site that neither a file nor a record knows, RecordDamaged where its newest record does
     not verify.
     """
-    incidents = past_incidents(paths.records_dir(), tell=tell_reading)
+    incidents = past_incidents(paths.records_dir(), progress=tell_reading)
     if not which:
         tell_sites(incidents)
         return

@@ -39,13 +39,13 @@ class Console:
 
     ``prompt`` is the one learned at login. ``sent_commands`` are the commands that were handed to the
     connection, in order: what is not in it was not sent. ``unfinished`` is what had arrived
-    of the last answer where it did not come to its end; the session is closed then. ``tell`` is called with what is
+    of the last answer where it did not come to its end; the session is closed then. ``on_wait`` is called with what is
     waited for while a command takes long.
     """
 
     def __init__(self, server: str, connection: asyncssh.SSHClientConnection, feed: Feed, deadlines: Deadlines) -> None:
         self.server = server
-        self.tell: Callable[[str], None] | None = None
+        self.on_wait: Callable[[str], None] | None = None
         self.prompt = ""
         self.sent_commands: list[str] = []
         self.unfinished: Answer | None = None
@@ -101,16 +101,17 @@ class Console:
             reply=reply,
             echo=self._echoes is not False,
             prove=prove,
-            waiting=lambda seconds, said: self._tell(text, seconds, longest_s, said),
+            waiting=lambda seconds, said: self._on_wait(text, seconds, longest_s, said),
         )
         async with self._turn:
             answer, _ = await self._exchange(text, dialog, longest_s)
         return answer
 
-    def _tell(self, text: str, seconds: float, longest_s: float, said: str) -> None:
+    def _on_wait(self, text: str, seconds: float, longest_s: float, said: str) -> None:
+        if self.on_wait is None:
+            return
         waits = f"{self.server}: waiting for the answer to {text!r}, {seconds:.0f} s of at most {longest_s:g} s"
-        if self.tell:
-            self.tell(f"{waits}; it last said {cut_front(said, 200)!r}, and no question is answered" if said else waits)
+        self.on_wait(f"{waits}; it last said {cut_front(said, 200)!r}, and no question is answered" if said else waits)
 
     async def open_channel(self, host: str, port: int) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
         """Connect to ``host``:``port`` through the server (SSH ``direct-tcpip``) and return the two ends.

@@ -96,8 +96,7 @@ class PrimeServer:
 
     ``keep`` is called with every answer, those included that were not understood or broke off. ``ignore`` holds
     the lines of a list that mean nothing, and ``answers`` questions after a change with their answers, both as the
-    site's file says. ``tell`` is called with what is waited for while a command takes long. Both ``keep`` and ``tell``
-    may be set anew.
+    site's file says. ``on_wait`` is called with what a long command waits for; it and ``keep`` may be set anew.
     """
 
     def __init__(
@@ -111,7 +110,7 @@ class PrimeServer:
         answers: Mapping[str, str] | None = None,
     ) -> None:
         self.key = key
-        self.tell: Callable[[str], None] | None = None
+        self.on_wait: Callable[[str], None] | None = None
         self._ignore = tuple(ignore)
         self._answers = answers
         self._server = server
@@ -238,7 +237,7 @@ class PrimeServer:
         return parsed
 
     async def _run(self, console: Console, command: str, *, reply: Reply = no_reply, prove: bool = False) -> Answer:
-        console.tell = self.tell
+        console.on_wait = self.on_wait
         try:
             return await console.run(command, reply=reply, prove=prove)
         except (DeviceError, asyncio.CancelledError):

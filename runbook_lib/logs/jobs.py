@@ -136,7 +136,7 @@ Progress = Callable[[str, int], None]
 """Called with the name of the log that is read, and the bytes read so far in all."""
 
 _WORTH_CORES = 64 << 20
-_TOLD_EVERY = 8 << 20
+_REPORT_EVERY = 8 << 20
 _POLL_S = 0.25
 _ROUNDS = 3
 
@@ -209,8 +209,8 @@ def read_sources(
     return results
 
 
-def read_job(job: Job, settings: Settings, tell: Progress = lambda *_: None) -> Result:
-    """Read the files of one job in their order; ``tell`` is called with a log's name and how many more bytes it was."""
+def read_job(job: Job, settings: Settings, on_read: Progress = lambda *_: None) -> Result:
+    """Read the files of one job in their order; ``on_read`` is given a log's name and how many more bytes were read."""
     notes = Notes()
     findings: dict[LogSet, Findings] = {}
     scanners: dict[str, Scanner] = {}
@@ -230,14 +230,14 @@ def read_job(job: Job, settings: Settings, tell: Progress = lambda *_: None) -> 
         head = first_bytes(log.stream) if goes_on else b""
         scanner.begin_file(log.name, continues=goes_on, within_line=goes_on and begins_within_line(head))
         scanner.feed(head)
-        untold = len(head)
+        unreported = len(head)
         while read := scanner.read(log.stream):
-            untold += read
-            if untold >= _TOLD_EVERY:
-                tell(log.name, untold)
-                untold = 0
-        if untold:
-            tell(log.name, untold)
+            unreported += read
+            if unreported >= _REPORT_EVERY:
+                on_read(log.name, unreported)
+                unreported = 0
+        if unreported:
+            on_read(log.name, unreported)
     for scanner in scanners.values():
         scanner.finish()
     return Result(job, findings, notes.damaged)
@@ -298,14 +298,14 @@ def _on_cores(jobs: Sequence[Job], settings: Settings, progress: Progress | None
         return
     size = 0
 
-    def tell(name: str, more: int) -> None:
+    def on_read(name: str, more: int) -> None:
         nonlocal size
         size += more
         if progress is not None:
             progress(name, size)
 
     for job in jobs:
-        yield read_job(job, settings, tell)
+        yield read_job(job, settings, on_read)
 
 
 def _in_processes(jobs: Sequence[Job], settings: Settings, workers: int, progress: Progress | None) -> Iterator[Result]:
@@ -337,9 +337,9 @@ def _begin_worker(settings: Settings, counter: Any) -> None:
 def _work(job: Job) -> Result:
     counter = _worker["counter"]
 
-    def tell(name: str, more: int) -> None:
+    def on_read(name: str, more: int) -> None:
         del name
         with counter.get_lock():
             counter.value += more
 
-    return read_job(job, _worker["settings"], tell)
+    return read_job(job, _worker["settings"], on_read)

@@ -148,7 +148,7 @@ class WritePostMortem(Runbook):
 
         context = self.context
         keep_site(context.record, site_without_secrets(context.site))
-        context.tell("Writing the report", 0.2)
+        context.progress("Writing the report", 0.2)
         return write_into(context.record, self._read(), stage=self.stage, browser=context.site.browser)
 
     def _goes_on_with(self) -> Next:

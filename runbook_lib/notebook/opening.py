@@ -235,15 +235,15 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     def keep(answer: Answer, parsed: object) -> None:
         record.keep_answer(answer, parsed, stage=which)
 
-    tell: ProgressCallback = Progress() if person else report_progress
+    progress: ProgressCallback = Progress() if person else report_progress
     context = Context(
         site=settings,
         record=record,
         stage=which,
-        devices=devices_for(settings, record.incident, keep, tell),
+        devices=devices_for(settings, record.incident, keep, progress),
         operator=operator(),
         records_root=paths.records_dir(),
-        tell=tell,
+        progress=progress,
         attended=person,
         later=later,
     )

@@ -51,12 +51,12 @@ LAST_STAGE = "RUNBOOK_LAST_STAGE"
 _left: tuple[Context, PrimaryPages] | None = None
 
 
-def devices_for(site: Site, incident: str, keep: Keep, tell: ProgressCallback) -> Devices:
+def devices_for(site: Site, incident: str, keep: Keep, progress: ProgressCallback) -> Devices:
     """Return the devices that the stage before left open, if they are of this site and incident, else new ones."""
     if _left is not None and (_left[0].site, _left[0].record.incident) != (site, incident):
         close_connections(_left[0].devices, _left[1])
     devices = Devices(site, keep) if _left is None else _left[0].devices
-    devices.serve(keep, tell)
+    devices.serve(keep, progress)
     return devices
 
 
@@ -96,7 +96,7 @@ def close_connections(devices: Devices, pages: PrimaryPages) -> None:
 def seal_by_hand(context: Context) -> None:
     """Seal the record and tell of it, unless a run that has started this notebook is going to."""
     if not works_under_lock(context.site.name):
-        context.tell(str(seal_record(context.record, site_without_secrets(context.site))))
+        context.progress(str(seal_record(context.record, site_without_secrets(context.site))))
 
 
 # -- What all stages have in common: the banner, the journal's lines around each verb, the next step, the close
@@ -239,8 +239,8 @@ class Runbook:
             if begins:
                 self._begin()
             # A person sees a bar while it works; lines of text need nothing around them.
-            if isinstance(self.context.tell, Progress):
-                with self.context.tell:
+            if isinstance(self.context.progress, Progress):
+                with self.context.progress:
                     done = act()
             else:
                 done = act()

@@ -290,7 +290,7 @@ MEMORY = ":memory:"
 
 
 def past_incidents(
-    root: Path, query: Query | None = None, tell: IndexProgress = lambda *_: None
+    root: Path, query: Query | None = None, progress: IndexProgress = lambda *_: None
 ) -> tuple[PastIncident, ...]:
     """Return the incidents under ``root`` that fit ``query``, the newest first; damaged records with their problem.
 
@@ -303,7 +303,7 @@ def past_incidents(
     for _ in range(2):  # the second time with a new one
         try:
             with opened(place) as index:
-                return _look(root, index, query, tell)
+                return _look(root, index, query, progress)
         except (IndexDamaged, sqlite3.Error) as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 break  # another process holds it, so it must not be taken away
@@ -311,17 +311,17 @@ def past_incidents(
         except (OSError, RecordNotWritable):
             break
     with opened(MEMORY) as index:
-        return _look(root, index, query, tell)
+        return _look(root, index, query, progress)
 
 
-def _look(root: Path, index: Index, query: Query, tell: IndexProgress) -> tuple[PastIncident, ...]:
+def _look(root: Path, index: Index, query: Query, progress: IndexProgress) -> tuple[PastIncident, ...]:
     now = {name: signature(root / name) for name in named_there(root)}
     known = index.signatures()
     index.drop(known.keys() - now.keys())
     changed = [name for name, sign in now.items() if not sign or known.get(name) != sign]
     for count, name in enumerate(changed, start=1):
         index.put(now[name], read_entry(root, name))
-        tell(count, len(changed))
+        progress(count, len(changed))
     return tuple(incident for incident in index.incidents(query.match) if query.fits(incident))
 
 

@@ -155,11 +155,11 @@ class Devices:
         """Return ``primary`` or ``secondary``; nothing is contacted before its first verb."""
         return self._primes[key]
 
-    def serve(self, keep: Keep, tell: Callable[[str], None]) -> None:
-        """From now on give each answer to ``keep``, and say with ``tell`` what is waited for in a long command."""
+    def serve(self, keep: Keep, progress: Callable[[str], None]) -> None:
+        """From now on give each answer to ``keep``, and say with ``progress`` what is waited for in a long command."""
         for prime in self._primes.values():
             prime.keep = keep
-            prime.tell = tell
+            prime.on_wait = progress
 
     async def look(self, target: Target) -> tuple[Presented, ...]:
         """Return what a host presents from every vantage: here, itself, and each server that pins it.
@@ -240,7 +240,7 @@ def say_nothing(sentence: str, fraction: float | None = None, *, steady: bool = 
     """The listener that nobody asked for."""
 
 
-# -- What every step is given: the site, its record, its devices, and a way to tell of progress ----
+# -- What every step is given: the site, its record, its devices, and a way to show progress -------
 
 
 def now_utc() -> datetime:
@@ -261,7 +261,7 @@ class Context:
     devices: Devices
     operator: str
     records_root: Path
-    tell: ProgressCallback = say_nothing
+    progress: ProgressCallback = say_nothing
     attended: bool = False
     later: tuple[Line, ...] = ()
     now: Callable[[], datetime] = field(default=now_utc)
@@ -279,16 +279,16 @@ POLL_S = 2.0
 async def wait_until(context: Context, look: Callable[[], Awaitable[T]], waited_for: Callable[[T], str]) -> T:
     """Look until nothing is waited for any more, at most for the site's ``settle_s``; return what was seen last.
 
-    ``waited_for`` is given what was seen and returns a sentence, which is told, or "" where it has settled. The time
+    ``waited_for`` is given what was seen and returns a sentence, which is shown, or "" where it has settled. The time
     that the looks take counts: at most one of them ends after the deadline. Raises what ``look`` raises, and nothing
     of its own.
     """
     limit_s = context.site.deadlines.settle_s
 
-    def tell(seen: T, waited_s: float) -> None:
-        context.tell(waited_for(seen), waited_s / limit_s)
+    def show(seen: T, waited_s: float) -> None:
+        context.progress(waited_for(seen), waited_s / limit_s)
 
-    return await poll_until(look, lambda seen: not waited_for(seen), limit_s=limit_s, pause_s=POLL_S, tell=tell)
+    return await poll_until(look, lambda seen: not waited_for(seen), limit_s=limit_s, pause_s=POLL_S, on_look=show)
 
 
 async def read_when_back(context: Context, read: Callable[[], Awaitable[T]]) -> T:

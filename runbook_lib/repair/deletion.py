@@ -72,7 +72,7 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
             if row.place in sent:
                 continue
             done = number / len(plan.deletions)
-            context.tell(f"{row.server}: looking once more before {row.key} is deleted", done)
+            context.progress(f"{row.server}: looking once more before {row.key} is deleted", done)
             result, problem = await _delete_one(context, plan, row, done)
             kept = (*recorded_deletions(context.record), result)
             context.record.write_facts(context.stage, DELETION_FACTS, kept)
@@ -87,7 +87,7 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
 
 async def _refuse_if_moved(context: Context, plan: Plan) -> None:
     """Read both stores and probe every host again; raises PlanStale where a row is no longer what was approved."""
-    context.tell("Looking at everything again before the first deletion")
+    context.progress("Looking at everything again before the first deletion")
     inventory = await take_inventory(context)
     fresh = plan_of(context, recorded_diagnosis(context), inventory)
     # What an interrupted run may have sent is known only now, after the stores were read.
@@ -138,7 +138,7 @@ async def _delete_one(
     change = context.record.intend(
         context.stage, row.server, what, expected=f"{row.command} (approved by {approval.by}: {approval.digest})"
     )
-    context.tell(f"{row.server}: {row.command}", done)  # what is told last may be all that a person reads of a stop
+    context.progress(f"{row.server}: {row.command}", done)  # the last that a person may read of a stop
     sent_utc = context.now()
     text, problem = await _send(context, row, change)
     read = _decided if isinstance(problem, DeviceSilent) else _read_back
@@ -229,12 +229,13 @@ async def _decided(context: Context, row: PlanRow) -> TofuStore:
     The server may still be at it, although nobody listens any more.
     """
     patience_s = context.site.deadlines.command_s
+    waiting = f"{row.server}: looking whether the deletion of {row.key} takes effect late"
     return await poll_until(
         lambda: _read_back(context, row),
         lambda seen: row.key not in [entry.key for entry in seen.entries],
         limit_s=patience_s,
         pause_s=min(LOOK_EVERY_S, patience_s / 10),
-        tell=lambda *_: context.tell(f"{row.server}: looking whether the deletion of {row.key} takes effect late"),
+        on_look=lambda *_: context.progress(waiting),
     )
 
 

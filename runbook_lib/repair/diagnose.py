@@ -100,7 +100,7 @@ def _near(lines: dict[int, str], around: dict[int, str]) -> dict[int, str]:
 # -- Which of the three places reports a mismatch, of whom, since when. Reads log files; contacts nothing
 
 FACTS = "diagnosis"
-TELL_EVERY_S = 1.0
+SHOW_EVERY_S = 1.0
 
 
 def diagnose(context: Context) -> Diagnosis:
@@ -116,27 +116,27 @@ def diagnose(context: Context) -> Diagnosis:
 
 def read_logs(context: Context) -> Diagnosis:
     """Read the logs and keep nothing: for a step that compares them with an earlier reading."""
-    return read_site_logs(context.site, context.tell)
+    return read_site_logs(context.site, context.progress)
 
 
-def read_site_logs(site: Site, say: ProgressCallback = say_nothing) -> Diagnosis:
-    """The same without an incident, telling ``say`` how far it is."""
+def read_site_logs(site: Site, progress: ProgressCallback = say_nothing) -> Diagnosis:
+    """The same without an incident, telling ``progress`` how far it is."""
     servers = {"primary": site.primary, "secondary": site.secondary}
     sources = {key: server.logs for key, server in servers.items()}
     zones = {key: server.log_zone for key, server in servers.items() if server.log_zone}
-    say("Reading the logs")
+    progress("Reading the logs")
     rules = (*RULES, *load_rules(site.rules)) if site.rules else RULES
-    told_at = time.monotonic()
+    shown_at = time.monotonic()
     total = size_to_read([path for paths in sources.values() for path in paths])
 
-    def tell(name: str, size: int) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at > TELL_EVERY_S:
-            told_at = time.monotonic()
+    def on_read(name: str, size: int) -> None:
+        nonlocal shown_at
+        if time.monotonic() - shown_at > SHOW_EVERY_S:
+            shown_at = time.monotonic()
             share = min(size / total, 1.0) if total else None
-            say(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}", share, steady=True)
+            progress(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}", share, steady=True)
 
-    diagnosis = diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name}, progress=tell)
+    diagnosis = diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name}, progress=on_read)
     return replace(diagnosis, read_utc=datetime.now(UTC))
 
 

@@ -59,7 +59,7 @@ async def remove_ha(context: Context) -> None:
     await _require_removable(context)
     await permit(context, planned_change(context, ChangeKind.REMOVE_HA, "secondary"), REMOVAL)
     change = context.record.intend(context.stage, "primary", REMOVAL, expected="HA not Configured")
-    context.tell(f"primary: {REMOVE_HA}")
+    context.progress(f"primary: {REMOVE_HA}")
     try:
         await context.devices.prime("primary").remove_ha()
         change.sent()
@@ -223,7 +223,7 @@ async def check_readiness(context: Context, pages: PrimaryPages) -> tuple[Readin
 async def _checked(context: Context, pages: PrimaryPages) -> tuple[ReadinessItem, ...]:
     change = planned_change(context, ChangeKind.REGISTER_HA, "secondary")
     await permit(context, change, About(topic=LineTopic.CHECK_READINESS), sends=False)
-    context.tell("Check Readiness")
+    context.progress("Check Readiness")
     items = await (await pages.open()).check_readiness(typed_form(context.site))
     context.record.write_facts(context.stage, "readiness", items)
     return items

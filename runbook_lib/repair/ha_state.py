@@ -274,7 +274,7 @@ def _reporter(context: Context, shown: list[HaPage]) -> Callable[[HaPage], None]
             journal = context.record.journal
             journal.append(Kind.NOTED, stage=context.stage, server="primary", text=MILESTONES, seen=words)
             total = sum(milestone.percent for milestone in page.milestones)
-            context.tell(words, total / (100 * len(page.milestones)) if page.milestones else None)
+            context.progress(words, total / (100 * len(page.milestones)) if page.milestones else None)
         last = words or last
 
     return report

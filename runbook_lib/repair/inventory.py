@@ -143,7 +143,7 @@ async def take_inventory(context: Context, given: Mapping[str, Expectation] | No
         known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
     else:
         known = gather_knowledge(context, given)
-    context.tell("Reading both TOFU lists and the HA states", 0.0)
+    context.progress("Reading both TOFU lists and the HA states", 0.0)
     stores = await ask_both(context.devices, lambda prime: prime.list_tofu())
     await settle_interrupted(context, stores)
     ha = await ask_both(context.devices, lambda prime: prime.ha_status())
@@ -158,7 +158,7 @@ async def look_at_all(
     context: Context, known: dict[str, Knowledge]
 ) -> tuple[tuple[Presented, ...], tuple[Judgement, ...]]:
     """Probe every host of the site from every vantage, and judge each."""
-    context.tell("Looking at the certificates that are presented now", 0.4)
+    context.progress("Looking at the certificates that are presented now", 0.4)
     hosts = targets(context.site)
     looks = await asyncio.gather(*(context.devices.look(target) for target in hosts))
     for look in looks:

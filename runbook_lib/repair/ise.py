@@ -237,7 +237,7 @@ async def _drive(context: Context, page: PrimePages, changes: list[IseDecision])
         decision = decided
         if decided.action is IseAction.REPLACE:  # it was decided some time ago: it may answer by now
             decision = _decide(settings, await page.ise_servers())
-        context.tell(f"{decision.name}: {decision.action}")
+        context.progress(f"{decision.name}: {decision.action}")
         if decision.action is IseAction.REPLACE and decision.listed:
             remove = partial(page.remove_ise, decision.listed.address)
             await _change(context, decision.name, removing(decision.name), remove)

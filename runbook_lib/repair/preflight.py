@@ -113,7 +113,7 @@ async def preflight(context: Context) -> tuple[tuple[Check, ...], RunbookError |
 
     Raises nothing for what it sees: the caller shows the checks first and raises the error then.
     """
-    context.tell("Asking every server")
+    context.progress("Asking every server")
     checks, problem = await ask_servers(context.site, context.devices)
     return (*checks, _browser(context.site), _folder(context), _disk(context)), problem
 
@@ -279,11 +279,11 @@ async def try_login(context: Context, pages: PrimaryPages, plan: Plan) -> None:
     """
     if pages.guided or not plan.changes:
         return
-    context.tell("Trying the login to the web pages before anything is changed")
+    context.progress("Trying the login to the web pages before anything is changed")
     try:
         await pages.open()
     except (CertificateMoved, DeletionRefused, DeviceUnreachable, PageNotUnderstood) as error:
-        context.tell(f"The login attempt was cut short: {error.what}")
+        context.progress(f"The login attempt was cut short: {error.what}")
         await pages.close()
 
 

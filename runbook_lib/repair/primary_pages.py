@@ -74,7 +74,7 @@ class PrimaryPages:
         if self._pages is None or not self._ready:
             access = web_access(self._context.site)
             executable = find_browser(self._context.site.browser)
-            self._context.tell("Confirming the certificate of the primary's web pages")
+            self._context.progress("Confirming the certificate of the primary's web pages")
             pin = spki_sha256_of(await confirmed_web_certificate(self._context, "primary"))
             if self._pages is None or pin != self._pin or not self._pages.usable:
                 self._pages = await self._open(access, executable, pin)
@@ -87,7 +87,7 @@ class PrimaryPages:
         from runbook_lib.web.pages import PrimePages  # and with them Playwright
 
         site = self._context.site
-        self._context.tell("Opening the browser")
+        self._context.progress("Opening the browser")
         await self.close()
         browser = await self._stack.enter_async_context(
             PinnedBrowser.open(executable, address_of(site, access), pin, site.deadlines)
@@ -111,7 +111,7 @@ class PrimaryPages:
             record.keep_json(f"screenshots/{stage}-page.json", read, stage=stage, text="page.json")
         self.trouble = PageProblem(looked_for=error.what, picture=self._last_picture)
         record.journal.append(Kind.OBSERVED, stage=stage, server="primary", text=error.what, seen=error.found)
-        self._context.tell(f"The web pages are not understood: {error.what}. A person has to work them.")
+        self._context.progress(f"The web pages are not understood: {error.what}. A person has to work them.")
         await self.close()
 
     async def close(self) -> None:
@@ -222,7 +222,7 @@ def require_someone(context: Context, guide: Guide) -> None:
             found=guide.text(),
             next_step="follow these steps, then run this stage again: it looks at the servers first",
         )
-    context.tell(guide.text())
+    context.progress(guide.text())
 
 
 async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]], waited_for: str) -> str:
@@ -242,7 +242,7 @@ async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]
             done = False
             words = error.what
         if words != last:
-            context.tell(f"Watching for {waited_for}: {words}")
+            context.progress(f"Watching for {waited_for}: {words}")
             last = words
         return done
 

@@ -39,7 +39,7 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
     before = read_logs(context)
     since = asyncio.get_running_loop().time()
-    context.tell("Reading both stores and the HA states", 0.1)
+    context.progress("Reading both stores and the HA states", 0.1)
     states = await observe_ha(context, patient=True)
     observed = [(observer, target.name) for target in targets(context.site) for observer in target.observers]
     checks = [*await entry_checks(context, observed)]
@@ -161,7 +161,7 @@ async def _log_checks(context: Context, before: Diagnosis, since: float) -> tupl
 
 async def _read_after(context: Context, seconds: float) -> Diagnosis:
     if seconds > 0:
-        context.tell(f"Watching the logs for {seconds:.0f} s", 0.8)
+        context.progress(f"Watching the logs for {seconds:.0f} s", 0.8)
         await asyncio.sleep(seconds)
     return read_logs(context)
 

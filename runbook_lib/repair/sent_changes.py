@@ -343,7 +343,7 @@ async def watch_logs(context: Context, results: Iterable[DeletionResult]) -> boo
     if not any(pi_server(context.site, result.server).logs for result in undecided):
         return False
     seconds = context.site.deadlines.quiet_s
-    context.tell(f"Deletions whose result is not known: {len(undecided)}; watching the logs for {seconds:.0f} s")
+    context.progress(f"Deletions whose result is not known: {len(undecided)}; watching the logs for {seconds:.0f} s")
     await asyncio.sleep(seconds)
     diagnose(context)
     return True

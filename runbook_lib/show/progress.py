@@ -48,7 +48,7 @@ class _State:
     fraction: float | None = None
     steady: bool = False
     began: float = field(default_factory=time.monotonic)
-    told: list[tuple[float, str]] = field(default_factory=list)
+    sentences: list[tuple[float, str]] = field(default_factory=list)
 
     def elapsed_s(self) -> float:
         return time.monotonic() - self.began
@@ -75,7 +75,7 @@ class Progress:
         if bar is None or "\n" in sentence:
             print(printable(gettext(sentence)), flush=True)  # noqa: T201 - this is where progress is told
         if bar is not None:
-            bar.tell(printable(sentence.split("\n")[0]), fraction, steady=steady)  # a device's words may be in it
+            bar.update(printable(sentence.split("\n")[0]), fraction, steady=steady)  # a device's words may be in it
 
     def __enter__(self) -> None:
         with self._guard:
@@ -102,11 +102,11 @@ class _Bar:
         self._thread = threading.Thread(target=context.run, args=(self._draw_on,), name="progress-bar", daemon=True)
         self._thread.start()
 
-    def tell(self, sentence: str, fraction: float | None, *, steady: bool) -> None:
+    def update(self, sentence: str, fraction: float | None, *, steady: bool) -> None:
         with self._guard:
             state = self._state
             state.sentence, state.fraction, state.steady = sentence, fraction, steady
-            state.told.append((state.elapsed_s(), sentence))
+            state.sentences.append((state.elapsed_s(), sentence))
         self._changed.set()
 
     def end(self, kind: type[BaseException] | None) -> None:
@@ -123,7 +123,7 @@ class _Bar:
         while not self._over.is_set():
             self._changed.clear()
             with self._guard:
-                bundle = _going_on(self._state) if self._state.told else None
+                bundle = _going_on(self._state) if self._state.sentences else None
             if bundle is not None:
                 self._show(bundle)
             self._over.wait(LEAST_S)
@@ -171,9 +171,11 @@ def _ended(state: _State, kind: type[BaseException] | None) -> dict[str, str]:
     else:
         words = f"Stopped after {took}, at: {state.sentence}"
     words = gettext(words)
-    told = "".join(f"<li>{clock(at)} {text_of(gettext(sentence))}</li>" for at, sentence in state.told)
+    listed = "".join(f"<li>{clock(at)} {text_of(gettext(sentence))}</li>" for at, sentence in state.sentences)
     steps = (
-        f"<details><summary>{text_of(words)}</summary><ul>{told}</ul></details>" if told else f"<p>{text_of(words)}</p>"
+        f"<details><summary>{text_of(words)}</summary><ul>{listed}</ul></details>"
+        if listed
+        else f"<p>{text_of(words)}</p>"
     )
     return {"text/html": f'<div role="status">{steps}</div>', "text/plain": words}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
-from runbook_lib.batch.planning import Approved, approve_rollup, plan_fleet
-from runbook_lib.batch.rollout import FleetReport, Rules, admit, parse_share, parse_waves, run_fleet
+from runbook_lib.batch.planning import Approved, admit, approve_rollup, plan_fleet
+from runbook_lib.batch.rollout import FleetReport, Rules, parse_share, parse_waves, run_fleet
 from runbook_lib.batch.round import Rollup, Round
 from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteTask
 from runbook_lib.batch.sites import Fleet
@@ -40,7 +40,7 @@ class Evening:
     def plan(self) -> Rollup:
         """Begin a round and plan every site."""
         self.round = Round.create(self.records, self.fleet.name, given=str(self.fleet_file))
-        self.rollup = plan_fleet(self.round, self.fleet.sites, at_once=4, tell=say_nothing)
+        self.rollup = plan_fleet(self.round, self.fleet.sites, at_once=4, show=say_nothing)
         return self.rollup
 
     def approve(self, *only: str) -> Approved:

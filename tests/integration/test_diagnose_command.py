@@ -161,7 +161,7 @@ def test_progress_controls_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name of a log, which may come out of an archive, is shown as text."""
     monkeypatch.setattr(diagnosing, "SILENT_S", 0.0)
     told = io.StringIO()
-    diagnosing.DiagnosisProgress(told, asked=True).tell("x\x1b[2J\n\u202ey.log", 1)
+    diagnosing.DiagnosisProgress(told, asked=True).update("x\x1b[2J\n\u202ey.log", 1)
     assert told.getvalue() == "0 MB read, now x\\x1b[2J\\n\\u202ey.log\n"
 
 

@@ -413,7 +413,7 @@ def test_a_long_command_says_what_is_waited_for(monkeypatch: pytest.MonkeyPatch)
             await heard.wait()
 
     async def story(prime: PrimeServer) -> None:
-        prime.tell = tell
+        prime.on_wait = tell
         await prime.delete_tofu("10.0.0.2_8082")
 
     with_prime(FakeAde({DELETE: delete}), story, Deadlines(command_s=240))

@@ -701,7 +701,7 @@ def test_a_person_is_not_told_to_do_what_nobody_approved(
 
     monkeypatch.setattr(register_ha, "guide_of", guide)
     monkeypatch.setattr(readd_ise, "ise_steps", guide)
-    case.context = replace(case.context, tell=cast("Any", told.append))
+    case.context = replace(case.context, progress=cast("Any", told.append))
 
     def act() -> Awaitable[None]:
         if words == register_ha.BY_HAND:

@@ -276,7 +276,7 @@ def test_progress_is_told_once_for_each_change_of_a_milestone(context: Make) -> 
     def tell(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
         told.append((sentence, fraction))
 
-    made = replace(context(Pair(NONE)), tell=tell)
+    made = replace(context(Pair(NONE)), progress=tell)
     begun = page("HA not Configured", (50, 0), under_way=True)
     shown = (begun, replace(begun, message="copying"), page("", (100, 0)), page("Primary Active", (100, 100)))
     asyncio.run(watch_registration(made, cast("Any", Progressing(*shown)), None))

@@ -303,7 +303,7 @@ def test_three_hundred_records_are_read_once(tmp_path: Path, monkeypatch: pytest
     for number in range(MANY):
         Record.create(tmp_path, f"site{number % 7}").set_outcome(Outcome.REPAIRED)
     told: list[tuple[int, int]] = []
-    assert len(past_incidents(tmp_path, tell=lambda *far: told.append(far))) == MANY
+    assert len(past_incidents(tmp_path, progress=lambda *far: told.append(far))) == MANY
     assert (told[0], told[-1]) == ((1, MANY), (MANY, MANY))
     assert read_anew(tmp_path, monkeypatch) == []
 

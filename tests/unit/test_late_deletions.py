@@ -142,7 +142,7 @@ def test_a_deletion_that_is_refused_is_not_told_as_if_it_had_been_sent(
 
     told: list[str] = []
     monkeypatch.setattr(deletion, "permit", refuse)
-    monkeypatch.setattr(incident, "context", replace(incident.context, tell=lambda words, *_: told.append(words)))
+    monkeypatch.setattr(incident, "context", replace(incident.context, progress=lambda words, *_: told.append(words)))
     with pytest.raises(DecisionNeeded):
         carry_out(lambda *_: None, Diagnosis(mismatches=()))
     assert told

@@ -56,7 +56,7 @@ class Watched:
         context = Incident(folder, listed=False).context
         deadlines = context.site.deadlines.model_copy(update={"settle_s": settle_s})
         site = context.site.model_copy(update={"deadlines": deadlines})
-        self.context: Context = replace(context, site=site, tell=lambda text, done: self.told.append((text, done)))
+        self.context: Context = replace(context, site=site, progress=lambda text, done: self.told.append((text, done)))
 
     def wait(self) -> tuple[str, float]:
         """Wait for the state "up": what was seen in the end, and after how many seconds."""

@@ -490,7 +490,7 @@ def test_stage_60_by_hand_seals_and_a_runs_notebook_leaves_it_to_the_run(
     monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "no keys"))
     context = Incident(tmp_path).context
     heard: list[str] = []
-    context = replace(context, tell=lambda text, fraction=None: heard.append(text))
+    context = replace(context, progress=lambda text, fraction=None: heard.append(text))
     with context.lock("a test"):
         seal_by_hand(context)
     assert heard == []

@@ -351,7 +351,7 @@ site_run.main()
 # As a process that asks some sites of a fleet; spawned, so that it has streams of its own.
 ASKERS_WORDS = """
 from multiprocessing import get_context
-from runbook_lib.batch.planning import _child
+from runbook_lib.batch.sites import _child
 from runbook_lib.secrets import SecretRef
 def work(sites, tell):
     secret = SecretRef.parse("env:CANARY").resolve()
