@@ -87,17 +87,32 @@
   end: (el) => {
     const box = el.getBoundingClientRect(), y = box.top + box.height / 2;
     for (const x of [-6, -12, -18, -24, 6, 12].map((step) => box.right + step)) {
-      const found = el.ownerDocument.elementFromPoint(x, y);
+      const found = el.getRootNode().elementFromPoint(x, y);
       if (found && found !== el && !found.contains(el) && found.getBoundingClientRect().width <= 40) return found;
     }
     return null;
   },
 
+  // What lies over the middle of an element, if anything does.
+  cover: (el) => {
+    const box = el.getBoundingClientRect();
+    const over = el.getRootNode().elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+    return !over || el.contains(over) || over.contains(el) ? null : over;
+  },
+
+  // What lies over each of the listed elements, in words.
+  covers(h, indices) {
+    return indices.map((i) => {
+      const over = this.cover(h.elements[i]);
+      return over ? [over.tagName.toLowerCase(), over.className, (over.innerText || "").slice(0, 60)].filter(Boolean).join(" ") : "";
+    });
+  },
+
   // The numbers of the listed elements that lie over one of them.
-  over: (h, i) => {
-    const el = h.elements[i], box = el.getBoundingClientRect();
-    let over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
-    if (!over || el.contains(over) || over.contains(el)) return [];
+  over(h, i) {
+    const el = h.elements[i];
+    let over = this.cover(el);
+    if (!over) return [];
     while (over.parentElement && !over.parentElement.contains(el)) over = over.parentElement;
     return h.elements.flatMap((other, n) => over.contains(other) ? [n] : []);
   },

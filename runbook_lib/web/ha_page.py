@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, pressables, same_line
 from runbook_lib.web.dialogs import dismiss
-from runbook_lib.web.readiness import Readiness, readiness
+from runbook_lib.web.readiness import Growth, Readiness, readiness
 from runbook_lib.web.reading import fresh_texts, goes_on, meaning, messages, refusal, reports, unsaid, value_beside
 from runbook_lib.web.screen import FIELDS, Item, Screen, plain, same, says, visible
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
@@ -143,9 +144,7 @@ def _column(one: Item, other: Item) -> bool:
 # -- The High Availability pages: status, configuration form, readiness, registration --------------
 
 _PATH = ("menu_administration", "menu_settings", "menu_high_availability")
-# What stood still for so long is taken for all of it: pages draw tables row by row, some tenths of a second apart, and
-# a page that came whole and waits for no answer draws nothing more. What is slow meanwhile asks for more (rest_s).
-_SETTLE_S, _LOADED_S = 0.8, 0.3
+_SETTLE_S = 0.8  # for what says no; readiness.Growth says when a table is all there
 _UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one, unless the page came anew
 _STUCK_S, _OFFERED_S = 15.0, 5.0
 _SHORT = 12
@@ -165,6 +164,7 @@ class HaPages:
         self.hand, self.view, self.labels = hand, hand.view, hand.labels
         self._earlier: tuple[str, ...] = ()
         self._stood: tuple[str, ...] = ()  # on the pages before anything was done
+        self._checked: tuple[ReadinessItem, ...] = ()
 
     async def open(self) -> None:
         """Go to Administration > Settings > High Availability by the menu."""
@@ -237,26 +237,23 @@ class HaPages:
         await take_picture(self.view, "readiness-before")
         await self.view.mark()
         await self.hand.keep(lambda: self._fields(form))
-        loads = self.view.traffic.loads
+        traffic, pressed_at = self.view.traffic, time.monotonic()
+        loads = traffic.loads
         await self.hand.press("check_readiness")
-        earlier, shown, refusing = readiness(before, self.labels), Rest(), Rest()
-        last = Readiness()  # the last different result
-        requests = self.view.traffic.requests  # until then
+        earlier, growth, shown, refusing = readiness(before, self.labels), Growth(), Rest(), Rest()
 
         def rest_s(result: Readiness) -> float:
-            if result == earlier and self.view.traffic.loads == loads:
-                return _UNCHANGED_S
-            if result.unknown or self.view.traffic.requests > requests:
-                return _UNCHANGED_S  # its words may not be the last ones; rows may come one by one
-            return _LOADED_S if self.view.traffic.loads > loads and self.view.traffic.quiet else _SETTLE_S
+            anew = traffic.loads > loads
+            for_s = growth.rest_s(result, time.monotonic(), whole=anew and traffic.quiet)
+            if traffic.sockets or not traffic.answered(pressed_at, 0.0):
+                return max(_STUCK_S, for_s)  # rows may come through what is open
+            new = anew or result != earlier
+            return for_s if new and not result.unknown else max(_UNCHANGED_S, for_s)  # its words may not be the last
 
         def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
-            nonlocal last, requests
             result = readiness(screen, self.labels)
             if result.items and not result.problem and (folded := _folded(before, screen)):
                 result = replace(result, problem=f"part of it is collapsed: {folded}")
-            if result != last:
-                last, requests = result, self.view.traffic.requests
             rests = shown.rests(result, rest_s(result))
             if result.problem and shown.rests(result, _STUCK_S):
                 what = f"the result of Check Readiness is not understood: {result.problem}"
@@ -270,9 +267,10 @@ class HaPages:
 
         try:
             deadline_s = self.view.browser.deadlines.readiness_s
-            return await self.view.wait(ready, "the result of Check Readiness", deadline_s, rest=shown)
+            self._checked = await self.view.wait(ready, "the result of Check Readiness", deadline_s, rest=shown)
         finally:
             await take_picture(self.view, "readiness-after")
+        return self._checked
 
     async def register(self, form: HaForm) -> HaPage:
         """Fill the form, click Register once (``PageActions.press_once``), return the page once it shows that it began.
@@ -302,7 +300,7 @@ class HaPages:
             return page if not refused and goes_on(news, self.labels) else None
 
         submit = Submit(self.hand, "register", "register", "ask_register", "ask_danger", form.secondary_server)
-        submit.form = partial(self._fields, form)
+        submit.form = partial(self._as_checked, form)
         return await submit.send(began)
 
     def failure(self, page: HaPage) -> PageRefused | None:
@@ -356,6 +354,15 @@ class HaPages:
         if screen.blocked and not find(front, self.labels["secondary_server"]):
             await dismiss(self.view, front)  # it only shows something, such as the readiness table
         await self._fields(form)
+
+    async def _as_checked(self, form: HaForm) -> None:
+        """Fill in what is sent, and see that Check Readiness shows nothing else by now than when it had ended."""
+        await self._fields(form)
+        known = {(item.name, item.passed) for item in self._checked}
+        shown = readiness(await self.view.look(anew=True), self.labels).items
+        if known and (news := [item.name for item in shown if (item.name, item.passed) not in known]):
+            what = "Check Readiness shows more by now than when it had ended; nothing was clicked"
+            raise self.view.problem(what, ", ".join(news), "Look at the readiness check in a browser.")
 
     async def _fields(self, form: HaForm) -> None:
         """Fill in what the form does not hold yet, and take out what was not planned."""

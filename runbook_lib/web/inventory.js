@@ -35,11 +35,24 @@
   const shown = (el) => el && (el.checkVisibility ? el.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })
     : el.offsetParent !== null) && onPage(el.getBoundingClientRect());
 
+  // What elements of a page's own make show stands in no text of those around them.
+  const pierced = [...document.querySelectorAll("*")].some((el) => el.shadowRoot);
+  const drawnIn = (node) => {
+    if (node.nodeType === Node.TEXT_NODE) return node.data;
+    if (node.nodeType !== Node.ELEMENT_NODE || /^(SCRIPT|STYLE|TEMPLATE)$/.test(node.tagName)) return "";
+    if (!node.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) && getComputedStyle(node).display !== "contents") return "";
+    const inner = node.tagName === "SLOT" && node.assignedNodes().length ? node.assignedNodes() : (node.shadowRoot || node).childNodes;
+    const text = [...inner].map(drawnIn).join("");
+    return getComputedStyle(node).display.startsWith("inline") ? text : ` ${text} `;
+  };
+  const inside = (el, what) => !pierced ? el.querySelectorAll(what)
+    : [el, ...el.querySelectorAll("*")].flatMap((one) => [...(one !== el && one.matches(what) ? [one] : []),
+      ...(one.shadowRoot ? inside(one.shadowRoot, what) : [])]);
   const words = (el) => {
     // The text that an element shows, with the words of its pictures.
     if (!el) return "";
-    let text = clean(el.innerText !== undefined ? el.innerText : el.textContent);
-    for (const picture of el.querySelectorAll ? el.querySelectorAll("img[alt], [role=img], svg, i[title], span[title]") : []) {
+    let text = clean(pierced ? drawnIn(el) : el.innerText !== undefined ? el.innerText : el.textContent);
+    for (const picture of el.querySelectorAll ? inside(el, "img[alt], [role=img], svg, i[title], span[title]") : []) {
       const alt = picture.getAttribute("alt") || picture.getAttribute("aria-label")
         || (picture.querySelector && picture.querySelector("title") || {}).textContent
         || (clean(picture.textContent) ? "" : picture.getAttribute("title"));
@@ -174,7 +187,7 @@
       const range = document.createRange();
       range.setStartBefore(run.first); range.setEndAfter(run.last);
       const rect = range.getBoundingClientRect();
-      if (onPage(rect)) put(run.first.parentElement, { kind: "text", names: [[0, clean(run.text)]], box: box(rect) }, run.place);
+      if (onPage(rect)) put(run.first.parentElement || run.first.parentNode.host, { kind: "text", names: [[0, clean(run.text)]], box: box(rect) }, run.place);
     }
     run = null;
   };

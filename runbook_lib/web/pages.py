@@ -24,6 +24,7 @@ from runbook_lib.errors import (
 from runbook_lib.params.labels import HaForm, Labels
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import DrawnText, PinnedBrowser
+from runbook_lib.web.dialogs import within
 from runbook_lib.web.ha_page import HaPages
 from runbook_lib.web.ise_page import IsePages
 from runbook_lib.web.menu import login
@@ -85,7 +86,7 @@ class PrimePages:
             kept["controls"] = []
             for number, items in screen.frames.items():
                 controls = [item for item in items if item.kind in _CONTROLS]
-                covers = await self._view.handle(number).evaluate(_COVERS, [item.index for item in controls])
+                covers = await self._view.handle(number).evaluate(within("covers"), [item.index for item in controls])
                 kept["controls"] += [_values(item, over) for item, over in zip(controls, covers, strict=True)]
         with suppress(Error):
             kept["accessible"] = await self._browser.page.locator("body").aria_snapshot(timeout=_SNAPSHOT_MS)
@@ -292,12 +293,6 @@ def _summary(page: HaPage | None) -> str:
 _CONTROLS = FIELDS | PRESSABLE | {"icon", "progressbar"}
 _SNAPSHOT_MS = 4000
 _HIDDEN = "[secret]"
-_COVERS = """(h, indices) => indices.map((i) => {
-  const el = h.elements[i], box = el.getBoundingClientRect();
-  const over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
-  if (!over || el.contains(over) || over.contains(el)) return "";
-  return [over.tagName.toLowerCase(), over.className, (over.innerText || "").slice(0, 60)].filter(Boolean).join(" ");
-})"""
 
 
 def _values(item: Item, covered_by: str) -> dict[str, Any]:

@@ -19,6 +19,10 @@ from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same,
 
 _CAPTION_WORDS, _STATE_WORDS = 4, 4
 _ALIGNED = 8
+# A table that was listed first is all there once it stood still for so long: pages draw it row by row, some tenths of a
+# second apart, and one that came whole draws nothing more. A row that comes with its last word may be followed by one
+# more, after several times the longest gap.
+_SETTLE_S, _LOADED_S, _NEXT_ROW_S, _GAPS = 0.8, 0.3, 5.0, 3
 _PASSED, _FAILED, _PENDING, _UNKNOWN, _BLANK = "passed", "failed", "pending", "unknown", ""
 _KNOWN = (_PENDING, _FAILED, _PASSED)
 _WORST_FIRST = (_FAILED, _UNKNOWN, _BLANK, _PENDING, _PASSED)
@@ -73,6 +77,33 @@ def _of_states(judged: Iterable[tuple[str, str, str]], problem: str = "") -> Rea
 
 
 _REASONS = {_UNKNOWN: "no state that is known", _BLANK: "no state"}
+
+
+class Growth:
+    """How a table comes: all its rows before they are worked through, or row by row, each with its last word.
+
+    What came so far says of the latter nothing about whether one more is on its way.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = self._rows = 0
+        self._grown_at = self._longest_s = 0.0
+
+    def rest_s(self, result: Readiness, now: float, *, whole: bool = False) -> float:
+        """Note what is shown ``now``; return for how long that has to stay the same before it is all.
+
+        ``whole``: it came with its page, which waits for no answer.
+        """
+        rows = len(result.items)
+        if rows != self._rows:
+            self._longest_s = max(self._longest_s, now - self._grown_at) if self._rows else 0.0
+            self._rows, self._grown_at = rows, now
+        if result.open > 1:
+            self._ahead = rows
+        if whole and not self._longest_s:
+            return _LOADED_S
+        return _SETTLE_S if rows == self._ahead else max(_NEXT_ROW_S, _GAPS * self._longest_s)
+
 
 # -- tables below a header ------------------------------------------------------------------------------
 

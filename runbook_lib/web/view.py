@@ -32,21 +32,14 @@ from runbook_lib.web.screen import Item, Screen, hidden, plain, says, screen_fro
 
 # -- Look at the page: screens, waiting for something to appear, the browser's own questions -------
 
-_INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encoding="utf-8")
-_PASSING = files("runbook_lib.web").joinpath("passing.js").read_text(encoding="utf-8")
-# As one text a list travels several times faster; some old script libraries change what it would say.
-_AS_TEXT = """h => Array.prototype.toJSON || Object.prototype.toJSON || String.prototype.toJSON
-  ? "" : JSON.stringify({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy, passing: h.passing})"""
-_AS_VALUES = "h => ({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy, passing: h.passing})"
-# What lists is brought to a document once, and stays with the elements of its last list.
-_EYE = f"() => ({{list: {_INVENTORY}, passing: ({_PASSING})(), elements: []}})"
-_LOOK = """(h, moved) => {{
-  const listed = h.list();
-  h.elements = listed.elements; listed.passing = h.passing.take(moved);
-  return ({})(listed);
-}}"""
+_SCRIPTS = files("runbook_lib.web")
+_LIST, _PASSING, _LOOKING = (
+    _SCRIPTS.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in ("inventory", "passing", "eye")
+)
+# Brought to a document once.
+_EYE = f"() => ({_LOOKING})({_LIST}, ({_PASSING})())"
 _VISIBLE = "el => el.checkVisibility({ checkVisibilityCSS: true }) && el.offsetWidth > 0 && el.offsetHeight > 0"
-_STIRRED = "(h, ms) => h.passing.stirred(ms)"
+_STIRRED = "(h, ms) => h.stirred(ms)"
 _PARTS = ("xhr", "fetch")  # of a page that it asks for itself
 _BROKEN = 500  # and above: HTTP's word for a server that cannot answer now
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3  # between two looks
@@ -284,8 +277,8 @@ class PageView:
         if first := frame not in self._eyes:
             self._eyes[frame] = await frame.evaluate_handle(_EYE)
         eye = self._eyes[frame]
-        text = await eye.evaluate(_LOOK.format(_AS_TEXT), self._shown is None)
-        listed = json.loads(text) if text else await eye.evaluate(_LOOK.format(_AS_VALUES), False)
+        text = await eye.evaluate("(h, moved) => h.look(moved)", self._shown is None)
+        listed = json.loads(text) if text else await eye.evaluate("h => h.last")
         self._hear(listed["passing"]["words"], first=first)
         return listed
 
@@ -342,7 +335,7 @@ class PageView:
         return element
 
     def handle(self, frame: int) -> JSHandle:
-        """Return what ``inventory.js`` listed for a frame at the last look, its elements included."""
+        """Return what looks at a frame, with the elements of the last look."""
         return self._eyes[self._listed[frame]]
 
     async def wait(

@@ -80,6 +80,13 @@ def places(rows: Rows) -> str:
     return "".join(f"<div class=l>{_cells('div', cells)}</div>" for cells in [HEAD, *_texts(rows)])
 
 
+def own_elements(rows: Rows) -> str:
+    """A table whose cells hold elements of the page's own make, each with its words in a shadow root."""
+    cell = "<pi-cell><template shadowrootmode=open>{}</template></pi-cell>".format
+    lines = "".join(f"<tr>{_cells('td', list(map(cell, cells)))}</tr>" for cells in _texts(rows))
+    return f"<table><tr>{_cells('th', list(map(cell, HEAD)))}</tr>{lines}</table>"
+
+
 MARKUPS: dict[str, Callable[[Rows], str]] = {
     "plain": plain,
     "bold": bold,
@@ -87,6 +94,7 @@ MARKUPS: dict[str, Callable[[Rows], str]] = {
     "data grid": data_grid,
     "roles": roles,
     "places": places,
+    "own elements": own_elements,
     "scrolled": scrolled,
     "titled": titled,
 }

@@ -17,7 +17,7 @@ from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.ha_page import _folded
 from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.screen import Screen, screen_from
-from runbook_lib.web.view import _AS_TEXT, _INVENTORY
+from runbook_lib.web.view import _EYE
 
 LABELS = labels_for()
 NAMES = ("CPU", "RAM", "Disk Size", "Disk Speed", "Reachability", "Operating System", "Database Port 1522", "HM Health")
@@ -37,7 +37,7 @@ def look() -> Iterator[Look]:
 
         def listed(html: str) -> Screen:
             page.set_content(STYLE + html)
-            found: Any = json.loads(page.evaluate_handle(_INVENTORY).evaluate(_AS_TEXT))
+            found: Any = json.loads(page.evaluate_handle(_EYE).evaluate("h => h.look(true)"))
             return screen_from([(0, found)], "https://prime-pri/")
 
         yield listed

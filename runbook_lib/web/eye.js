@@ -1,0 +1,13 @@
+// What looks at one document, made once: inventory.js and what passing.js returned.
+// look lists what the document shows, and keeps the elements until the next time. As one text a list travels several times
+// faster; where an old script library changes what it would say there is no text, and the list itself is last.
+(list, passing) => ({
+  elements: [], last: null, stirred: passing.stirred,
+  look(moved) {
+    const { items, rows, scrolls, busy, elements } = list();
+    this.elements = elements;
+    this.last = { items, rows, scrolls, busy, passing: passing.take(moved) };
+    const changed = Array.prototype.toJSON || Object.prototype.toJSON || String.prototype.toJSON;
+    return changed ? "" : JSON.stringify(this.last);
+  },
+})
