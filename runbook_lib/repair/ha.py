@@ -41,7 +41,7 @@ from runbook_lib.repair.ha_state import (
 )
 from runbook_lib.repair.planned_changes import REMOVAL, REMOVAL_MEANS
 from runbook_lib.repair.preflight import require_means
-from runbook_lib.repair.primary_pages import Guide, PrimaryPages, ha_guide, require_someone, watch, web_fingerprint
+from runbook_lib.repair.primary_pages import Guide, PrimaryPages, by_hand, ha_guide, web_fingerprint
 
 if TYPE_CHECKING:
     from runbook_lib.web.pages import PrimePages
@@ -318,13 +318,10 @@ async def _by_hand(context: Context, pages: PrimaryPages) -> None:
     """Show the steps and watch both servers until they call HA healthy; the steps too need the approved plan."""
     await require_release(context.site, context.devices)
     await permit(context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), REGISTRATION)
-    require_someone(context, await guide_of(context, pages))
-    if BY_HAND not in [change.about for change in context.record.pending_changes()]:
-        context.record.intend(context.stage, "primary", BY_HAND, expected="Primary Active")
 
     async def look() -> tuple[bool, str]:
         states = await observe_ha(context)
         return both_are(StateKind.HEALTHY, context.site, states), ha_states_in_words(states)
 
-    words = await watch(context, look, "high availability as both servers report it")
-    write_late_result(context, BY_HAND, words, good=True)
+    guide, waited_for = await guide_of(context, pages), "high availability as both servers report it"
+    await by_hand(context, guide, BY_HAND, "Primary Active", look, waited_for)

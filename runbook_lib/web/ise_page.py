@@ -142,8 +142,7 @@ class IsePages:
         ticked = [of for of, box in boxes.items() if box and box.checked]
         if any(box and box.kind in _BOXES for box in boxes.values()) and ticked != [address]:
             what = f"the rows that are ticked are not that of {address} alone; nothing was removed"
-            then = "Remove it by hand in a browser, then run the stage again."
-            raise self.view.problem(what, ", ".join(ticked) or "none", then)
+            raise self.view.problem(what, ", ".join(ticked) or "none", "Remove it by hand, then run the stage again.")
 
     async def _leave_form(self) -> None:
         """Load the first page anew where the refused form lies over all others; nothing is sent by that."""

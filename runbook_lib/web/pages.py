@@ -307,9 +307,7 @@ async def _passwords(view: PageView) -> set[str]:
     values: set[str] = set()
     for frame in view.browser.page.frames:
         with suppress(Error):
-            values |= set(
-                await frame.locator("input[type=password]").evaluate_all("all => all.map((one) => one.value)")
-            )
+            values |= set(await frame.eval_on_selector_all("input[type=password]", "all => all.map(one => one.value)"))
     return values - {""}
 
 

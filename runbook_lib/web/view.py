@@ -234,8 +234,9 @@ class PageView:
         """
         self.browser.raise_for_certificate()
         if self.browser.page.is_closed():
-            then = "Run the stage again: it looks at what the servers say."
-            raise ConnectionLost("the browser ended", next_step=then)
+            raise ConnectionLost(
+                "the browser ended", next_step="Run the stage again: it looks at what the servers say."
+            )
         if self._shown is not None and not anew and time.monotonic() - self._shown_at < _FRESH_S:
             return self._shown
         screen = screen_from(await self._list(), self.browser.page.url, self.browser.secrets)
