@@ -81,21 +81,16 @@ def verdict(diagnosis: Diagnosis) -> str:
     if diagnosis.damaged:
         names = ", ".join(damage.source for damage in diagnosis.damaged[:3])
         names += f" and {len(diagnosis.damaged) - 3} more" if len(diagnosis.damaged) > 3 else ""
-        sentence += f" {names} could not be read to its end: the rest is unknown."
+        sentence += f" {names} could not be read whole: the rest is unknown."
     if diagnosis.not_logs and 0 < diagnosis.recognised_files < diagnosis.files_read:
-        sentence += f" {recognised(diagnosis)}"
+        files = f"{diagnosis.recognised_files:,} of {count(diagnosis.files_read, 'file')}"
+        lines = f"{diagnosis.recognised_lines:,} of {count(diagnosis.lines_read, 'line')}"
+        sentence += f" {files} and {lines} look like logs."
     if diagnosis.recognised_files and (empty := _empty(diagnosis)):
         sentence += f" No file is in: {', '.join(empty)}."
     if missing := [server for server in diagnosis.no_logs if server != UNKNOWN or not diagnosis.not_logs]:
         sentence += f" No log was found for: {', '.join(missing)}."
     return sentence
-
-
-def recognised(diagnosis: Diagnosis) -> str:
-    """Say how much of what was read looks like a log."""
-    files = f"{diagnosis.recognised_files:,} of {count(diagnosis.files_read, 'file')}"
-    lines = f"{diagnosis.recognised_lines:,} of {count(diagnosis.lines_read, 'line')}"
-    return f"{files} and {lines} look like logs."
 
 
 def timeline(diagnosis: Diagnosis) -> tuple[LogMoment, ...]:
@@ -178,7 +173,7 @@ def _no_log(diagnosis: Diagnosis) -> str:
         return ""
     first = diagnosis.not_logs[0]
     if len(diagnosis.not_logs) == 1 and diagnosis.files_read <= 1:
-        what = f"This does not look like a log: {first.source} looks like {first.looks_like}."
+        what = f"This does not look like a log of Prime Infrastructure: {first.source} looks like {first.looks_like}."
         if _empty(diagnosis):
             what = f"There is nothing to read in {first.source}: it is {first.looks_like}."
     else:

@@ -27,10 +27,11 @@ from runbook_lib.logs.jobs import (
     read_sources,
     scanner_for,
 )
-from runbook_lib.logs.lines import EMPTY, NO_FILE, NO_FILE_IN_IT, as_utc, clock_of, read_prefix
+from runbook_lib.logs.lines import EMPTY, FOREIGN, NO_FILE, NO_FILE_IN_IT, as_utc, clock_of, read_prefix
 from runbook_lib.logs.rules import PLACES, RULES, Rule, next_step
+from runbook_lib.logs.scanner import OWN_NAME
 from runbook_lib.logs.search import PlainText
-from runbook_lib.logs.sources import Identity, Listed, is_archive_file, list_logs, read_logs
+from runbook_lib.logs.sources import Identity, is_archive_file, list_logs, read_logs
 from runbook_lib.logs.streams import Guarded, Notes, follows
 from runbook_lib.models import Damage, Diagnosis, LookAlike, Mismatch, NotALog
 
@@ -135,10 +136,17 @@ def diagnosis_of(
                 ends[server] = max(*moments, ends.get(server, moments[0]))
     damaged = {damage.source: damage for result in every for damage in _damaged(result)}
     all_found = [each for those in by_server.values() for each in those]
+    no_logs = tuple(server for server, those in by_server.items() if not _has_log(those))
+    logs = [(server, each.looks) for server, those in by_server.items() if server not in no_logs for each in those]
+    for server, looks in logs:
+        for other in looks.others:
+            if OWN_NAME.match(other.source) and other.looks_like != EMPTY:
+                problem = f"it is named like a log of the product and looks like {other.looks_like}"
+                damaged.setdefault(other.source, Damage(source=other.source, problem=problem, server=server))
     return Diagnosis(
         mismatches=tuple(mismatches),
         look_alikes=tuple(look_alikes),
-        no_logs=tuple(server for server, those in by_server.items() if not any(map(_is_log, those))),
+        no_logs=no_logs,
         log_end_utc={server: end for server, (end, _) in ends.items()},
         lines_read=sum(each.lines for each in all_found),
         bytes_read=sum(each.size for each in all_found),
@@ -146,8 +154,8 @@ def diagnosis_of(
         zones=_zones_read(by_server, by_owner, settings),
         ends_assumed=tuple(server for server, (_, assumed) in ends.items() if assumed),
         files_read=sum(each.files for each in all_found),
-        recognised_files=sum(each.looks.files for each in all_found),
-        recognised_lines=sum(each.looks.lines for each in all_found),
+        recognised_files=sum(looks.files for _, looks in logs),
+        recognised_lines=sum(looks.lines for _, looks in logs),
         not_logs=(*_not_logs(by_server, damaged), *_without_files(sources, every)),
     )
 
@@ -159,11 +167,11 @@ def _zones_read(servers: Iterable[str], owners: Iterable[tuple[Owner, str]], set
 
 
 def _not_logs(by_server: Mapping[str, Sequence[Findings]], damaged: Container[str]) -> Iterator[NotALog]:
-    """Yield the files that look like no log; an empty one beside a log of the same server says nothing."""
+    """Yield the files that look like no log; an empty or foreign one beside a log of the same server says nothing."""
     for server, findings in by_server.items():
-        has_log = any(map(_is_log, findings))
+        has_log = _has_log(findings)
         for other in chain.from_iterable(each.looks.others for each in findings):
-            if other.source not in damaged and not (has_log and other.looks_like == EMPTY):
+            if other.source not in damaged and not (has_log and other.looks_like in (EMPTY, FOREIGN)):
                 yield replace(other, server=server)
 
 
@@ -182,9 +190,14 @@ def _without_files(sources: Mapping[str, Sequence[Path]], results: Sequence[Resu
                 yield NotALog(source=str(path), looks_like=NO_FILE, server=server or UNKNOWN)
 
 
-def _is_log(findings: Findings) -> bool:
-    """Whether anything of it may be called free of a mismatch: it looks like a log, or tells of one."""
-    return bool(findings.looks.files or findings.groups)
+def _has_log(those: Sequence[Findings]) -> bool:
+    """Whether anything of a server's may be called free of a mismatch: the product's own log, or one that tells of it.
+
+    A web server's log, whole and readable as it is, never reports a mismatch.
+    """
+    told = any(each.groups for each in those)
+    look_alike = any(tally.count for each in those if each.looks.files for tally in each.tallies.values())
+    return told or look_alike or any(each.looks.product for each in those)
 
 
 def _damaged(result: Result) -> Iterator[Damage]:
@@ -316,7 +329,8 @@ class LogWatcher:
 
     def _begin(self, job: Job) -> None:
         self._seen.update(file.identity or file.path for file in job.files)
-        if _grows(job.files[-1]):
+        newest = job.files[-1]
+        if newest.identity and not is_archive_file(newest):  # more may be written to it: it is on disk, and no archive
             try:
                 self._tails.append(_Tail(job, self._settings))
             except OSError:
@@ -325,11 +339,6 @@ class LogWatcher:
                 self._tails[-1].read()
                 return
         self._once.append(read_job(job, self._settings))
-
-
-def _grows(listed: Listed) -> bool:
-    """Return whether a file is one to which more may be written: on disk, and no archive."""
-    return listed.identity is not None and not is_archive_file(listed)
 
 
 class _Tail:

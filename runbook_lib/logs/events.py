@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from runbook_lib.device.names import Name, fits, name_key
-from runbook_lib.logs.lines import Likeness, kind_of_thread
+from runbook_lib.logs.lines import FOREIGN, Likeness, kind_of_thread
 from runbook_lib.logs.mismatch import MessageHit
 from runbook_lib.logs.rules import Rule
 from runbook_lib.models import LogLine, NotALog
@@ -250,19 +250,25 @@ class Tally:
 
 @dataclass
 class Looks:
-    """How much of what was read looks like a log; of the files that do not, the first NAMED are named."""
+    """How much of what was read looks like a log, and whether any of it is the ``product``'s.
+
+    Of the files that do not look like one, or have nothing of the product's in them, the first NAMED are named.
+    """
 
     files: int = 0
     lines: int = 0
+    product: bool = False
     others: list[NotALog] = field(default_factory=list)
 
-    def add(self, source: str, lines: int, likeness: Likeness) -> None:
-        """Take note of a file that was read to its end."""
+    def add(self, source: str, lines: int, likeness: Likeness, *, product: bool) -> None:
+        """Take note of a file that was read to its end; ``product``: its name or a word in it is the product's."""
         if likeness.is_log:
             self.files += 1
             self.lines += lines
-        elif len(self.others) < NAMED:
-            self.others.append(NotALog(source=source, looks_like=likeness.named()))
+            self.product |= product
+        if not (likeness.is_log and product) and len(self.others) < NAMED:
+            looks_like = FOREIGN if likeness.is_log else likeness.named()
+            self.others.append(NotALog(source=source, looks_like=looks_like))
 
 
 @dataclass

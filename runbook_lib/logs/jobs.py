@@ -14,7 +14,7 @@ from runbook_lib.logs.lines import LONGEST, clock_of, read_prefix
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
-from runbook_lib.logs.streams import ByteSource, Notes, oldest_first
+from runbook_lib.logs.streams import Notes, Peekable, oldest_first
 from runbook_lib.models import Damage
 from runbook_lib.processes import leave_ctrl_c_to_the_parent
 
@@ -227,7 +227,7 @@ def read_job(job: Job, settings: Settings, on_read: Progress = lambda *_: None) 
             scanner.finish()
             scanner.findings = findings.setdefault(logs, Findings({rule.name: Tally(rule) for rule in settings.rules}))
         last = logs
-        head = first_bytes(log.stream) if goes_on else b""
+        head = Peekable(log.stream).peek(LONGEST) if goes_on else b""  # enough to tell whether it begins with a prefix
         scanner.begin_file(log.name, continues=goes_on, within_line=goes_on and begins_within_line(head))
         scanner.feed(head)
         unreported = len(head)
@@ -257,14 +257,6 @@ def scanner_for(server: str, settings: Settings) -> Scanner:
     """Return a scanner for a server's logs."""
     zone = settings.zone_name(server)
     return Scanner(settings.rules, clock_of(server, {server: zone} if zone else None), roles=not server)
-
-
-def first_bytes(file: ByteSource) -> bytes:
-    """Return enough of a log's beginning to tell whether its first line has a prefix."""
-    head = b""
-    while len(head) < LONGEST and (more := file.read(LONGEST - len(head))):
-        head += more
-    return head
 
 
 def begins_within_line(head: bytes) -> bool:

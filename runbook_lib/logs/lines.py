@@ -315,6 +315,7 @@ EMPTY = "an empty file"
 NO_FILE = "a folder without a file (links in it are not followed)"
 NO_FILE_IN_IT = "an archive without a file"
 SEALED = "stamps whose messages cannot be read as they stand (base64, hexadecimal, or another script)"
+FOREIGN = "a log of something else (no HealthMonitorThread, seqtaskexecutor or Cisco in it, and not called hm or ncs)"
 PROSE = "text without the stamps, levels, threads or stack traces of a log"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -33,7 +34,7 @@ from runbook_lib.logs.mismatch import (
     read_message,
 )
 from runbook_lib.logs.rules import Rule
-from runbook_lib.logs.search import Search, count
+from runbook_lib.logs.search import Search, count, find
 from runbook_lib.logs.streams import ByteSource
 from runbook_lib.logs.wrapped_json import JOURNAL, LEFT_OUT, LISTS, read_wrapped, readable, wrapped_time
 from runbook_lib.models import LogLine
@@ -47,6 +48,15 @@ OTHER_CASE = (LITERAL.lower(), LITERAL.upper(), LITERAL.title())
 """The rarest words as what changes a log's capitals on its way makes of them: told, and not read."""
 ROLES = {b"[Role] Primary": "primary", b"[Role] Secondary": "secondary"}
 """What a server prints of itself (``ncs status``; recalled, unproven): used only where nobody says whose log it is."""
+
+MARKS = (b"HealthMonitor", b"seqtaskexecutor", b"TOFU", b"Received archive=", b"isco", b"CSCO", b"webacs", b"[Role]")
+"""What the product's logs hold and others do not: one anywhere is enough, since its lines are not published.
+
+The first three are published, the fourth is captured (docs/product-facts.md), the rest is recalled: Java packages of
+Cisco's, paths, what a server prints of itself.
+"""
+OWN_NAME = re.compile(r"(?:.*/)?(?:[^/]*[^a-z/])?(?:hm|ncs)(?![a-z])[^/]*\.(?:log|out)[^/]*\Z", re.I)
+"""The product's own names of its logs, recalled: one that bears such a name is taken for one, whatever its lines."""
 
 _RULE_REACH = 1024
 
@@ -95,6 +105,7 @@ class Scanner:
         self.findings.files += 1
         self._files.append(_File(source, self._base + self._size, feeds))
         self._likeness = Likeness()
+        self._product = OWN_NAME.match(source) is not None  # or a word in it is the product's
 
     def read(self, file: ByteSource) -> int:
         """Take in what the file has next; return how many bytes that were, 0 at its end."""
@@ -162,7 +173,7 @@ class Scanner:
     def _end_file(self, feeds: int) -> None:
         """Take note of what the last file looked like; ``feeds`` is how many line feeds end with it."""
         file = self._files[-1]
-        self.findings.looks.add(file.source, feeds - file.lines_before, self._likeness)
+        self.findings.looks.add(file.source, feeds - file.lines_before, self._likeness, product=self._product)
 
     def _look(self) -> None:
         """Look at what has arrived of the last file, at places that depend on nothing but its size."""
@@ -171,6 +182,9 @@ class Scanner:
             if at + SAMPLE > self._base + self._size:
                 break
             self._look_at(at)
+        if not self._product:
+            start = max(self._files[-1].start - self._base, 0)
+            self._product = any(find(self._data, mark, start, self._size) >= 0 for mark in MARKS)
 
     def _look_at(self, at: int) -> None:
         sample = self._view[at - self._base : min(at - self._base + SAMPLE, self._size)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from runbook_lib.logs.streams import CHUNK, ByteSource
+from runbook_lib.logs.streams import CHUNK, ByteSource, Peekable
 
 # One pass over a piece that the processor's cache holds costs little, and many passes add up; so
 # literals that share a part are looked for by that part. Where one turns out not to be rare, its literals are
@@ -181,9 +181,7 @@ class PlainText:
         return data
 
     def _begin(self) -> None:
-        head = b""
-        while len(head) < _LONGEST_MARK and (more := self._file.read(_LONGEST_MARK - len(head))):
-            head += more
+        head = Peekable(self._file).peek(_LONGEST_MARK)
         self._begun = bool(head) or not self._grows
         encoding = _UTF_16.get(head[:2])
         if encoding:

@@ -198,7 +198,7 @@ def test_damage_without_a_mismatch_is_no_answer(tmp_path: Path) -> None:
     found = diagnose_sources({"primary": [tmp_path]})
     assert exit_code(found) == 2
     assert verdict(found).startswith("Neither a mismatch nor a look-alike was found in what could be read.")
-    assert f"{tmp_path / 'x.gz'} could not be read to its end: the rest is unknown." in verdict(found)
+    assert f"{tmp_path / 'x.gz'} could not be read whole: the rest is unknown." in verdict(found)
     assert [damage.server for damage in found.damaged] == ["primary"]
     (tmp_path / "y.log").write_text(f"{STAMP}PKIX path building failed\n")
     assert "found in what could be read, only look-alikes" in verdict(diagnose_sources({"primary": [tmp_path]}))
@@ -211,7 +211,7 @@ def test_damage_beside_a_mismatch_is_in_the_verdict(tmp_path: Path) -> None:
     found = diagnose_sources({"primary": [tmp_path]})
     assert exit_code(found) == 10
     assert "Certificate mismatch found" in verdict(found)
-    assert f"{tmp_path / 'x.gz'} could not be read to its end" in verdict(found)
+    assert f"{tmp_path / 'x.gz'} could not be read whole" in verdict(found)
 
 
 def test_next_step_has_its_parameters_filled_in(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ NOT_LOGS = {
     "README.md": (PROSE.encode(), "text without"),
     "cert.pem": (b"-----BEGIN CERTIFICATE-----\n" + b"QUJDREVGR0g=\n" * 30, "certificate"),
     "dates.txt": (b"notBefore=Nov 23 10:00:00 2026 GMT\nnotAfter=Nov 23 10:00:00 2027 GMT\n", "text without"),
+    "access.log": (b'192.0.2.1 - - [23/Nov/2026:12:00:01 +0000] "GET / HTTP/1.1" 200 5\n' * 9, "log of something else"),
     "answer.json": (b'{"expires": "2027-12-31 23:59:59"}\n', "JSON"),
 }
 DIALECTS = r"""
@@ -93,7 +94,7 @@ def test_no_all_clear_for_what_is_no_log(tmp_path: Path, name: str) -> None:
         found = diagnosed(tmp_path, {name: packed})
         assert (exit_code(found), found.recognised_files, found.files_read) == (2, 0, 1)
         said = verdict(found)
-        assert said.startswith("This does not look like a log: ")
+        assert said.startswith("This does not look like a log of Prime Infrastructure: ")
         assert looks_like in said
         assert "Neither" not in said
         assert [step.advice for step in next_steps(found, {})] != []
@@ -114,11 +115,17 @@ STAMPED = ("2026-11-23 12:00:01 INFO [system] [main] {}", "Nov 23 12:00:01 host 
 @pytest.mark.parametrize("stamped", STAMPED)
 @pytest.mark.parametrize("way", ENCODED)
 def test_no_all_clear_where_no_message_can_be_read(tmp_path: Path, way: str, stamped: str) -> None:
-    """Lines that begin like a log's and hold base64, hexadecimal, stars or another script were understood by nobody."""
+    """Lines that begin like a log's and hold base64, hexadecimal, stars or another script were understood by nobody.
+
+    Such a file is not spoken for by a readable one beside it where its name is one of the product's own.
+    """
     said = [stamped.format(ENCODED[way](text)) for text in ("Heartbeat sent to the peer.", WORDS, "It was answered.")]
     found = diagnosed(tmp_path, {"hm-0-0.log": "\n".join(said * 3).encode()})
     assert (exit_code(found), found.recognised_files) == (2, 0)
     assert "messages cannot be read" in verdict(found)
+    beside = diagnosed(tmp_path, {"ncs-0-0.log": LINE.encode()})
+    assert (exit_code(beside), beside.recognised_files, beside.no_logs) == (2, 1, ())
+    assert "hm-0-0.log could not be read whole" in verdict(beside)
 
 
 @pytest.mark.parametrize("changed", [str.lower, str.upper, str.title])

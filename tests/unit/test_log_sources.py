@@ -412,14 +412,14 @@ def test_what_cannot_be_read_in_a_folder_is_named_and_the_rest_read(closed: str,
 def test_nothing_found_beside_what_cannot_be_read_is_no_answer(text: bytes) -> None:
     """Where nothing but look-alikes was found and something could not be read, the exit code is 2, never 0 or 11."""
     with nobody() as folder:
-        for name, mode in (("a.log", 0o644), ("b.log", 0)):
+        for name, mode in (("hm-a.log", 0o644), ("hm-b.log", 0)):
             (folder / name).write_bytes(text)
             (folder / name).chmod(mode)
         become_nobody()
         found = diagnose_sources({"primary": [folder]})
         assert exit_code(found) == 2
         assert "in what could be read" in verdict(found)
-        alone = diagnose_sources({"primary": [folder / "b.log"]})
+        alone = diagnose_sources({"primary": [folder / "hm-b.log"]})
         assert (exit_code(alone), alone.lines_read) == (2, 0)
 
 
