@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import PurePath
 
 from runbook_lib.certificates.expectation import Knowledge, read_expectation, read_uploaded
 from runbook_lib.decisions import Check, Decision, Override, Plan
@@ -22,7 +23,7 @@ from runbook_lib.repair.inventory import GIVEN_FACTS, gather_knowledge, in_digit
 from runbook_lib.repair.plan import plan_of
 from runbook_lib.repair.preflight import lacking
 from runbook_lib.repair.sent_changes import facts_or
-from runbook_lib.show import findings, tables
+from runbook_lib.show import expectation_form, findings, tables
 from runbook_lib.show.document import ALARM, BAD
 from runbook_lib.show.expectation_form import NOTHING, ExpectationActions, ExpectationForm, ExpectedHost, Given, known
 from runbook_lib.show.forms import OverrideForm, Renewed, Unconfirmed, unconfirmed
@@ -93,8 +94,10 @@ def keep_given(context: Context, given: Given) -> str:
     if given.file:
         name, data = given.file
         kind, _ = read_uploaded(data, name)
-        suffix = "csr" if kind == "csr" else "cer"
-        kept = context.record.keep_bytes(f"expectations/{given.host}.{suffix}", data, stage=context.stage, text=name)
+        ending = PurePath(name).suffix.lower()  # as it was given, so that later words name the file that people know
+        if ending not in expectation_form.FILES.split(","):
+            ending = ".csr" if kind == "csr" else ".pem"
+        kept = context.record.keep_bytes(f"expectations/{given.host}{ending}", data, stage=context.stage, text=name)
         fields[kind] = context.record.folder / kept.path
     expectation = Expectation.model_validate({key: value for key, value in fields.items() if value})
     knowledge = gather_knowledge(context, {given.host: expectation})[given.host]

@@ -190,9 +190,13 @@ def test_an_override_is_asked_for_in_full_words(desk: Any) -> None:
 
 
 def test_a_form_approves_the_plan_that_it_shows(desk: Any) -> None:
-    """Where a newer plan was made meanwhile, the button writes nothing and says that there is one."""
+    """Where a newer plan was made meanwhile, the button writes nothing and says that there is one.
+
+    What was given is kept and named with the ending that it came with.
+    """
     rb = stage_20(desk)
     give(rb.expectations(), desk)
+    assert "ise.pem" in rb.context.record.journal.path.read_text()
     rb.inventory()
     rb.plan()
     form = approval_form(open_runbook("30_delete_stale_certificates", str(desk.site), desk.incident))
