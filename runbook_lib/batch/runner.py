@@ -125,6 +125,8 @@ def run_stages(
                 seal_record(record, site_without_secrets(site))
             raise
         sealed = seal_record(record, site_without_secrets(site))
+    kept = (line.artifact.path for line in reversed(record.journal.read().lines) if line.artifact)
+    pages = (record.folder / path for path in kept if path.startswith("report/") and path.endswith(".html"))
     return RunReport(
         incident=record.incident,
         folder=record.folder,
@@ -132,14 +134,8 @@ def run_stages(
         outcome=outcome,
         exit_code=_exit_code(record, reports[-1], outcome) or (errors.RecordError.exit_code if sealed.leaks else 0),
         seal=sealed,
-        report=_report_in(record) if reports[-1].stage is Stage.POST_MORTEM else None,
+        report=next(pages, None) if reports[-1].stage is Stage.POST_MORTEM else None,
     )
-
-
-def _report_in(record: Record) -> Path | None:
-    """Return the newest report's page among the record's files, or None."""
-    kept = (line.artifact.path for line in reversed(record.journal.read().lines) if line.artifact)
-    return next((record.folder / path for path in kept if path.startswith("report/") and path.endswith(".html")), None)
 
 
 def _run_each(

@@ -21,7 +21,7 @@ from runbook_lib.device.answers import StateKind
 from runbook_lib.device.prime import PrimeServer
 from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import DeviceError, DeviceSilent, DeviceUnreachable, RunbookError
-from runbook_lib.models import Diagnosis, HaStatus, Inventory, Judgement, Mismatch, Presented, Vantage, Verdict
+from runbook_lib.models import HaStatus, Inventory, Judgement, Mismatch, Presented, Vantage, Verdict
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Devices, Target, targets
 from runbook_lib.repair.diagnose import read_site_logs
@@ -183,7 +183,9 @@ class _Asking:
         self._errors: dict[str, RunbookError] = {}
 
     async def finding(self, each: FleetSite) -> TriagedSite:
-        diagnosis, _ = await asyncio.gather(self._logs(), self._login())
+        logs = self._phase("logs", lambda: asyncio.to_thread(read_site_logs, self._site))
+        logins = (self._phase(f"login at the {key}", self._devices.prime(key).console) for key in PI_SERVERS)
+        diagnosis, _ = await asyncio.gather(logs, asyncio.gather(*logins))
         stores, ha, looks = await asyncio.gather(
             self._each("store", lambda prime: prime.list_tofu()),
             self._each("HA state", lambda prime: prime.ha_status()),
@@ -219,13 +221,6 @@ class _Asking:
         with suppress(TimeoutError, RunbookError, OSError):
             async with asyncio.timeout(self._phase_s):
                 await self._devices.close()
-
-    async def _login(self) -> None:
-        logins = (self._phase(f"login at the {key}", self._devices.prime(key).console) for key in PI_SERVERS)
-        await asyncio.gather(*logins)
-
-    async def _logs(self) -> Diagnosis | None:
-        return await self._phase("logs", lambda: asyncio.to_thread(read_site_logs, self._site))
 
     async def _each(self, what: str, ask: Callable[[PrimeServer], Awaitable[T]]) -> tuple[T, ...]:
         """Return what each server says at which a login came about, the primary first."""

@@ -128,8 +128,9 @@ class ArtifactStore:
         self.journal.require_known()  # no folder is made in the place of one that was moved
         for name in _neighbours(checked(path)):
             target = self.folder / name
-            if write_new(target, data) or _holds(target, data):
-                return Artifact(path=name, sha256=sha256_hex(data))
+            with writing(target):
+                if write_new(target, data) or (target.is_file() and target.read_bytes() == data):
+                    return Artifact(path=name, sha256=sha256_hex(data))
         raise AssertionError("numbers do not end")
 
 
@@ -146,11 +147,6 @@ def checked(path: str) -> str:
     if not is_inside(path):
         raise ParameterRefused("not a path inside a record", found=path)
     return path
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    with writing(path):
-        return path.is_file() and path.read_bytes() == data
 
 
 def _neighbours(path: str) -> Iterator[str]:

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from playwright._impl import transport
@@ -44,11 +44,8 @@ def _driver_environment() -> dict[str, str]:
 vars(transport)["get_driver_env"] = _driver_environment
 
 
-@asynccontextmanager
-async def driver() -> AsyncIterator[Playwright]:
-    """Start the browser's driver, in a named environment."""
-    async with async_playwright() as playwright:
-        yield playwright
+driver = async_playwright
+"""``async with driver() as playwright``: the browser's driver, in the named environment."""
 
 
 START_DEADLINE_S = 120.0

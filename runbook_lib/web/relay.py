@@ -206,7 +206,8 @@ class PinnedRelay:
                 next_step="Check that the server runs (ncs status), and that this machine can reach its web port.",
             )
             return None
-        key = _key_of(writer)
+        leaf = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        key = read_or("no key that can be read", lambda: spki_sha256_of(leaf))
         if key == self.pin:
             self.problem = None
             return reader, writer
@@ -232,11 +233,6 @@ def _trust_nothing() -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("DEFAULT:@SECLEVEL=1")
     return context
-
-
-def _key_of(writer: asyncio.StreamWriter) -> str:
-    leaf = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    return read_or("no key that can be read", lambda: spki_sha256_of(leaf))
 
 
 async def _join(
