@@ -53,7 +53,16 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
         label = str(item.get("name", "")) if isinstance(item, Mapping) else ""
         wrong = _problems(item, taken)
         if not wrong:
-            rule = _rule(item)
+            rule = Rule(
+                name=item["name"],
+                literals=tuple(text.encode() for text in item["literals"]),
+                patterns=tuple(re.compile(text) for text in item.get("patterns", [])),
+                meaning=item["meaning"],
+                advice=item["advice"],
+                confidence=cast("Confidence", item.get("confidence", "likely")),
+                notebook=item.get("notebook", ""),
+                lines_before=item.get("lines_before", 0),
+            )
             wrong = _unproven(rule, item)
             rules.append(rule)
             taken.add(rule.name)
@@ -118,19 +127,6 @@ def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> list[str]:
     if type(lines) is not int or not 0 <= lines <= MOST_LINES_BEFORE:
         wrong.append(f"lines_before: write a number from 0 to {MOST_LINES_BEFORE}")
     return wrong
-
-
-def _rule(item: Mapping[str, Any]) -> Rule:
-    return Rule(
-        name=item["name"],
-        literals=tuple(text.encode() for text in item["literals"]),
-        patterns=tuple(re.compile(text) for text in item.get("patterns", [])),
-        meaning=item["meaning"],
-        advice=item["advice"],
-        confidence=cast("Confidence", item.get("confidence", "likely")),
-        notebook=item.get("notebook", ""),
-        lines_before=item.get("lines_before", 0),
-    )
 
 
 def _unproven(rule: Rule, item: Mapping[str, Any]) -> list[str]:
