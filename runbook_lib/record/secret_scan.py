@@ -28,7 +28,7 @@ except ImportError:  # there is no wheel of it for this processor: the same answ
     find = bytes.find
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
-_BREAKS = re.compile(rb"\r?\n|\\+r\\+n|\\+n")
+_WRITTEN_BREAK = re.compile(rb"\\+r\\+n|\\+n")
 _ESCAPE = re.compile(
     rb"\\+(?:u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|(.))",
@@ -138,7 +138,7 @@ def _readings(data: bytes) -> Iterator[bytes]:
         yield from _readings(a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"=="))
     for text in (plain_part, *_joined_texts(plain_part)):
         plain = _unescaped(text)
-        unbroken = _BREAKS.sub(b"", text)
+        unbroken = _unbroken(text)
         form = _unescaped(text.replace(b"+", b" ")) if b"+" in text else plain
         quoted = quopri.decodestring(text) if _QUOTED.search(text) else plain
         for reading in dict.fromkeys((text, plain, form, unbroken, quoted)):
@@ -221,6 +221,12 @@ def _bare(shown: str) -> str:
     if text.isascii():
         return text.lower().replace("\t", "")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).replace("\t", "")
+
+
+def _unbroken(text: bytes) -> bytes:
+    """As one line, however its lines were broken."""
+    written = _WRITTEN_BREAK.sub(b"", text) if b"\\" in text else text
+    return written.replace(b"\r\n", b"").replace(b"\n", b"")
 
 
 def _unescaped(text: bytes) -> bytes:

@@ -68,14 +68,18 @@ class Notebook:
     def __init__(self, page: Page, name: str) -> None:
         self.page = page
         self.name = name
-        self.panel = page.locator(".jp-NotebookPanel:visible").filter(has=page.locator(f"h1:has-text('{name} · ')"))
-        expect(self.panel).to_be_visible()
+        title = page.locator(f"h1:has-text('{name} · ')")
+        opened = page.locator(".jp-NotebookPanel:visible").filter(has=title)
+        expect(opened).to_be_visible()
+        # What is waited for is looked for again and again: by the panel's name and not by its words, which costs more.
+        self.panel = page.locator(f"[id='{opened.get_attribute('id')}']:visible")
         self.wait_idle()
 
     def cell(self, calls: str) -> Locator:
         """The code cell whose source holds these words."""
-        editor = self.page.locator(".jp-InputArea-editor", has_text=calls)
-        return self.panel.locator(".jp-CodeCell").filter(has=editor).first
+        # The browser's own search: the driver's would read every cell of every open notebook at each look.
+        editor = f"div[contains(@class, 'jp-InputArea-editor')][contains(., '{calls}')]"
+        return self.panel.locator(f"xpath=.//div[contains(@class, 'jp-CodeCell')][.//{editor}]").first
 
     def start(self, calls: str) -> Locator:
         """Run one cell as with Shift+Enter, and do not wait for it."""
@@ -178,5 +182,6 @@ class Notebook:
     def wait_idle(self) -> None:
         """Wait until the kernel has nothing to do."""
         # The status bar speaks of the notebook of before for a moment, and a panel without a kernel calls itself idle.
-        expect(self.panel.get_by_role("button", name="Python 3 (ipykernel)")).to_be_visible(timeout=LONG_MS)
+        kernel = self.panel.locator(".jp-KernelName", has_text="Python 3 (ipykernel)")
+        expect(kernel).to_be_visible(timeout=LONG_MS)
         expect(self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_visible(timeout=LONG_MS)
