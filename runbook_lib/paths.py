@@ -1,9 +1,13 @@
-"""Where the project's files lie. No folder is made here: who writes makes it."""
+"""Where the project's files lie, and which one is a site's. No folder is made here: who writes makes it."""
 
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
+
+from runbook_lib.errors import SiteFileInvalid
 
 _PACKAGE = Path(__file__).resolve().parent
 _SHIPPED = _PACKAGE / "shipped"  # only a wheel has it: see setup.py
@@ -110,3 +114,62 @@ def python_path() -> str:
 def _from_environment(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
     return Path(given).expanduser().absolute() if given else home_dir() / Path(default).expanduser()
+
+
+# -- The file of a site, by its name or its path ---------------------------------------------------
+
+_SITES = re.compile(r"""^["']?sites["']?[ \t]*:""", re.M)
+_VARIABLE = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
+
+
+def site_file(name_or_path: str | Path) -> Path:
+    """Return the file of a site; raises SiteFileInvalid that lists the known ones where there is none.
+
+    A plain word is a name in ``params/``; what holds a slash, ends in ``.yaml`` or is a ``Path`` is a path.
+    """
+    path = Path(name_or_path)
+    if _is_name(name_or_path):
+        path = params_files().get(str(name_or_path), params_dir() / f"{name_or_path}.yaml")
+    if path.is_file():
+        return path
+    raise SiteFileInvalid(
+        f"There is no site {str(name_or_path)!r}",
+        where=str(path),
+        found=f"known sites: {', '.join(known_sites()) or 'none'}",
+        next_step="give one of these names, the path of a site's file, or make one: runbook new NAME",
+    )
+
+
+def from_anywhere(name_or_path: str) -> str:
+    """Return what leads to the same site's file from any folder: a name as it is, a path absolute."""
+    return name_or_path if _is_name(name_or_path) else str(Path(name_or_path).expanduser().absolute())
+
+
+def _is_name(name_or_path: str | Path) -> bool:
+    is_word = isinstance(name_or_path, str) and re.fullmatch(r"[\w.-]+", name_or_path) is not None
+    return is_word and not str(name_or_path).endswith((".yaml", ".yml"))
+
+
+def known_sites() -> tuple[str, ...]:
+    """Return the names of the site files in ``params/``, sorted; a fleet's file there is none."""
+    return tuple(sorted(name for name, path in params_files().items() if not _is_of_a_fleet(path)))
+
+
+def _is_of_a_fleet(path: Path) -> bool:
+    """Whether a file lists sites, which no site's file does; one that cannot be read may be a site's."""
+    with suppress(OSError):
+        return _SITES.search(path.read_text(encoding="utf-8", errors="replace")) is not None
+    return False
+
+
+def secret_variables(site: str = "") -> frozenset[str]:
+    """Return the variables that ``env:`` references name in the files of all known sites, and of ``site``, a path too.
+
+    Files are searched, not read as sites: one with a problem counts, since the problem may be mended later.
+    """
+    files = [*params_files().values(), *([Path(site)] if site and not _is_name(site) else [])]
+    names: set[str] = set()
+    for path in files:
+        with suppress(OSError):
+            names.update(_VARIABLE.findall(path.read_text(encoding="utf-8", errors="replace")))
+    return frozenset(names)

@@ -40,7 +40,7 @@ app.add_typer(fleet_app, name="fleet")
 
 def _sites() -> list[str]:
     """Return what a shell offers where a site is asked for."""
-    from runbook_lib.params.load import known_sites
+    from runbook_lib.paths import known_sites
 
     return list(known_sites())
 

@@ -24,8 +24,9 @@ from runbook_lib.notebook.workspace import (
     resolved,
     way_to,
 )
-from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site_or_lab, secret_references
+from runbook_lib.params.load import Draft, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
+from runbook_lib.paths import from_anywhere, known_sites
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import after_newest_seal
 from runbook_lib.record.files import operator, write_new

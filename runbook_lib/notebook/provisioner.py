@@ -27,7 +27,7 @@ from runbook_lib.errors import UsageError
 from runbook_lib.notebook import warm_kernels
 from runbook_lib.notebook.warm_kernels import LOST, ForkedKernel, NotWarm, fork_kernel, say_ordinary, start_up_variables
 from runbook_lib.notebook.warm_process import without_port
-from runbook_lib.params.load import secret_variables
+from runbook_lib.paths import secret_variables
 from runbook_lib.processes import environment_with, quick_import
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from runbook_lib import paths
 from runbook_lib.errors import DeviceUnreachable, RunbookError
 from runbook_lib.i18n.language import ENGLISH, asked_language
 from runbook_lib.models import Stage, StageState
-from runbook_lib.params.load import from_anywhere, load_site, load_site_or_lab
+from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
+from runbook_lib.paths import from_anywhere
 from runbook_lib.record.files import make_folder, operator, write_new, write_over, writing
 from runbook_lib.record.incident import Record, find_open, list_records, site_slug
 from runbook_lib.show.document import READY, Link

@@ -41,7 +41,6 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of site files, and records of its own."""
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
     monkeypatch.setattr(paths, "params_dir", lambda: tmp_path)
-    monkeypatch.setattr("runbook_lib.params.load.params_dir", lambda: tmp_path)
     return tmp_path
 
 
