@@ -397,16 +397,13 @@ def _yes(choice: re.Match[str] | None) -> str:
 #
 # All of it is recalled, unproven: a console that knows none of it is asked by whoever installed the server.
 
-HOST_KEY = PromptRow("", "show crypto host_key")
+HOST_KEY = "show crypto host_key"
 """Prints the SSH host key's fingerprints at the ADE-OS command line."""
-
-HOST_KEY_IN_SHELL = PromptRow("", "ssh-keygen -lf /etc/ssh/ssh_host_rsa_key.pub")
-"""The same below ``shell``, where the release prints MD5 digits or none; of an RSA key."""
 
 
 def host_key_in_shell(kind: str) -> str:
-    """Return what prints, below ``shell``, the fingerprint of a host key of this type, as ``ssh-ed25519``."""
-    return HOST_KEY_IN_SHELL.example.replace("rsa", kind.removeprefix("ssh-").partition("-")[0])
+    """Return what prints the same below ``shell``, where a release shows MD5 or none; ``kind`` as ``ssh-ed25519``."""
+    return f"ssh-keygen -lf /etc/ssh/ssh_host_{kind.removeprefix('ssh-').partition('-')[0]}_key.pub"
 
 
 _CERTIFICATE = "openssl s_client -connect 127.0.0.1:{port} </dev/null | openssl x509 -noout -fingerprint -sha256"

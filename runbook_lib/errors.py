@@ -113,7 +113,7 @@ def printable(text: str, limit: int = 2000) -> str:
     ``limit`` characters, and say so.
     """
     text = _redact(text)
-    shown = "".join(c if c in "\n\t" or c.isprintable() else ascii(c)[1:-1] for c in text[:limit])
+    shown = "".join(char if char in "\n\t" or char.isprintable() else ascii(char)[1:-1] for char in text[:limit])
     return shown if len(text) <= limit else f"{shown}… ({len(text) - limit} more characters)"
 
 

@@ -183,7 +183,7 @@ class SecretRef:
         """
         forbid_dumps()
         value = _RESOLVERS[self.scheme](self)
-        if not all(c.isprintable() for c in value):
+        if not all(character.isprintable() for character in value):
             raise self._unavailable("it holds more than one line, or control characters")
         if len(value) < SHORTEST:
             raise self._unavailable(f"it has fewer than {SHORTEST} characters, too few to keep it out of the record")

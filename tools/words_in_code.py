@@ -17,6 +17,7 @@ SPEAKING = (
     "models.py",
     "notebook",
     "params",
+    "paths.py",
     "record",
     "redactor.py",
     "repair",

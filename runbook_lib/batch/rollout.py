@@ -116,16 +116,6 @@ TOO_MANY = "the highest allowed number of failed sites is reached"
 DRAINED = "the fleet was told to end"
 
 
-class RolloutWatcher:
-    """Is told what happens; what it keeps is on disk before the next thing happens."""
-
-    def wave_begins(self, number: int, sites: Sequence[str]) -> None: ...
-    def site_starts(self, task: SiteTask, wave: int) -> None: ...
-    def event(self, event: SiteEvent) -> None: ...
-    def site_ended(self, result: SiteResult) -> None: ...
-    def stopped(self, why: str) -> None: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """How a fleet is gone through. ``first``: the first wave must end well before there is a second."""
@@ -141,7 +131,7 @@ class Rollout:
 
     executor: Executor
     rules: Rules
-    watcher: RolloutWatcher
+    diary: RolloutDiary
     results: dict[str, SiteResult] = field(default_factory=dict)
     why_stopped: str = ""
     _failures: int = 0
@@ -149,14 +139,14 @@ class Rollout:
     async def go(self, tasks: Sequence[SiteTask]) -> None:
         """Run the tasks wave by wave, each wave after the one before; sites that do not start have no result.
 
-        What the watcher raises (its record takes no more) is raised when what is in flight has ended.
+        What the diary raises (its record takes no more) is raised when what is in flight has ended.
         """
         budget = self.rules.failures.of(len(tasks))
         gate = asyncio.Semaphore(self.rules.at_once)
         for number, wave in enumerate(waves(tasks, self.rules.waves), 1):
             if self.why_stopped:
                 return
-            self.watcher.wave_begins(number, [task.site for task in wave])
+            self.diary.wave_begins(number, [task.site for task in wave])
             runs = (self._one(task, number, gate, budget) for task in wave)
             ends = await asyncio.gather(*runs, return_exceptions=True)
             if problem := next((end for end in ends if isinstance(end, BaseException)), None):
@@ -170,7 +160,7 @@ class Rollout:
         """Start no further site; those that have not begun to change anything stop before they do."""
         if not self.why_stopped:
             self.why_stopped = why
-            self.watcher.stopped(why)
+            self.diary.stopped(why)
             self.executor.halt()
 
     async def _one(self, task: SiteTask, wave: int, gate: asyncio.Semaphore, budget: int) -> None:
@@ -178,10 +168,10 @@ class Rollout:
             if self.why_stopped:
                 return
             try:
-                self.watcher.site_starts(task, wave)
-                result = await self.executor.run(task, self.watcher.event)
+                self.diary.site_starts(task, wave)
+                result = await self.executor.run(task, self.diary.event)
                 self.results[task.site] = result
-                self.watcher.site_ended(result)
+                self.diary.site_ended(result)
             except BaseException as problem:
                 self.stop(f"{task.site}: {type(problem).__name__}")  # what is in flight is still finished
                 raise
@@ -236,7 +226,7 @@ def run_fleet(
     with fleet_lock(round_):
         rollup = newest_rollup(round_)
         admission = admit(round_, fleet, rollup, until, only)
-        diary = _Diary(round_, show)
+        diary = RolloutDiary(round_, show)
         rollout, signum = asyncio.run(_go(start, rules, diary, admission))
         results = _results(fleet, admission, rollout)
         others = tuple(_left_out(round_, rollup, only)) if rollup and only else ()
@@ -258,7 +248,7 @@ def _left_out(round_: Round, rollup: Rollup, only: Sequence[str]) -> Iterator[Si
 
 
 async def _go(
-    start: Callable[[], Executor], rules: Rules, diary: _Diary, admission: Admission
+    start: Callable[[], Executor], rules: Rules, diary: RolloutDiary, admission: Admission
 ) -> tuple[Rollout, signal.Signals | None]:
     executor = start()
     rollout = Rollout(executor, rules, diary)
@@ -281,8 +271,8 @@ async def _go(
     return rollout, next(iter(taken_signals), None)
 
 
-class _Diary(RolloutWatcher):
-    """Writes into the round's journal what happens, before and after, and shows it."""
+class RolloutDiary:
+    """Writes into the round's journal what happens, before the next thing does, and shows it."""
 
     def __init__(self, round_: Round, show: Callable[[str], None]) -> None:
         self._round = round_
@@ -290,11 +280,13 @@ class _Diary(RolloutWatcher):
         self._changes: dict[str, RecordedChange] = {}
 
     def wave_begins(self, number: int, sites: Sequence[str]) -> None:
+        """Note the next wave."""
         text = f"wave {number}: {count(len(sites), 'site')}"
         self._round.journal.append(Kind.NOTED, stage=STAGE, seen=text, text="wave")
         self._show(text)
 
     def site_starts(self, task: SiteTask, wave: int) -> None:
+        """Write that a site is about to be run."""
         line = self._round.journal.append(
             Kind.INTENT, stage=STAGE, server=task.site, expected=f"wave {wave}", text=f"run {task.incident}"
         )
@@ -302,15 +294,18 @@ class _Diary(RolloutWatcher):
         self._show(f"{task.site}: starts")
 
     def event(self, event: SiteEvent) -> None:
+        """Show how far a site is."""
         if event.state:
             self._show(f"{event.site}: {event.stage} {event.state}, {event.seconds:.1f} s")
 
     def site_ended(self, result: SiteResult) -> None:
+        """Write how a site ended."""
         why = f": {opening_line(result.why)}" if result.why else ""
         self._show(f"{result.site}: {result.state}, {result.seconds:.1f} s{why}")  # also where the round takes no more
         self._changes.pop(result.site).result(result.state.value, expected=SiteState.REPAIRED.value)
 
     def stopped(self, why: str) -> None:
+        """Write why no further site starts."""
         self._show(f"stopping: {why}")
         with suppress(RecordError):  # the sites in flight matter more; the outcome says it again, or cannot either
             self._round.journal.append(Kind.NOTED, stage=STAGE, seen=why, text="stopped")

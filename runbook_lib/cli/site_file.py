@@ -187,7 +187,7 @@ class Interview:
             prose(f"{key}: {error.what} ({error.found}). Write its key into ssh: host_key: before any stage logs in.")
             return
         prose(f"{key}: its SSH host key, as seen from here: {shown} ({kind})")
-        prose(f"  at the server's own (VM) console: {HOST_KEY.example}")
+        prose(f"  at the server's own (VM) console: {HOST_KEY}")
         prose(f"  or, below shell: {host_key_in_shell(kind)}   (both recalled, unproven)")
         prose("  An interceptor would show another one here: compare all of it, or leave it out.")
         if self._ask(f"{key}: was it compared at the console, and is it equal? Type yes:").lower() == "yes":

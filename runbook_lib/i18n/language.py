@@ -219,6 +219,19 @@ def duration(length: timedelta | None, otherwise: str = "not known") -> str:
     return " ".join(f"{count} {unit}" for count, unit in parts[first:])
 
 
+def span(time: timedelta) -> str:
+    """Return a length of time in its two largest units, for pictures: ``3 d 4 h``, ``12 min 5 s``."""
+    seconds = round(time.total_seconds())
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    place = next((place for place, (_, size) in enumerate(units) if seconds >= size), len(units) - 1)
+    words: list[str] = []
+    for unit, size in units[place : place + 2]:
+        amount, seconds = divmod(seconds, size)
+        if amount or not words:
+            words.append(f"{amount} {unit}")
+    return " ".join(words)
+
+
 def count(number: int, one: str, many: str = "") -> str:
     """Return a number with its noun."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -68,7 +68,7 @@ def entry_note(mismatch: Mismatch, stores: int) -> str:
     if not mismatch.entries:
         return "no list of trusted certificates was given" if not stores else "no entry of the lists fits"
     lists = {UNKNOWN: "whose list is not known"}
-    names = ", ".join(f"{e.key} ({lists.get(e.server, f'list of the {e.server}')})" for e in mismatch.entries)
+    names = ", ".join(f"{one.key} ({lists.get(one.server, f'list of the {one.server}')})" for one in mismatch.entries)
     by_cn = " by the CN alone" if all(entry.fit == "cn_only" for entry in mismatch.entries) else ""
     if len(mismatch.entries) == 1:
         return f"{names}{', fits' + by_cn if by_cn else ''}"

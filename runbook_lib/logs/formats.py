@@ -202,57 +202,23 @@ def _line(text: str) -> str:
 
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;margin:.5rem 0}th,td{border:1px solid #999;padding:.2rem .6rem;text-align:left;"
-    "vertical-align:top;overflow-wrap:anywhere}pre{white-space:pre-wrap;background:#f3f3f3;padding:.5rem}"
+    "h2{font-size:1.1rem;overflow-wrap:anywhere}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f3f3f3;color:#1f2328;padding:.5rem}"
 )
 
 
 def as_html(report: Report) -> str:
-    """Return the report as a page that loads nothing, runs nothing and shows log text as text."""
-    diagnosis = report.diagnosis
-    parts = [f"<h1>Log diagnosis</h1><p><strong>{_text(conclusions.verdict(diagnosis))}</strong></p>"]
-    for mismatch in diagnosis.mismatches:
-        facts = _table(("what", "value"), list(_facts(mismatch, report.stores)))
-        parts.append(f"<h2>Mismatch: {_text(mismatch.subject)}</h2>{facts}")
-        parts.append(_pre(mismatch.evidence))
-    for alike in diagnosis.look_alikes:
-        parts.append(f"<h2>Look-alike: {_text(alike.rule)}</h2><p>{_text(alike.meaning)}</p>")
-        row = (_server(alike), f"{alike.count:,}", alike.confidence)
-        parts.append(_table(("whose log", "times", "confidence"), [row]))
-        parts.append(_pre(alike.evidence))
-    if moments := conclusions.timeline(diagnosis):
-        rows = [(when(moment), moment.server, moment.what) for moment in moments]
-        parts.append(f"<h2>Timeline</h2>{_table(('when', 'whose log', 'what'), rows)}")
-    if diagnosis.damaged:
-        damaged = [(damage.source, damage.problem) for damage in diagnosis.damaged]
-        parts.append(f"<h2>Not read whole</h2>{_table(('source', 'problem'), damaged)}")
-    if diagnosis.not_logs:
-        others = [(other.source, other.looks_like) for other in diagnosis.not_logs]
-        parts.append(f"<h2>Not a log</h2>{_table(('source', 'looks like'), others)}")
-    if report.steps:
-        items = "".join(f"<li>{'<br>'.join(map(_text, _numbered(0, step)))[3:]}</li>" for step in _steps(report))
-        parts.append(f"<h2>Next</h2><ol>{items}</ol>")
-    parts.append(f"<p>{diagnosis.lines_read:,} lines read ({diagnosis.bytes_read:,} bytes).</p>")
+    """Return the same as a page that loads nothing, runs nothing and shows log text as text."""
+    parts = ["<h1>Log diagnosis</h1>"]
+    for block in as_text(report).rstrip("\n").split("\n\n"):
+        title, _, rest = html.escape(block).partition("\n")
+        parts.append(f"<h2>{title}</h2><pre>{rest}</pre>" if rest else f"<p>{title}</p>")
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}"><title>Log diagnosis</title>'
         f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
     )
-
-
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{_text(header)}</th>" for header in headers)
-    body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _pre(lines: Sequence[LogLine]) -> str:
-    return "<pre>" + "\n".join(_text(line) for line in _evidence(lines)) + "</pre>"
-
-
-def _text(text: str) -> str:
-    return html.escape(_line(text))
 
 
 # -- JSON -----------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runbook_lib import decisions, paths
-from runbook_lib.decisions import Check, PastIncident, SiteStatus
+from runbook_lib import paths
+from runbook_lib.decisions import LASTING_REPAIR, UNPROVEN, Check, PastIncident, SiteStatus
 from runbook_lib.errors import StageOutOfOrder
 from runbook_lib.i18n.language import duration, stamp
 from runbook_lib.models import Outcome, Stage, StageState
@@ -53,7 +53,7 @@ class Verify(Runbook):
         self._checks = self._run(proof.verify(self.context, self._pages))
         addresses = {host.name: f"{host.address}:{host.port}" for host in targets(self.context.site)}
         drawn = findings.trust(trust_as_verified(addresses, self._checks))
-        shown = tables.checks(self._checks, "What proves the repair", decisions.UNPROVEN)
+        shown = tables.checks(self._checks, "What proves the repair", UNPROVEN)
         return View(self._checks, (*shown.tables, *drawn.tables), drawn.pictures)
 
     def outcome(self) -> View[Outcome]:
@@ -64,7 +64,7 @@ class Verify(Runbook):
             title="Outcome",
             headers=("outcome", "incident"),
             rows=(Row(outcome, self.incident, mark=mark),),
-            note=decisions.LASTING_REPAIR,
+            note=LASTING_REPAIR,
         )
         return View(outcome, (table,))
 
@@ -110,8 +110,8 @@ class WritePostMortem(Runbook):
             title="Timeline of the incident, in UTC",
             headers=("when", "what", "where", "journal"),
             rows=tuple(
-                Row(_utc(m.said), m.what, m.where or "-", f"line {m.ref.line}", mark=mark_of(m.tone))
-                for m in pm.moments
+                Row(_utc(each.said), each.what, each.where or "-", f"line {each.ref.line}", mark=mark_of(each.tone))
+                for each in pm.moments
             ),
             fold=f"Timeline of the incident, in UTC: {len(pm.moments):,} moments",
         )

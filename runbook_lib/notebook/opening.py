@@ -146,7 +146,7 @@ def show_host_key(address: str, port: int) -> ShownKey:
     except RunbookError as error:
         return ShownKey(f"{error.what} ({error.found})")
     return ShownKey(
-        f"{shown} ({kind}), as seen from here. At the server's own (VM) console: {HOST_KEY.example}; below shell:"
+        f"{shown} ({kind}), as seen from here. At the server's own (VM) console: {HOST_KEY}; below shell:"
         f" {host_key_in_shell(kind)} (both recalled, unproven). An interceptor would show another one here"
         ": compare all of it.",
         shown,

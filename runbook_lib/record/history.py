@@ -286,8 +286,6 @@ def remove(place: Path) -> None:
 IndexProgress = Callable[[int, int], None]
 """Called with how many records have been read anew, and how many have to be."""
 
-MEMORY = ":memory:"
-
 
 def past_incidents(
     root: Path, query: Query | None = None, progress: IndexProgress = lambda *_: None
@@ -310,7 +308,7 @@ def past_incidents(
             remove(place)
         except (OSError, RecordNotWritable):
             break
-    with opened(MEMORY) as index:
+    with opened(":memory:") as index:
         return _look(root, index, query, progress)
 
 

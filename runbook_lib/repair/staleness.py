@@ -183,7 +183,7 @@ class Staleness:
         evidence = self.meant(server, entry, target, self.fitting(server, entry, judgement))
         undecided = self._past.undecided.get((server, entry.key))
         held = {(each.server, each.subject): each.last_utc for each in before.mismatches if each.last_utc}
-        new = (m for m in evidence if m.last_utc and m.last_utc > held.get((m.server, m.subject), _NEVER))
+        new = (one for one in evidence if one.last_utc and one.last_utc > held.get((one.server, one.subject), _NEVER))
         last = self._surely(tuple(new))
         latest = self._latest(evidence)
         if self.healthy(target) and latest and latest < min(status.read_utc for status in self._inventory.ha):

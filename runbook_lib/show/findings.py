@@ -6,13 +6,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from runbook_lib.certificates.facts import sha256_of
-from runbook_lib.i18n.language import AsIs, count
+from runbook_lib.i18n.language import AsIs, count, span
 from runbook_lib.logs.conclusions import timeline
 from runbook_lib.logs.formats import when, when_said
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Presented, Stage
 from runbook_lib.show.document import ALARM, BAD, DOUBT, GOOD, PLAIN, Row, Table, mark_of
 from runbook_lib.show.rendering import View
-from runbook_lib.show.svg import span
 from runbook_lib.show.tables import below, common_folder, facts_of, first_and_last, ha_states, shorten
 from runbook_lib.show.timeline import MismatchLane, draw_mismatches, remarks_of
 from runbook_lib.show.trust import TONES, UNSEEN, Trusts, draw_trust

@@ -8,11 +8,12 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 from runbook_lib.decisions import PastIncident, SiteStatus, Unended
+from runbook_lib.i18n.language import span
 from runbook_lib.models import Outcome
 from runbook_lib.show import svg
 from runbook_lib.show.document import PLAIN, Row, Table, mark_of
 from runbook_lib.show.rendering import View
-from runbook_lib.show.svg import Axis, Picture, even_axis, shorten, span, width_of
+from runbook_lib.show.svg import Axis, Picture, even_axis, shorten, width_of
 
 # -- The picture of all incidents: when each was opened, how long its repair took, and how it ended
 
@@ -29,7 +30,7 @@ INCIDENT_TONES = {
 MOST_INCIDENTS_NAMED = 12
 _WIDTH, _HISTORY_LEFT, _RIGHT, _HISTORY_TOP, _BOTTOM = 940.0, 96.0, 24.0, 74.0, 300.0
 _APART = 34.0  # the band above the scale, of what was not repaired
-_SCALE = tuple(timedelta(seconds=s) for s in (1, 10, 60, 600, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400))
+_SCALE = tuple(timedelta(seconds=seconds) for seconds in (1, 10, 60, 600, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400))
 
 
 def draw_history(incidents: Sequence[PastIncident], title: str = "Incidents so far") -> Picture:
@@ -54,8 +55,8 @@ def draw_history(incidents: Sequence[PastIncident], title: str = "Incidents so f
 def _rungs(times: Sequence[timedelta]) -> tuple[timedelta, ...]:
     """The lengths of time on the scale: those around what there is, two at least."""
     longest, shortest = max(times, default=_SCALE[3]), min(times, default=_SCALE[2])
-    low = max((n for n, rung in enumerate(_SCALE) if rung <= shortest), default=0)
-    high = min((n for n, rung in enumerate(_SCALE) if rung >= longest), default=len(_SCALE) - 1)
+    low = max((number for number, rung in enumerate(_SCALE) if rung <= shortest), default=0)
+    high = min((number for number, rung in enumerate(_SCALE) if rung >= longest), default=len(_SCALE) - 1)
     return _SCALE[min(low, high - 1) if high else 0 : max(high, 1) + 1]
 
 
@@ -121,7 +122,7 @@ def _history_words(shown: Sequence[PastIncident]) -> tuple[str, ...]:
     words = [f"{len(shown)} incidents between {first} and {last}: {counted}."]
     times = sorted(each.repair_s for each in shown if each.repair_s is not None)
     if times:
-        middle, longest = (span(timedelta(seconds=s)) for s in (times[len(times) // 2], times[-1]))
+        middle, longest = (span(timedelta(seconds=seconds)) for seconds in (times[len(times) // 2], times[-1]))
         words.append(f"Repairs took {middle} in the median and {longest} at most.")
     return tuple(words)
 
@@ -174,7 +175,7 @@ def draw_fleet(sites: Sequence[SiteStatus], now_utc: datetime) -> Picture:
 
 def _head(columns: Sequence[str]) -> str:
     about = svg.label("days until the first certificate expires", _FLEET_LEFT, 48, tone="quiet", size=12)
-    names = (svg.label(name, _FLEET_LEFT + n * _WIDE + 8, 76, bold=True, size=13) for n, name in enumerate(columns))
+    names = (svg.label(name, _FLEET_LEFT + at * _WIDE + 8, 76, bold=True, size=13) for at, name in enumerate(columns))
     rule = svg.line(((_FLEET_LEFT, 86), (_FLEET_LEFT + len(columns) * _WIDE, 86)))
     return svg.label("outcome", 22, 76, bold=True, size=13) + about + "".join(names) + rule
 
@@ -185,7 +186,7 @@ def _cell(state: str, names: Sequence[str], x: float, y: float, height: float) -
     shown: list[str] = [shorten(name, _WIDE - 24, 11) for name in sorted(names)[:MOST_SITES_NAMED]]
     if len(names) > MOST_SITES_NAMED:
         shown[-1] = f"and {len(names) - MOST_SITES_NAMED + 1} more"
-    lines = (svg.label(name, x + 10, y + 22 + _LINE * (n + 1), size=11) for n, name in enumerate(shown))
+    lines = (svg.label(name, x + 10, y + 22 + _LINE * (number + 1), size=11) for number, name in enumerate(shown))
     return area + count + "".join(lines)
 
 
@@ -195,7 +196,7 @@ def _fleet_words(
     if not sites:
         return ("No site is known.",)
     counts = {state: sum(len(names) for (row, _), names in cells.items() if row == state) for state in SITE_TONES}
-    words = [f"{len(sites)} sites: {', '.join(f'{n} {state}' for state, n in counts.items() if n)}."]
+    words = [f"{len(sites)} sites: {', '.join(f'{number} {state}' for state, number in counts.items() if number)}."]
     known = sorted((days, each.site) for each in sites if (days := each.days(now_utc)) is not None)
     if known:
         days, site = known[0]

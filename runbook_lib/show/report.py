@@ -23,7 +23,7 @@ from runbook_lib.record.stages import alarms_after, named_in_words
 from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
 from runbook_lib.show.document import NOWHERE, Ref
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, StageRow
-from runbook_lib.show.report_page import print_pdf, read_written, render_html, render_markdown
+from runbook_lib.show.report_page import print_pdf, render_html, render_markdown
 from runbook_lib.show.report_reading import (
     Found,
     RecordFolder,
@@ -33,6 +33,7 @@ from runbook_lib.show.report_reading import (
     overrides_of,
     plan_of,
     read_folder,
+    read_written,
     ref,
     screenshots_of,
     stages_of,

@@ -23,39 +23,12 @@ from runbook_lib.record.files import gate_text
 from runbook_lib.show import svg
 from runbook_lib.show.document import MARKS, Bullets, Cell, Code, Drawn, Ref, Table
 from runbook_lib.show.report_model import Block, PostMortem, Section, Shots
+from runbook_lib.show.report_reading import TO_WRITE, begin_mark, end_mark
 from runbook_lib.show.report_sections import sections_of
 from runbook_lib.show.svg import STYLE
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
-
-# -- What a person wrote into a report's Markdown, so that the next report takes it over -----------
-
-TO_WRITE = "_To be written._"
-
-
-def begin(key: str) -> str:
-    """Return the mark after which a person writes."""
-    return f"<!-- write below: {key} -->"
-
-
-def end(key: str) -> str:
-    """Return the line that ends what one writes by hand in a report."""
-    return f"<!-- write above: {key} -->"
-
-
-def read_written(markdown: str, keys: tuple[str, ...]) -> dict[str, str]:
-    """Return what stands between the marks, by section; sections that nobody wrote in are left out."""
-    written = {}
-    for key in keys:
-        # A mark stands on a line of its own: what a device or a record says never begins one with it.
-        marks = f"(?ms)^{re.escape(begin(key))}[ \t]*$(.*?)^{re.escape(end(key))}[ \t]*$"
-        match = re.search(marks, markdown)
-        text = match[1].strip() if match else ""
-        if text and text != TO_WRITE:
-            written[key] = text
-    return written
-
 
 # -- The post-mortem as Markdown, for wikis: the same chapters, pictures in words, device text as text
 
@@ -125,11 +98,12 @@ class _MarkdownWriter:
         elif isinstance(block, Shots):
             if block.pictures:
                 yield "\n".join(
-                    f"- {self._cell(Ref(line=s.line.n, path=s.path))}: {escape(s.line.text)}" for s in block.pictures
+                    f"- {self._cell(Ref(line=shot.line.n, path=shot.path))}: {escape(shot.line.text)}"
+                    for shot in block.pictures
                 )
         else:
             yield escape(block.hint)
-            yield f"{begin(block.key)}\n\n{self._written.get(block.key) or TO_WRITE}\n\n{end(block.key)}"
+            yield f"{begin_mark(block.key)}\n\n{self._written.get(block.key) or TO_WRITE}\n\n{end_mark(block.key)}"
 
     def _table(self, table: Table) -> str:
         if not table.rows:

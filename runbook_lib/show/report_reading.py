@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -206,8 +207,9 @@ class _Answer(BaseModel):
 
 def stores_of(record: RecordFolder, changes: tuple[ChangeRow, ...]) -> tuple[StoreChange, ...]:
     """Return the change of each store that was read at least once, the primary's first."""
+    deletions = [change for change in changes if change.stage == Stage.DELETE.value]
     return tuple(
-        _compare(readings[0], readings[-1], [c for c in changes if (c.server, c.stage) == (server, Stage.DELETE.value)])
+        _compare(readings[0], readings[-1], [change for change in deletions if change.server == server])
         for server in ("primary", "secondary")
         if (readings := _readings(record, server))
     )
@@ -318,3 +320,31 @@ def screenshots_of(record: RecordFolder) -> Iterator[Screenshot]:
 def journal_of(record: RecordFolder) -> tuple[JournalLine, ...]:
     """Return every line of the journal as the report prints it."""
     return tuple(map(JournalLine, record.lines, (raw.decode("ascii", "replace") for raw in record.raw)))
+
+
+# -- What a person wrote into a report's Markdown, so that the next report takes it over -----------
+
+TO_WRITE = "_To be written._"
+
+
+def begin_mark(key: str) -> str:
+    """Return the mark after which a person writes."""
+    return f"<!-- write below: {key} -->"
+
+
+def end_mark(key: str) -> str:
+    """Return the line that ends what one writes by hand in a report."""
+    return f"<!-- write above: {key} -->"
+
+
+def read_written(markdown: str, keys: tuple[str, ...]) -> dict[str, str]:
+    """Return what stands between the marks, by section; sections that nobody wrote in are left out."""
+    written = {}
+    for key in keys:
+        # A mark stands on a line of its own: what a device or a record says never begins one with it.
+        marks = f"(?ms)^{re.escape(begin_mark(key))}[ \t]*$(.*?)^{re.escape(end_mark(key))}[ \t]*$"
+        match = re.search(marks, markdown)
+        text = match[1].strip() if match else ""
+        if text and text != TO_WRITE:
+            written[key] = text
+    return written

@@ -116,7 +116,7 @@ def _moments(pm: PostMortem) -> Table:
     return Table(
         title="What happened when",
         headers=("when (UTC)", "what", "where", "evidence"),
-        rows=tuple(Row(m.said, Marked(m.tone, m.what), m.where or "-", m.ref) for m in pm.moments),
+        rows=tuple(Row(each.said, Marked(each.tone, each.what), each.where or "-", each.ref) for each in pm.moments),
         empty="the journal holds no line",
     )
 
@@ -156,7 +156,10 @@ def _store(store: StoreChange) -> Table:
         title=f"TOFU list of the {store.server}: {utc_time(store.before_utc)} and {utc_time(store.after_utc)}",
         headers=("entry", "subject before", "subject after", "what that means"),
         rows=(
-            *(Row(Code(e.key), e.before or "not listed", _after(e), Marked(e.tone, e.word)) for e in store.entries),
+            *(
+                Row(Code(each.key), each.before or "not listed", _after(each), Marked(each.tone, each.word))
+                for each in store.entries
+            ),
             Row("read from", store.before, store.after, "-"),
         ),
     )
@@ -193,7 +196,10 @@ def _checks(pm: PostMortem) -> Table:
     return Table(
         title="The checks of stage 60",
         headers=("what", "expected", "actual", "as expected", "note"),
-        rows=tuple(Row(c.name, _value(c.expected), _actual(c), Marked(*words[c.ok]), c.note or "-") for c in pm.checks),
+        rows=tuple(
+            Row(each.name, _value(each.expected), _actual(each), Marked(*words[each.ok]), each.note or "-")
+            for each in pm.checks
+        ),
         ref=pm.checked,
         empty="stage 60 left no checks in this record",
     )
@@ -217,7 +223,8 @@ def _plan(pm: PostMortem) -> Iterator[Block]:
         title=f"The newest plan, {pm.plan.digest}",
         headers=("entry", "server", "decision", "why", "verdict", "override"),
         rows=tuple(
-            Row(Code(r.key), r.server, r.decision, r.reason, r.verdict or "-", r.override or "-") for r in pm.plan.rows
+            Row(Code(each.key), each.server, each.decision, each.reason, each.verdict or "-", each.override or "-")
+            for each in pm.plan.rows
         ),
         ref=pm.planned,
         empty="both stores were empty",
@@ -232,7 +239,10 @@ def _approvals(pm: PostMortem) -> Table:
         title="Approvals",
         headers=("by", "when (UTC)", "plan", "how", "reason", "evidence"),
         rows=tuple(
-            Row(a.by, utc_time(a.at_utc), Code(a.digest), a.how, a.reason or "-", ref) for a, ref in pm.approvals
+            Row(
+                approval.by, utc_time(approval.at_utc), Code(approval.digest), approval.how, approval.reason or "-", ref
+            )
+            for approval, ref in pm.approvals
         ),
         empty="nobody approved anything",
     )
@@ -244,8 +254,8 @@ def _overrides(pm: PostMortem) -> Iterator[Table]:
             title="Overrides: a person's word in the place of a confirmation",
             headers=("by", "when (UTC)", "entry", "certificate", "reason"),
             rows=tuple(
-                Row(o.by, utc_time(o.at_utc), f"{o.key} on the {o.server}", Code(o.sha256), o.reason)
-                for o in pm.overrides
+                Row(each.by, utc_time(each.at_utc), f"{each.key} on the {each.server}", Code(each.sha256), each.reason)
+                for each in pm.overrides
             ),
             ref=pm.overridden,
         )
@@ -295,7 +305,9 @@ def _shown(pm: PostMortem) -> str:
 def _versions(pm: PostMortem) -> Table:
     """Every version of each notebook that ran, and where the one that is here now differs from it."""
     ran = {drift.version.stage for drift in pm.versions}
-    rows = [Row(d.version.stage, Code(d.version.seen), _since(d), Ref(line=d.version.n)) for d in pm.versions]
+    rows = [
+        Row(each.version.stage, Code(each.version.seen), _since(each), Ref(line=each.version.n)) for each in pm.versions
+    ]
     missing = [Row(stage.value, NOT_RECORDED, NOT_RECORDED, NOWHERE) for stage in Stage if stage.value not in ran]
     return Table(
         title="The template of each notebook that ran, and whether the one here now differs from it",

@@ -33,13 +33,15 @@ def impacts_of(record: RecordFolder) -> tuple[Impact, ...]:
     """Return the impact on HA and on each ISE server that the inventory knows."""
     diagnosis = record.newest(Stage.DIAGNOSE, "diagnosis", Diagnosis)
     inventory = record.newest(Stage.LIST, "inventory", Inventory)
-    states = ", ".join(f"{s.server}: {s.state or 'no state'}" for s in inventory.value.ha) if inventory else ""
+    ha_states = inventory.value.ha if inventory else ()
+    states = ", ".join(f"{status.server}: {status.state or 'no state'}" for status in ha_states)
     ha = replace(_impact(record, HA, diagnosis, HA_PLACES, CheckKind.HA_STATE), seen=states)
     return (ha, *(_ise(record, name, diagnosis, inventory) for name in _ise_names(inventory)))
 
 
 def _ise_names(inventory: Found[Inventory] | None) -> tuple[str, ...]:
-    return tuple(j.target for j in inventory.value.judgements if j.target not in PI) if inventory else ()
+    judgements = inventory.value.judgements if inventory else ()
+    return tuple(judgement.target for judgement in judgements if judgement.target not in PI)
 
 
 def _ise(

@@ -124,7 +124,7 @@ _PIECES = re.compile(r"[^\s\u2e80-\uffef]+[，。；：、）」]*\s*|[\u2e80-\u
 
 def width_of(text: str, size: float, *, mono: bool = False) -> float:
     """Return the width in pixels at a font size in pixels; no common sans-serif face is much wider."""
-    return size * sum(_advance(c, mono) for c in text)
+    return size * sum(_advance(character, mono) for character in text)
 
 
 def _advance(c: str, mono: bool) -> float:
@@ -392,16 +392,3 @@ def _cuts(gaps: list[float]) -> tuple[int, ...]:
         cuts.append(longest)
         del left[longest]
     return tuple(sorted(cuts))
-
-
-def span(time: timedelta) -> str:
-    """Return a length of time in its two largest units: ``3 d 4 h``, ``12 min 5 s``."""
-    seconds = round(time.total_seconds())
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    place = next((place for place, (_, size) in enumerate(units) if seconds >= size), len(units) - 1)
-    words: list[str] = []
-    for unit, size in units[place : place + 2]:
-        amount, seconds = divmod(seconds, size)
-        if amount or not words:
-            words.append(f"{amount} {unit}")
-    return " ".join(words)

@@ -79,7 +79,9 @@ def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[C
     table = Table(
         title=title,
         headers=("what", "expected", "actual", "as expected", "note"),
-        rows=tuple(Row(c.name, c.expected, c.actual, words[c.ok], c.note, mark=marks[c.ok]) for c in value),
+        rows=tuple(
+            Row(each.name, each.expected, each.actual, words[each.ok], each.note, mark=marks[each.ok]) for each in value
+        ),
         note=note,
         below=("note",),
     )
@@ -114,7 +116,7 @@ def ha_states(states: Sequence[HaStatus]) -> Table:
     return Table(
         title="High availability, as each server reports it",
         headers=("server", "role", "state", "failover"),
-        rows=tuple(Row(s.server, AsIs(s.role), AsIs(s.state), AsIs(s.failover)) for s in states),
+        rows=tuple(Row(each.server, AsIs(each.role), AsIs(each.state), AsIs(each.failover)) for each in states),
     )
 
 
@@ -150,8 +152,8 @@ def ha_page(value: HaPage | None, why_none: str) -> View[HaPage | None]:
         else (
             Row("Configuration Mode", AsIs(value.configuration_mode)),
             *(
-                Row(m.name, f"{m.percent} %" + (" failed" if m.failed else ""), mark=BAD if m.failed else PLAIN)
-                for m in value.milestones
+                Row(one.name, f"{one.percent} %" + (" failed" if one.failed else ""), mark=BAD if one.failed else PLAIN)
+                for one in value.milestones
             ),
             *((Row("message", AsIs(value.message), mark=DOUBT),) if value.message else ()),
         )
@@ -167,7 +169,9 @@ def ise_servers(value: tuple[ListedIseServer, ...], *, read: bool = True) -> Vie
     table = Table(
         title="ISE Servers page",
         headers=("address", "status", "meaning"),
-        rows=tuple(Row(AsIs(s.address), AsIs(s.status), words[s.answers], mark=marks[s.answers]) for s in value),
+        rows=tuple(
+            Row(AsIs(each.address), AsIs(each.status), words[each.answers], mark=marks[each.answers]) for each in value
+        ),
         empty="no ISE server is listed" if read else "the page was not read: a person has to look at it",
     )
     return View(value, (table,))

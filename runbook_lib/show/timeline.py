@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from runbook_lib.i18n.language import count, duration, gettext, stamp, utc_time
+from runbook_lib.i18n.language import count, duration, gettext, span, stamp, utc_time
 from runbook_lib.models import Diagnosis, Mismatch, StageState
 from runbook_lib.record.journal import Kind
 from runbook_lib.show import svg
 from runbook_lib.show.document import STATE_TONES, Drawn
 from runbook_lib.show.report_model import OWN_STAGE, Impact, PostMortem, StageRow
-from runbook_lib.show.svg import Axis, Picture, broken_axis, even_axis, shorten, span, width_of
+from runbook_lib.show.svg import Axis, Picture, broken_axis, even_axis, shorten, width_of
 
 # -- The mismatches of a diagnosis over time: a lane for each server's log and subject, from its first to its last one.
 #
@@ -230,7 +230,7 @@ def _breaks(axis: Axis, top: float, floor: float) -> str:
     drawn = []
     for cut in axis.cuts:
         middle = (axis.pixels[cut] + axis.pixels[cut + 1]) / 2
-        drawn += [svg.line(((middle + x, top), (middle + x, floor)), dashed=True, width=1) for x in (-3, 3)]
+        drawn += [svg.line(((middle + aside, top), (middle + aside, floor)), dashed=True, width=1) for aside in (-3, 3)]
     return "".join(drawn)
 
 
@@ -290,8 +290,8 @@ def _lanes_of_incident(pm: PostMortem) -> Iterator[Lane]:
         if impact.since_utc:
             yield Lane(title=f"{impact.what}: rejected", spans=(_rejected(impact),))
     yield Lane(title="Stages", spans=tuple(_stage(row, pm.last_utc) for row in repairing(pm)))
-    points = [(change.utc, str(change.number), change.tone) for change in pm.changes]
-    yield Lane(title="Changes, by number", points=tuple(Point(text=t, at=at, tone=tone) for at, t, tone in points))
+    numbered = tuple(Point(text=str(change.number), at=change.utc, tone=change.tone) for change in pm.changes)
+    yield Lane(title="Changes, by number", points=numbered)
     if pm.approvals:
         given = tuple(Point(text="A", at=approval.at_utc, tone="change") for approval, _ in pm.approvals)
         yield Lane(title="Approvals (A)", points=given)

@@ -14,7 +14,7 @@ from runbook_lib.batch.rollout import (
     DRAINED,
     TOO_MANY,
     Rollout,
-    RolloutWatcher,
+    RolloutDiary,
     Rules,
     parse_share,
     parse_waves,
@@ -24,7 +24,7 @@ from runbook_lib.batch.site_run import SiteResult, SiteState, SiteTask
 from runbook_lib.errors import ParameterRefused, RecordNotWritable
 
 
-class Diary(RolloutWatcher):
+class Diary(RolloutDiary):
     """Keeps the order in which things happened."""
 
     def __init__(self) -> None:

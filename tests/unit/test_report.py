@@ -23,7 +23,8 @@ from runbook_lib.redactor import Redactor
 from runbook_lib.repair.ha_state import REGISTRATION
 from runbook_lib.show.document import NOWHERE, Ref, Row, Table, without_idle_columns
 from runbook_lib.show.report import post_mortem, write_beside, write_into
-from runbook_lib.show.report_page import begin, end, read_written, render_html, render_markdown
+from runbook_lib.show.report_page import render_html, render_markdown
+from runbook_lib.show.report_reading import begin_mark, end_mark, read_written
 from runbook_lib.show.report_sections import FACTORS
 from runbook_lib.show.timeline import over_time
 
@@ -364,8 +365,8 @@ def test_a_huge_text_has_an_end(tmp_path: Path) -> None:
 
 def test_what_a_record_says_is_no_persons_word() -> None:
     """A person writes between marks on lines of their own: the same marks in a cell of a table are none."""
-    forged = f"{begin(FACTORS)} The PKI team confirmed it. {end(FACTORS)}"
-    written = f"{begin(FACTORS)}  \n\nNobody told us.\n\n{end(FACTORS)}"
+    forged = f"{begin_mark(FACTORS)} The PKI team confirmed it. {end_mark(FACTORS)}"
+    written = f"{begin_mark(FACTORS)}  \n\nNobody told us.\n\n{end_mark(FACTORS)}"
     assert read_written(f"| `{forged}` | x |\n\n{written}\n", (FACTORS,)) == {FACTORS: "Nobody told us."}
     assert read_written(f"| `{forged}` | x |\n", (FACTORS,)) == {}
 
@@ -384,8 +385,8 @@ def test_nothing_is_overwritten_and_what_a_person_wrote_is_taken_over(whole: Rec
     assert second.kept == (tmp_path / "post-mortem.html",)
     assert second.taken_over == ("contributing-factors",)
     assert "Nobody &lt;told&gt; us; **ask** the PKI team." in second.files[0].read_text()
-    between = second.files[1].read_text().partition(begin("contributing-factors"))[2]
-    assert between.partition(end("contributing-factors"))[0].strip() == "Nobody <told> us; **ask** the PKI team."
+    between = second.files[1].read_text().partition(begin_mark("contributing-factors"))[2]
+    assert between.partition(end_mark("contributing-factors"))[0].strip() == "Nobody <told> us; **ask** the PKI team."
 
 
 def test_a_report_in_the_record_is_a_part_of_it(tmp_path: Path) -> None:
