@@ -50,6 +50,7 @@ _PERCENT = r"(?: ?\(?\d{1,3} ?%\)?)?"
 PAGERS = (
     PromptRow(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}(?: \([^()]{{1,80}}\)| or \S{{1,40}})?", "--More--", reply=" "),
     PromptRow(rf"<-+ ?more ?-+>{_PERCENT}", "<--- More --->", reply=" "),
+    PromptRow(rf"lines? \d{{1,9}}-\d{{1,9}}(?:/\d{{1,9}})?{_PERCENT}", "lines 1-24/300", reply=" "),
 )
 """A pager's line, whole; the reply brings the next page."""
 

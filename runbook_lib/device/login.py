@@ -206,11 +206,6 @@ class Login(asyncssh.SSHClient):
         """Whether the password was right and is no longer good."""
         return any(map(is_expired, self.asked))
 
-    @property
-    def wants_second_factor(self) -> bool:
-        """Whether something beside the password was asked for."""
-        return bool(self.asked) and not self.wants_new_password
-
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self.connected = True
         self._connection = conn

@@ -128,6 +128,7 @@ _NOTHING_KNOWN: tuple[list[str], list[str], list[str]] = ([], [], [])
 _RESET = "run the stage again; the server may accept no more logins now, or something in between resets connections"
 _LOOK = "check that the server is up and that no firewall blocks the way"
 _NO_NAME = "write its address into the site's file, or fix the name there or in this machine's DNS or hosts file"
+_ONE_STEP = "use an account for which the password alone is enough, on the PI server or on the jump host"
 _JUMP_FORWARDS_NOT = (
     "the jump host does not forward connections; the server itself was not asked",
     "allow TCP forwarding on the jump host, or name another one in the site's file, ssh: jump:",
@@ -304,13 +305,14 @@ def _refused(login: Login | None, where: str, words: str) -> LoginRefused:
     if login is None or not login.password_sent:
         what = "the server refuses the login: it did not accept a password"
         if login and login.asked:
-            what += ", but asked for something else"
+            what += " alone, but asked for something else beside it"
+            advice = _ONE_STEP
     elif login.wants_new_password:
         what = "the password was accepted, and the server wants a new one before it lets the user in"
         advice = "log in by hand, change the password, then store the new one where the site's file keeps it"
-    elif login.wants_second_factor or login.password_taken:
+    elif login.asked or login.password_taken:
         what = "the password was accepted, and the server asks for a second factor, which cannot be answered here"
-        advice = "use an account for which the password alone is enough, on the PI server or on the jump host"
+        advice = _ONE_STEP
     else:
         what = "the server refuses the login: the password was sent once and not accepted"
     return LoginRefused(f"{what}; it is not tried again", where=where, found=words, next_step=advice)

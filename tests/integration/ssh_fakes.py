@@ -133,7 +133,7 @@ class _Gate(asyncssh.SSHServer):
 
     def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> tuple[str, str, str, list[Any]]:
         self._ade.challenges += 1
-        return "", self._ade.welcome, "", [("Password : ", False)]
+        return "", self._ade.welcome, "", [(words, False) for words in self._ade.challenge]
 
     def validate_kbdint_response(self, username: str, responses: list[str]) -> Any:
         self._ade.attempts += [("kbdint", response) for response in responses]
@@ -175,6 +175,7 @@ class FakeAde:
         self.bytewise = self.expired = self.ends_before_login = self.ends_behind_password = False
         self.asks_anew: str | bytes = "Your password has expired"
         self.banner, self.welcome, self.second = b"", "Welcome", ""
+        self.challenge = ["Password : "]
         self.host_key = key()
         self.signs_with = b""  # whatever was agreed
         self.algorithms: dict[str, Any] = {}  # host_key_algs, and what asyncssh.listen takes

@@ -166,7 +166,15 @@ def test_a_jump_host_that_forwards_nothing_is_named_as_the_one_who_refused() -> 
 
 
 def test_a_second_factor_is_named_and_the_password_is_not_blamed() -> None:
-    """A challenge behind the password is what cannot be answered here; the password was accepted."""
+    """A challenge behind the password is what cannot be answered here; the password was accepted.
+
+    Where both are asked for at once nothing is sent, and the password is blamed for nothing.
+    """
+    error = with_fake(ade := fake(auth="keyboard-interactive", challenge=["Password: ", "Token: "]))
+    assert isinstance(error, LoginRefused)
+    assert "something else beside it" in error.what
+    assert error.next_step.startswith("use an account for which the password alone is enough")
+    assert ade.passwords == []
     error = with_fake(fake(auth="keyboard-interactive", second="Verification code: "))
     assert isinstance(error, LoginRefused)
     assert "password was accepted" in error.what
