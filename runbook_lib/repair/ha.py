@@ -20,7 +20,7 @@ from runbook_lib.errors import (
     RepairFailed,
 )
 from runbook_lib.models import Diagnosis, HaStatus
-from runbook_lib.record.journal import About, LineTopic
+from runbook_lib.record.journal import About, Kind, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
 from runbook_lib.repair.diagnose import logs_now
@@ -278,7 +278,10 @@ async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items:
         await page.open_ha_configuration()
         if await page.checks_first():  # the form was opened anew since the check that passed
             require_readiness(await _checked(context, pages), context.site.policy.accept_readiness)
-        await _register_once(context, page, before)
+        try:
+            await _register_once(context, page, before)
+        except OutcomeUnknown as error:
+            await _ask_whether_it_began(context, error)
     done = await watch_registration(context, page, before)
     context.record.write_facts(context.stage, "ha_page", done)
     words = done.configuration_mode
@@ -307,6 +310,24 @@ async def _register_once(context: Context, page: PrimePages, before: Diagnosis |
         raise await failed(context, what, error, before) from error
 
 
+async def _ask_whether_it_began(context: Context, error: OutcomeUnknown) -> None:
+    """Wait until one of the servers says otherwise than before the click, at most the site's ``settle_s``.
+
+    What both say then, and the page, decides as after any registration. Raises the error where they cannot be asked.
+    """
+    journal = context.record.journal
+    journal.append(Kind.OBSERVED, stage=context.stage, server="primary", text=error.what, seen=error.found)
+
+    def waited_for(states: tuple[HaStatus, ...]) -> str:
+        words = f"Waiting for the servers to say whether the registration has begun: {ha_states_in_words(states)}"
+        return words if both_are(StateKind.NOT_CONFIGURED, context.site, states) else ""
+
+    try:
+        await wait_until(context, lambda: observe_ha(context, patient=True), waited_for)
+    except DeviceError:
+        raise error from None
+
+
 async def guide_of(context: Context, pages: PrimaryPages) -> Guide:
     """Return how a person registers HA. Both servers' certificates are confirmed first, as before every login."""
     await require_confirmed(context, "secondary")
@@ -323,5 +344,5 @@ async def _by_hand(context: Context, pages: PrimaryPages) -> None:
         states = await observe_ha(context)
         return both_are(StateKind.HEALTHY, context.site, states), ha_states_in_words(states)
 
-    guide, waited_for = await guide_of(context, pages), "high availability as both servers report it"
-    await by_hand(context, guide, BY_HAND, "Primary Active", look, waited_for)
+    guide = await guide_of(context, pages)
+    await by_hand(context, guide, BY_HAND, "Primary Active", look, "high availability as both servers report it")

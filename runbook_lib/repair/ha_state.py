@@ -315,5 +315,5 @@ async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
             raise PageRefused(over, where="primary", found="\n".join((*words, ha_states_in_words(states))))
         last = over
         empty = shown and not any(step.percent for step in shown[-1].milestones)
-        if unconfigured and not begun and empty and time.monotonic() > end:
+        if unconfigured and not over and empty and time.monotonic() > end:
             raise DeviceSilent("neither server nor the page shows that the registration has begun")

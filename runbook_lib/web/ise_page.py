@@ -101,9 +101,8 @@ class IsePages:
         """
 
         if row := row_of(address, await self.servers()):
-            found = f"already added: {address}, status {row.status!r}"
             what = "the ISE server is in the list already; nothing was typed"
-            raise self.view.refused(what, found, NEXT_STEPS["duplicate"])
+            raise self.view.refused(what, f"already added: {address}, status {row.status!r}", NEXT_STEPS["duplicate"])
         await self._command("ise_command_add", "ise_add")
         form = _Form(self.hand, address, user, password)
         await form.fill()

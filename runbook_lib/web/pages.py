@@ -18,7 +18,6 @@ from runbook_lib.errors import (
     DeviceUnreachable,
     OutcomeUnknown,
     PageNotUnderstood,
-    PageRefused,
     UsageError,
 )
 from runbook_lib.params.labels import HaForm, Labels
@@ -33,7 +32,6 @@ from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, says
 from runbook_lib.web.view import Evidence, PageView, SessionEnded, take_picture
 
 _REOPEN_AFTER = 3
-_NOTHING_AFTER = 5
 _FIRST_POLL_S = 0.25
 _AWAY = (DeviceUnreachable, DeviceSilent, PageNotUnderstood)
 
@@ -223,7 +221,6 @@ class _Watch:
         self._on_change = on_change
         self._last: HaPage | None = None
         self._unchanged = 0
-        self._nothing_since = 0.0
 
     async def run(self) -> HaPage:
         end = time.monotonic() + self._pages._browser.deadlines.registration_s
@@ -258,21 +255,7 @@ class _Watch:
         failure = self._pages._ha.failure(page)
         if failure is not None:
             raise failure
-        if self._pages.is_active(page) and all(step.percent == 100 for step in page.milestones):
-            return True
-        now = time.monotonic()
-        if page.under_way or page.milestones:
-            self._nothing_since = 0.0
-        elif reopened and not self._nothing_since:
-            self._nothing_since = now
-        if self._nothing_since and now - self._nothing_since >= _NOTHING_AFTER * self._pages._poll_s:
-            raise PageRefused(
-                "no registration is under way, and none has succeeded",
-                where=self._pages._browser.base_url,
-                found=_summary(page),
-                next_step="Read both servers' Health Monitor logs for the reason.",
-            )
-        return False
+        return self._pages.is_active(page) and all(step.percent == 100 for step in page.milestones)
 
     async def _back(self) -> None:
         """Load the pages anew after the session ended or the server was away; log in where that is asked for."""

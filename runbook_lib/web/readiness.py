@@ -153,9 +153,18 @@ class _Head:
     def cells(self, line: ScreenLine) -> list[str]:
         """The words of a line below, by the caption above or next to them."""
         columns: list[dict[str, None]] = [{} for _ in self.line.items]  # each text once, in order
-        for item in line.items:
-            columns[self.column(item)][item.text] = None
+        # A short word below a caption in the middle of its column may be nearer to another one.
+        one_each = len(line.items) == len(columns) and all(
+            self._below(item) <= {n} for n, item in enumerate(line.items)
+        )
+        for number, item in enumerate(line.items):
+            columns[number if one_each else self.column(item)][item.text] = None
         return [" ".join(words) for words in columns]
+
+    def _below(self, item: Item) -> set[int]:
+        """The columns whose captions an item stands under."""
+        captions = enumerate(self.line.items)
+        return {number for number, caption in captions if caption.left < item.right and item.left < caption.right}
 
     def column(self, item: Item) -> int:
         """Which column an item of a line below stands in."""

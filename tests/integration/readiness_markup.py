@@ -87,6 +87,11 @@ def own_elements(rows: Rows) -> str:
     return f"<table><tr>{_cells('th', list(map(cell, HEAD)))}</tr>{lines}</table>"
 
 
+def centred(rows: Rows) -> str:
+    """A caption in the middle of a wide column, whose words begin at the left and stand nearer to another caption."""
+    return plain(rows).replace("<th >Remarks", "<th style='padding:4px 240px'>Remarks")
+
+
 MARKUPS: dict[str, Callable[[Rows], str]] = {
     "plain": plain,
     "bold": bold,
@@ -95,6 +100,7 @@ MARKUPS: dict[str, Callable[[Rows], str]] = {
     "roles": roles,
     "places": places,
     "own elements": own_elements,
+    "centred captions": centred,
     "scrolled": scrolled,
     "titled": titled,
 }

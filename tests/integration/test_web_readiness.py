@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 from readiness_markup import MARKUPS, STYLE, SURROUNDINGS, plain, table_each, virtual
@@ -76,6 +76,7 @@ def test_an_item_that_is_not_final_and_good_never_passes(
 
 
 @given(rows=states(GOOD, FINAL_AND_BAD), markup=markups, where=around)
+@example(rows=[("CPU", "Passed"), ("RAM", "Failed")], markup="centred captions", where="alone")
 def test_a_check_that_has_ended_is_read_whole(read: Read, rows: list[tuple[str, str]], markup: str, where: str) -> None:
     """Each row once, with its state, in any markup and any surroundings: or the test above would prove nothing."""
     result = read(SURROUNDINGS[where](MARKUPS[markup](rows)))

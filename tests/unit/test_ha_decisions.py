@@ -19,7 +19,7 @@ from waiting import let_pass
 
 from runbook_lib.decisions import HaPage, Milestone
 from runbook_lib.device.prime import REMOVE_HA
-from runbook_lib.errors import DecisionNeeded, OutcomeUnknown, PageRefused, RepairFailed
+from runbook_lib.errors import DecisionNeeded, DeviceSilent, OutcomeUnknown, PageRefused, RepairFailed
 from runbook_lib.models import HaStatus, Presented, Stage, TofuEntry, TofuStore, Vantage
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.record.incident import Record
@@ -363,13 +363,39 @@ def test_a_registration_whose_milestones_nobody_reads_has_ended(
         assert watched(context(Pair(HEALTHY)), shown) == shown
 
 
+@pytest.mark.parametrize("under_way", [True, False])
 def test_a_registration_that_nobody_shows_to_have_begun_is_not_watched_for_hours(
-    context: Make, monkeypatch: pytest.MonkeyPatch
+    under_way: bool, context: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bars that stay empty beside servers without HA: whether it began is not known."""
-    monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.01)
-    with pytest.raises(OutcomeUnknown, match="not seen"):
-        watched(context(Pair(NONE)), page("HA not Configured", (0, 0, 0), under_way=True))
+    """Bars that stay empty beside servers without HA: whether it began is not known, unless the page says so too."""
+    monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.06)
+    with pytest.raises(OutcomeUnknown if under_way else RepairFailed, match="not seen" if under_way else "failed"):
+        watched(context(Pair(NONE)), page("HA not Configured", (0, 0, 0), under_way=under_way))
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_click_whose_end_nobody_saw_is_settled_by_both_servers(
+    answers: bool, context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the server's web pages says nothing of the registration; it is watched like any other."""
+    pair, unknown = Recovering(NONE), OutcomeUnknown("register: the page does not show the result", found="HTTP 500")
+    made, done = context(pair), page("Primary Active", (100, 100))
+    made.record.intend(made.stage, "primary", ha.REGISTRATION, expected="Primary Active")
+    for name in ("require_release", "require_confirmed"):
+        monkeypatch.setattr(ha, name, AsyncMock())
+    monkeypatch.setattr(ha, "logs_now", Mock())
+    monkeypatch.setattr(ha, "_register_once", AsyncMock(side_effect=unknown))
+    monkeypatch.setattr(ha, "watch_registration", AsyncMock(return_value=done))
+    if not answers:
+        monkeypatch.setattr(Server, "ha_status", AsyncMock(side_effect=DeviceSilent("no answer")))
+    shown = AsyncMock(checks_first=AsyncMock(return_value=False))
+    pages = cast("Any", Mock(open=AsyncMock(return_value=shown)))
+    with nullcontext() if answers else pytest.raises(OutcomeUnknown, match="does not show the result"):
+        assert asyncio.run(ha._drive(made, pages, HaAction.REGISTER, ())) == done
+    lines = made.record.journal.read().lines
+    assert any(line.kind is Kind.OBSERVED and "HTTP 500" in line.seen for line in lines)
+    assert [line.seen for line in lines if line.kind is Kind.RESULT] == ["Primary Active"] * answers
+    assert not answers or pair.asked > len(pair.servers)
 
 
 @pytest.mark.parametrize(
