@@ -308,8 +308,7 @@ async def prove_ise(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
         return ()
 
     def waited_for(checks: tuple[Check, ...]) -> str:
-        silent = any(check.ok is False for check in checks)
-        return "Waiting for the ISE servers to answer" if silent else ""
+        return "Waiting for the ISE servers to answer" if any(check.ok is False for check in checks) else ""
 
     checks = await wait_until(context, lambda: _ise_checks(context, pages), waited_for)
     return (*checks, *[await ise_word(context, settings) for settings in context.site.ise])
@@ -322,10 +321,8 @@ async def _ise_checks(context: Context, pages: PrimaryPages) -> tuple[Check, ...
             listed = await (await pages.open()).ise_servers()
         except PageNotUnderstood as error:
             await pages.give_up(error)
-    checks: list[Check] = []
-    for settings, entry in await _entries(context):
-        checks += [_page_check(settings, listed), entry]
-    return tuple(checks)
+    entries = await _entries(context)
+    return tuple(check for settings, entry in entries for check in (_page_check(settings, listed), entry))
 
 
 def _page_check(settings: IseServer, listed: tuple[ListedIseServer, ...] | None) -> Check:

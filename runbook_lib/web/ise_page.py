@@ -25,7 +25,7 @@ _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
 # yet, or one that is not drawn, as long as it shows neither columns nor that there is nothing. That there is nothing is
 # believed as soon as rows are where the page asked the server before it said so, and waits for nothing more.
 _SETTLE_S, _EMPTY_S, _QUIET_S, _STEP_S = 0.5, 6.0, 1.2, 2.0
-_IN_VAIN = 2  # presses, of which a busy page may have swallowed one
+_IN_VAIN, _VAIN_S = 2, 3.0  # presses, of which a busy page may have swallowed one; of each, on a page that is still
 _BOXES, _AGAIN = ("checkbox", "radio"), "ise_password_again"
 
 
@@ -35,6 +35,7 @@ class IsePages:
     def __init__(self, hand: PageActions) -> None:
         self.hand, self.view, self.labels = hand, hand.view, hand.labels
         self._turns = True  # until what is called *Next* has turned nothing: another list's, or at the last page
+        self._whole = set[str]()  # the servers that stood in the list then
 
     async def open(self) -> None:
         """Go to Administration > Servers > ISE Servers by the menu."""
@@ -52,7 +53,7 @@ class IsePages:
             opened = time.monotonic()
             await self.open()
         listed, pages = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown), 1
-        self._turns = True
+        self._turns = self._whole != {row.address for row in listed}
         while why := further_rows(await self.view.look(), self.labels, listed, pages, turns=self._turns):
             if not (self._turns and await self.hand.present("next_page")):
                 raise self.view.problem(f"the list of ISE servers is not shown whole: {why}")
@@ -62,6 +63,8 @@ class IsePages:
                 settled = self._settled(opened, shown, frozenset(listed))
                 if more := await self.hand.wait(settled, f"page {pages + 1} of the list of ISE servers", rest=shown):
                     break
+            if not more:
+                self._whole = {row.address for row in listed}
             listed, pages, self._turns = listed + more, pages + 1, bool(more)
         return listed
 
@@ -85,7 +88,8 @@ class IsePages:
         def settled(screen: Screen) -> Listed | None:
             listed, loading = ise_servers(screen, self.labels), says_in_short("loading", screen, self.labels)
             same = bool(known) and set(listed) <= known
-            rests = shown.rests((listed, loading), _SETTLE_S if listed and not same else empty_s(screen))
+            for_s = _SETTLE_S if listed and not same else empty_s(screen)
+            rests = shown.rests((listed, loading), min(for_s, _VAIN_S) if same and self.view.still else for_s)
             failed = not listed and self.view.traffic.failed_at > opened
             if not rests or loading or failed or (same and self.view.traffic.questions(opened)):
                 return None

@@ -380,8 +380,20 @@ def test_what_turns_nothing_is_pressed_twice(asks: int, foot: str, turns: int, m
     turned.view.traffic.questions.return_value = asks
     monkeypatch.setattr(turned, "press", pressed)
     with pytest.raises(PageNotUnderstood) if asks or foot else nullcontext():
-        assert [row.address for row in asyncio.run(turned.ise(monkeypatch).servers())] == [ONE]
+        pages = turned.ise(monkeypatch)
+        for _ in range(2):  # the second time it is known of these servers
+            assert [row.address for row in asyncio.run(pages.servers())] == [ONE]
     assert pressed.await_count == turns
+
+
+@pytest.mark.parametrize(("still", "for_s"), [(True, 3.0), (False, 6.0)])
+def test_what_turns_nothing_is_told_sooner_on_a_page_that_is_still(still: bool, for_s: float) -> None:
+    """It has asked its server for nothing either."""
+    turned, shown, page = Turned(), Rest(), listed_on(ONE, way="Next")
+    turned.view.still, turned.view.traffic.questions.return_value = still, 0
+    known = frozenset(ise_servers(page, LABELS))
+    IsePages(turned)._settled(0.0, shown, known)(page)  # type: ignore[arg-type]
+    assert shown._for_s == for_s
 
 
 def test_a_server_is_not_gone_from_a_list_that_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
