@@ -1,10 +1,12 @@
-"""The one event loop, in a thread of its own; waiting for a state; one deadline for a whole exchange over a socket."""
+"""The one event loop, in a thread of its own; waiting for a state; deadlines and messages over sockets."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -215,3 +217,62 @@ def in_time(sock: socket.socket, end: float) -> Iterator[None]:
         ours.close()
     if late.is_set():
         raise TooLate("no whole answer in time")
+
+
+# -- Messages between processes: JSON over sockets that a child inherits ---------------------------
+
+_LENGTH = struct.Struct("!I")
+_LONGEST = 1 << 16
+
+
+def packets() -> tuple[socket.socket, socket.socket]:
+    """Return a connected pair on which each message arrives whole."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def packet(message: dict[str, Any]) -> bytes:
+    """Return a short message as one packet."""
+    return json.dumps(message).encode()
+
+
+def receive_packet(connection: socket.socket, flags: int = 0) -> dict[str, Any]:
+    """Return the next message; raises BlockingIOError where there is none yet, empty at the end."""
+    with suppress(ConnectionResetError):
+        if data := connection.recv(_LONGEST, flags):
+            return dict(json.loads(data))
+    return {}
+
+
+async def send_long(line: socket.socket, message: dict[str, Any]) -> None:
+    """Send a message of any length over a stream that does not block."""
+    data = json.dumps(message).encode()
+    await asyncio.get_running_loop().sock_sendall(line, _LENGTH.pack(len(data)) + data)
+
+
+def receive_long(line: socket.socket) -> dict[str, Any]:
+    """Wait for a message of any length; raises EOFError where the other side has closed."""
+    (length,) = _LENGTH.unpack(_exactly(line, _LENGTH.size))
+    return dict(json.loads(_exactly(line, length)))
+
+
+def _exactly(line: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        part = line.recv(size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)
+
+
+async def readable(source: socket.socket | int) -> None:
+    """Wait until a socket or descriptor has something to read, or its end; several may wait for one."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    own = os.dup(source if isinstance(source, int) else source.fileno())
+    loop.add_reader(own, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(own)
+        os.close(own)

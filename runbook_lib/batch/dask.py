@@ -7,13 +7,11 @@ import json
 import logging
 import os
 import secrets
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import dask
 from distributed import (
@@ -42,8 +40,8 @@ from runbook_lib.batch.local import (
     result_from,
     take_lock,
 )
-from runbook_lib.batch.payload import Payload, payload_of, store_record, take_in, unpack
-from runbook_lib.batch.rollout import ClusterOptions
+from runbook_lib.batch.payload import Payload, brought_back, output_file, payload_of, take_in, under_lock, unpack
+from runbook_lib.batch.rollout import ClusterOptions, require_protected
 from runbook_lib.batch.runner import kernel_environment
 from runbook_lib.batch.site_run import (
     READING,
@@ -55,11 +53,8 @@ from runbook_lib.batch.site_run import (
     result_of_error,
 )
 from runbook_lib.digest import sha256_hex
-from runbook_lib.errors import DeviceUnreachable, ParameterRefused, RecordNotWritable, RunbookError, SiteLocked
+from runbook_lib.errors import DeviceUnreachable, RunbookError, SiteLocked
 from runbook_lib.params.load import load_site, secret_references
-from runbook_lib.record.archive import packed
-from runbook_lib.record.files import make_folder
-from runbook_lib.record.lock import TOKEN_VARIABLE
 from runbook_lib.secrets import SecretRef
 
 # -- What a Dask worker does with a payload: one site, run in a process of its own on the worker's machine.
@@ -73,8 +68,6 @@ PERMIT_S = 10.0
 """How long a scheduler that is busy may take to hand over a permit; one that was taken already never comes."""
 LEASE_S = 40.0
 """How long a site's place on the cluster is waited for: a lease of a worker that died ends by itself, in 30 s."""
-
-_environment = threading.Lock()
 
 
 def run_payload(payload: Payload, names: dict[str, str]) -> dict[str, Any]:
@@ -94,11 +87,11 @@ def run_payload(payload: Payload, names: dict[str, str]) -> dict[str, Any]:
     try:
         task = unpack(payload, paths.records_dir())
         publish({"begun": task.site, "worker": worker.address, "shared": task.records == payload.task.records})
-        with _cluster_lock(task), _under(task.token):
+        with _cluster_lock(task), under_lock(task.token):
             result = asyncio.run(_run(task, names, lambda event: publish({"event": asdict(event)})))
     except RunbookError as error:
         result = result_of_error(task, error, 0.0)
-    return {"begun": True, "result": asdict(result), **_bring_back(task, payload.address)}
+    return {"begun": True, "result": asdict(result), **brought_back(task, payload.address)}
 
 
 def _permitted(name: str) -> bool:
@@ -123,21 +116,8 @@ def _cluster_lock(task: SiteTask) -> Iterator[None]:
         lock.release()
 
 
-@contextmanager
-def _under(token: str) -> Iterator[None]:
-    """Let this process in under the lock that the sender holds, where both see one disk; elsewhere it means nothing."""
-    with _environment:
-        os.environ[TOKEN_VARIABLE] = " ".join(filter(None, (os.environ.get(TOKEN_VARIABLE, ""), token)))
-    try:
-        yield
-    finally:
-        with _environment:
-            left = [each for each in os.environ.get(TOKEN_VARIABLE, "").split() if each != token]
-            os.environ[TOKEN_VARIABLE] = " ".join(left)
-
-
 async def _run(task: SiteTask, names: dict[str, str], on_event: Callable[[SiteEvent], None]) -> SiteResult:
-    executor = LocalExecutor(_output(task), secrets=secret_references(load_site(Path(task.site_file))))
+    executor = LocalExecutor(output_file(task), secrets=secret_references(load_site(Path(task.site_file))))
     watching = asyncio.create_task(_watch(executor, names))
     try:
         return await executor.run(task, on_event)
@@ -160,27 +140,6 @@ async def _watch(executor: LocalExecutor, names: dict[str, str]) -> None:
                 executor.abort()
                 return
         await asyncio.sleep(LOOK_EVERY_S)
-
-
-def _output(task: SiteTask) -> Path:
-    folder = Path(task.records) / ".fleet"
-    make_folder(folder)
-    return folder / f"{task.incident}.log"
-
-
-def _bring_back(task: SiteTask, address: str) -> dict[str, Any]:
-    """Return the record whole, and copy it to the records' address; where that refuses, the copy here stays."""
-    folder = Path(task.records) / task.incident
-    refused = ""
-    try:
-        if address:
-            store_record(folder, address)
-    except RecordNotWritable as error:
-        refused = f"{error.what}: {error.where}: {error.found}; it lies in {folder} on {os.uname().nodename}"
-    try:
-        return {"record": packed(folder), "refused": refused}
-    except OSError as error:
-        return {"record": b"", "refused": f"the record could not be read on the worker: {error}"}
 
 
 # -- A Dask cluster of this machine's processes that no other user of the machine can talk to. -----
@@ -253,30 +212,6 @@ def connect(options: ClusterOptions, known: Iterable[SecretRef] = ()) -> Client:
             found=str(error),
             next_step="look whether it runs; leave --scheduler out to run the sites on this machine",
         ) from None
-
-
-def require_protected(options: ClusterOptions) -> None:
-    """Raise ParameterRefused for a scheduler without TLS: whoever can talk to it can run what he likes.
-
-    On loopback that is every user of this machine.
-    """
-    scheme = urlsplit(options.scheduler).scheme
-    if scheme not in ("tcp", "tls"):
-        raise ParameterRefused(
-            "This is not a scheduler's address", found=options.scheduler, next_step="tls://HOST:8786"
-        )
-    files = (options.tls_ca, options.tls_cert, options.tls_key)
-    if scheme == "tls" and not all(files):
-        raise ParameterRefused(
-            "A scheduler with TLS needs the files of the CA, of a certificate and of its key",
-            next_step="give --tls-ca, --tls-cert and --tls-key",
-        )
-    if scheme == "tcp" and not options.plain:
-        raise ParameterRefused(
-            "This scheduler talks without TLS: whoever reaches it, on loopback every user, runs what he likes there",
-            found=options.scheduler,
-            next_step="start it with TLS and give tls://HOST:8786; --allow-plain if nobody else can reach it",
-        )
 
 
 def _security(options: ClusterOptions) -> Security | None:

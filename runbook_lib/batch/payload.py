@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from runbook_lib.record.archive import packed
 from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import make_folder, write_new, writing
 from runbook_lib.record.incident import Record
+from runbook_lib.record.lock import TOKEN_VARIABLE
 from runbook_lib.record.manifest import JOURNAL, list_files
 from runbook_lib.record.signing import note_seen
 from runbook_lib.repair.approval import Judge
@@ -165,6 +169,46 @@ def _another(folder: Path) -> RecordDamaged:
         where=str(folder),
         next_step="keep both; look which of them the site's servers agree with, and move the other away",
     )
+
+
+# -- Where a payload is worked on: under the lock of whoever sent it, and what goes back ------------
+
+_environment = threading.Lock()
+
+
+@contextmanager
+def under_lock(token: str) -> Iterator[None]:
+    """Let this process in under the lock that the sender holds, where both see one disk; elsewhere it means nothing."""
+    with _environment:
+        os.environ[TOKEN_VARIABLE] = " ".join(filter(None, (os.environ.get(TOKEN_VARIABLE, ""), token)))
+    try:
+        yield
+    finally:
+        with _environment:
+            left = [each for each in os.environ.get(TOKEN_VARIABLE, "").split() if each != token]
+            os.environ[TOKEN_VARIABLE] = " ".join(left)
+
+
+def output_file(task: SiteTask) -> Path:
+    """Return where what a run prints goes that nobody asked for; its folder is there then."""
+    folder = Path(task.records) / ".fleet"
+    make_folder(folder)
+    return folder / f"{task.incident}.log"
+
+
+def brought_back(task: SiteTask, address: str) -> dict[str, Any]:
+    """Return the record whole, and copy it to the records' address; where that refuses, the copy here stays."""
+    folder = Path(task.records) / task.incident
+    refused = ""
+    try:
+        if address:
+            store_record(folder, address)
+    except RecordNotWritable as error:
+        refused = f"{error.what}: {error.where}: {error.found}; it lies in {folder} on {os.uname().nodename}"
+    try:
+        return {"record": packed(folder), "refused": refused}
+    except OSError as error:
+        return {"record": b"", "refused": f"the record could not be read on the worker: {error}"}
 
 
 # -- Records on their way to an fsspec address, as ``s3://bucket/folder``: a copy, file by file, the journal last

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from runbook_lib.batch.planning import Admission, admit, newest_rollup
 from runbook_lib.batch.round import STAGE, Rollup, Round, RoundOutcome, keep_outcome
@@ -106,6 +107,30 @@ class ClusterOptions:
     tls_cert: str = ""
     tls_key: str = ""
     plain: bool = False
+
+
+def require_protected(options: ClusterOptions) -> None:
+    """Raise ParameterRefused for a scheduler without TLS: whoever can talk to it can run what he likes.
+
+    On loopback that is every user of this machine.
+    """
+    scheme = urlsplit(options.scheduler).scheme
+    if scheme not in ("tcp", "tls"):
+        raise ParameterRefused(
+            "This is not a scheduler's address", found=options.scheduler, next_step="tls://HOST:8786"
+        )
+    files = (options.tls_ca, options.tls_cert, options.tls_key)
+    if scheme == "tls" and not all(files):
+        raise ParameterRefused(
+            "A scheduler with TLS needs the files of the CA, of a certificate and of its key",
+            next_step="give --tls-ca, --tls-cert and --tls-key",
+        )
+    if scheme == "tcp" and not options.plain:
+        raise ParameterRefused(
+            "This scheduler talks without TLS: whoever reaches it, on loopback every user, runs what he likes there",
+            found=options.scheduler,
+            next_step="start it with TLS and give tls://HOST:8786; --allow-plain if nobody else can reach it",
+        )
 
 
 # -- The way of a fleet through its waves: what may start next, and what ends the evening early ----

@@ -9,47 +9,7 @@ from datetime import datetime
 from runbook_lib.device.names import Name, parse_name
 from runbook_lib.errors import AnswerNotUnderstood
 from runbook_lib.logs.lines import LONGEST, Prefix, decode, read_prefix, thread_in
-
-# -- A stretch of a log around one position, with everything outside its bounds out of reach. ------
-#
-# Whatever is read through a window depends on the log's bytes alone, never on how they arrived.
-
-BEFORE = 4096
-BEFORE_WRAPPED = 16384
-"""What collectors put before the log's own text in one object: labels, addresses, and more of the kind."""
-
-AFTER = 65536
-
-_COLOUR = re.compile(r"\x1b\[[0-9;]{0,40}[mK]")
-"""As grep and pagers put it around what was looked for, in what was copied or redirected from a terminal."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """``data`` from ``low`` to ``high``; ``at_start`` and ``at_end`` say that the log does so, too."""
-
-    data: bytes | bytearray
-    low: int
-    high: int
-    at_end: bool = False
-    at_start: bool = False
-
-    def line_start(self, position: int) -> int:
-        """Return the byte at which the line of ``position`` begins, as far as the window reaches."""
-        return max(self.data.rfind(b"\n", self.low, position) + 1, self.low)
-
-    def line_end(self, position: int) -> int:
-        """Return the byte at which the line of ``position`` ends: at its line feed, or where the window ends."""
-        end = self.data.find(b"\n", position, self.high)
-        return self.high if end < 0 else end
-
-    def text(self, start: int, end: int) -> str:
-        """Return the bytes as text: UTF-8, or Latin-1 where they are no UTF-8.
-
-        Carriage returns at the end are off, and what a terminal shows as colour.
-        """
-        return _COLOUR.sub("", decode(self.data[max(start, self.low) : min(end, self.high)]))
-
+from runbook_lib.logs.search import BEFORE, COLOUR, Window
 
 # -- The subject at the end of a mismatch message: where it ends, on one line or wrapped over several
 
@@ -142,7 +102,7 @@ QUOTING = re.compile(
 _DASH = rb"(?:-|\xe2\x80[\x90-\x95]|\x96)"
 """The published one, or what mails and word processors make of it."""
 
-_STOP = rb"(?:" + _COLOUR.pattern.encode() + rb")*[.:]?"
+_STOP = rb"(?:" + COLOUR.pattern.encode() + rb")*[.:]?"
 _BODY = (
     *(rb"Trust-on-first-use", rb"is", rb"configured?", rb"for", rb"this", rb"connection" + _STOP),
     *(rb"Current", rb"certificate", rb"of", rb"the", rb"remote", rb"host", rb"is", rb"different", rb"from"),
@@ -159,7 +119,7 @@ _WHOLE_QUOTE = re.compile(r'"[^"\n]{0,200}"')
 _PLAIN_WORD = re.compile(r"(?<![\w.=\[/:<-])[A-Za-z][a-z']*(?![\w.=\]/:-])")
 _HEADER = re.compile(r"[\w$]{1,200}(?:\.[\w$]{1,200}){1,20}[ \t]{1,8}[\w$<>]{1,200}\s*")
 # And those that do not break, as pages and mails put them; and colour.
-_BLANK = rb"(?:[ \t]|\xc2?\xa0|\xe2\x80\xaf|" + _COLOUR.pattern.encode() + rb")"
+_BLANK = rb"(?:[ \t]|\xc2?\xa0|\xe2\x80\xaf|" + COLOUR.pattern.encode() + rb")"
 _BLANKS = re.compile(rb"(?:" + _BLANK + rb"|\r)*")
 _MARKS = re.compile(rb"(?:" + _BLANK + rb"|[|:>*])*")
 _WIDTHS = frozenset(range(40, 512))  # columns of terminals that break lines

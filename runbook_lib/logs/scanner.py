@@ -18,13 +18,9 @@ from runbook_lib.errors import cut
 from runbook_lib.logs.events import CutOff, Findings, Tally
 from runbook_lib.logs.lines import APART, MOST_SAMPLES, SAMPLE, Likeness, as_utc, looked_at
 from runbook_lib.logs.mismatch import (
-    AFTER,
-    BEFORE,
-    BEFORE_WRAPPED,
     FURTHER,
     LITERAL,
     MessageHit,
-    Window,
     is_cut_off,
     is_field,
     is_told,
@@ -34,7 +30,7 @@ from runbook_lib.logs.mismatch import (
     read_message,
 )
 from runbook_lib.logs.rules import Rule
-from runbook_lib.logs.search import Search, count, find
+from runbook_lib.logs.search import AFTER, BEFORE, BEFORE_WRAPPED, Search, Window, count, find
 from runbook_lib.logs.streams import ByteSource
 from runbook_lib.logs.wrapped_json import JOURNAL, LEFT_OUT, LISTS, read_wrapped, readable, wrapped_time
 from runbook_lib.models import LogLine

@@ -1,4 +1,4 @@
-"""Many rare literals in a buffer of any encoding: the part that meets every byte of a log."""
+"""Many rare literals in a buffer of any encoding, the part that meets every byte of a log; and what is around a hit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
+from runbook_lib.logs.lines import decode
 from runbook_lib.logs.streams import CHUNK, ByteSource, Peekable
 
 # One pass over a piece that the processor's cache holds costs little, and many passes add up; so
@@ -211,3 +212,44 @@ def _without_nul(data: bytes) -> bytes:
     if data == _HOLE[: len(data)]:
         return b""
     return _JOURNAL_SIZE.sub(b"", data).translate(None, b"\0") if b"\0" in data else data
+
+
+# -- A stretch of a log around one position, with everything outside its bounds out of reach. ------
+#
+# Whatever is read through a window depends on the log's bytes alone, never on how they arrived.
+
+BEFORE = 4096
+BEFORE_WRAPPED = 16384
+"""What collectors put before the log's own text in one object: labels, addresses, and more of the kind."""
+
+AFTER = 65536
+
+COLOUR = re.compile(r"\x1b\[[0-9;]{0,40}[mK]")
+"""As grep and pagers put it around what was looked for, in what was copied or redirected from a terminal."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """``data`` from ``low`` to ``high``; ``at_start`` and ``at_end`` say that the log does so, too."""
+
+    data: bytes | bytearray
+    low: int
+    high: int
+    at_end: bool = False
+    at_start: bool = False
+
+    def line_start(self, position: int) -> int:
+        """Return the byte at which the line of ``position`` begins, as far as the window reaches."""
+        return max(self.data.rfind(b"\n", self.low, position) + 1, self.low)
+
+    def line_end(self, position: int) -> int:
+        """Return the byte at which the line of ``position`` ends: at its line feed, or where the window ends."""
+        end = self.data.find(b"\n", position, self.high)
+        return self.high if end < 0 else end
+
+    def text(self, start: int, end: int) -> str:
+        """Return the bytes as text: UTF-8, or Latin-1 where they are no UTF-8.
+
+        Carriage returns at the end are off, and what a terminal shows as colour.
+        """
+        return COLOUR.sub("", decode(self.data[max(start, self.low) : min(end, self.high)]))

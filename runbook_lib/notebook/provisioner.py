@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from queue import Empty
@@ -26,7 +26,6 @@ from runbook_lib import event_loop
 from runbook_lib.errors import UsageError
 from runbook_lib.notebook import warm_kernels
 from runbook_lib.notebook.warm_kernels import LOST, ForkedKernel, NotWarm, fork_kernel, say_ordinary, start_up_variables
-from runbook_lib.notebook.warm_process import without_port
 from runbook_lib.paths import secret_variables
 from runbook_lib.processes import environment_with, quick_import
 
@@ -97,6 +96,26 @@ class WarmProvisioner(PortlessProvisioner):
 _OF_JUPYTER = "JPY_SESSION_NAME"
 ADVICE = "--IPKernelApp.extra_extensions=runbook_lib.show.advice"
 """Has the kernel show errors as advice from its first cell on."""
+
+_MODULE = ["-m", "ipykernel_launcher"]
+# As ipykernel_launcher does it: the working folder is no place for modules.
+_LAUNCH = """import sys
+if sys.path and sys.path[0] == "": del sys.path[0]
+import ipykernel_launcher
+from ipykernel import iostream, kernelapp
+sys.argv[0] = ipykernel_launcher.__file__
+iostream.IOPubThread._setup_pipe_in = lambda self: setattr(self, "_pipe_flag", False)
+kernelapp.launch_new_instance()
+"""
+
+
+def without_port(command: Sequence[str]) -> list[str]:
+    """Return the command of an ordinary kernel as one that opens no port; of another kind of kernel unchanged."""
+    words = list(command)
+    for at in range(len(words) - 1):
+        if words[at : at + 2] == _MODULE:
+            return [*words[:at], "-c", _LAUNCH, *words[at + 2 :]]
+    return words
 
 
 class ServedKernelManager(ServerKernelManager):

@@ -7,7 +7,6 @@ import atexit
 import logging
 import os
 import re
-import resource
 import selectors
 import signal
 import socket
@@ -18,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from runbook_lib import paths
+from runbook_lib import event_loop, paths
 from runbook_lib.notebook import warm_process
 
 # -- Whether a kernel can be forked from a warm process and be the same as an ordinary one; if not, why
@@ -71,12 +70,6 @@ def kernel_arguments(command: Sequence[str], options: Mapping[str, Any], start_u
     return list(command[module + 1 :])
 
 
-def resource_limits() -> dict[str, tuple[int, int]]:
-    """Return this process's limits by name, soft and hard, each in the unit of ``setrlimit``."""
-    names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
-    return {name: resource.getrlimit(getattr(resource, name)) for name in names}
-
-
 # -- The warm process and its kernels, as the process that owns them sees them ---------------------
 
 LOST = 255
@@ -112,7 +105,7 @@ class ForkedKernel:
         if self.returncode is None:
             try:
                 # Left where it is: it wakes whoever else waits for it.
-                self.returncode = warm_process.receive_packet(self._status, socket.MSG_PEEK).get("exit")
+                self.returncode = event_loop.receive_packet(self._status, socket.MSG_PEEK).get("exit")
             except BlockingIOError:
                 return None
             if self.returncode is None and self._over():
@@ -133,14 +126,14 @@ class ForkedKernel:
     async def ended(self) -> int:
         """Wait for the kernel's end and return the exit status."""
         while self.poll() is None:
-            await warm_process.readable(self._pidfd)
-            await warm_process.readable(self._status)
+            await event_loop.readable(self._pidfd)
+            await event_loop.readable(self._status)
         assert self.returncode is not None
         return self.returncode
 
     async def ready(self) -> None:
         """Wait until the kernel can be talked to, or has ended."""
-        await warm_process.readable(self._line)
+        await event_loop.readable(self._line)
 
     def send_signal(self, signum: int) -> None:
         """Send a signal to the kernel alone, if it still runs."""
@@ -183,7 +176,7 @@ class WarmProcess:
     def start(cls, environment: Mapping[str, str]) -> WarmProcess:
         """Start one for kernels with the start-up variables of ``environment``; it begins to import."""
         start_up = start_up_variables(environment)
-        control, theirs = warm_process.packets()
+        control, theirs = event_loop.packets()
         with theirs:
             process = subprocess.Popen(  # noqa: S603 (this Python, our module)
                 [sys.executable, "-m", "runbook_lib.notebook.warm_process", str(theirs.fileno())],
@@ -220,7 +213,7 @@ class WarmProcess:
         Raises NotWarm, and WarmProcessEnded where that happened before the kernel was there.
         """
         line, theirs = socket.socketpair()
-        status, packet = warm_process.packets()
+        status, packet = event_loop.packets()
         line.setblocking(False)
         status.setblocking(False)
         try:
@@ -230,7 +223,7 @@ class WarmProcess:
                 pid = await self._pid(status)
                 kernel = ForkedKernel(pid, line, status)
                 try:
-                    await warm_process.send_long(line, _request(arguments, options))
+                    await event_loop.send_long(line, _request(arguments, options))
                     await kernel.ready()
                 except ConnectionError:
                     pass  # it has ended already, which its exit status tells
@@ -252,8 +245,8 @@ class WarmProcess:
             raise WarmProcessEnded from error
 
     async def _pid(self, status: socket.socket) -> int:
-        await warm_process.readable(status)
-        packet = warm_process.receive_packet(status)
+        await event_loop.readable(status)
+        packet = event_loop.receive_packet(status)
         if not packet:
             raise WarmProcessEnded
         if "refused" in packet:
@@ -292,7 +285,7 @@ def _request(arguments: Sequence[str], options: Mapping[str, Any]) -> dict[str, 
         "arguments": list(arguments),
         "env": {**environment, "JPY_PARENT_PID": str(os.getpid())},
         "cwd": str(options.get("cwd") or os.getcwd()),  # noqa: PTH109
-        "limits": resource_limits(),
+        "limits": warm_process.resource_limits(),
         "umask": mask,
     }
 

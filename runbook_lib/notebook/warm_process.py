@@ -6,90 +6,31 @@ a notebook, reads no file of a run, starts no thread and no event loop, and is t
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import importlib
-import json
 import locale
 import os
 import resource
 import selectors
 import signal
 import socket
-import struct
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# -- What is said between a process, its warm process and a kernel: JSON over inherited sockets. ---
-#
+from runbook_lib.event_loop import packet, receive_long
+
 # A request to the warm process is one packet that carries four descriptors and no text; so nothing of a run,
 # its environment least of all, ever is in the warm process. What a kernel has to know it reads by itself.
 
-_LENGTH = struct.Struct("!I")
-_LONGEST = 1 << 16
 FORK = b"fork"
 READY = b"R"
-
-
-def packets() -> tuple[socket.socket, socket.socket]:
-    """Return a connected pair on which each message arrives whole."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-
-
-def packet(message: dict[str, Any]) -> bytes:
-    """Return a short message as one packet."""
-    return json.dumps(message).encode()
-
-
-def receive_packet(connection: socket.socket, flags: int = 0) -> dict[str, Any]:
-    """Return the next message; raises BlockingIOError where there is none yet, empty at the end."""
-    with suppress(ConnectionResetError):
-        if data := connection.recv(_LONGEST, flags):
-            return dict(json.loads(data))
-    return {}
-
-
-async def send_long(line: socket.socket, message: dict[str, Any]) -> None:
-    """Send a message of any length over a stream that does not block."""
-    data = json.dumps(message).encode()
-    await asyncio.get_running_loop().sock_sendall(line, _LENGTH.pack(len(data)) + data)
-
-
-def receive_long(line: socket.socket) -> dict[str, Any]:
-    """Wait for a message of any length; raises EOFError where the other side has closed."""
-    (length,) = _LENGTH.unpack(_exactly(line, _LENGTH.size))
-    return dict(json.loads(_exactly(line, length)))
-
-
-def _exactly(line: socket.socket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        part = line.recv(size - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return bytes(data)
-
-
-async def readable(source: socket.socket | int) -> None:
-    """Wait until a socket or descriptor has something to read, or its end; several may wait for one."""
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    own = os.dup(source if isinstance(source, int) else source.fileno())
-    loop.add_reader(own, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(own)
-        os.close(own)
-
 
 # -- The warm process: what it imports, and how it serves until its owner is gone -------------------
 
@@ -244,32 +185,12 @@ def _tell(status: socket.socket, message: dict[str, Any]) -> None:
 #
 # Nobody prints there, since a stage forks nothing, and a port on loopback is open to every local user.
 
-_MODULE = ["-m", "ipykernel_launcher"]
-# As ipykernel_launcher does it: the working folder is no place for modules.
-_LAUNCH = """import sys
-if sys.path and sys.path[0] == "": del sys.path[0]
-import ipykernel_launcher
-from ipykernel import iostream, kernelapp
-sys.argv[0] = ipykernel_launcher.__file__
-iostream.IOPubThread._setup_pipe_in = lambda self: setattr(self, "_pipe_flag", False)
-kernelapp.launch_new_instance()
-"""
-
 
 def open_no_port() -> None:
     """Let a kernel that is about to start in this process open no port. Works on IPC alone."""
     from ipykernel.iostream import IOPubThread
 
     setattr(IOPubThread, "_setup_pipe_in", lambda self: setattr(self, "_pipe_flag", False))  # noqa: B010
-
-
-def without_port(command: Sequence[str]) -> list[str]:
-    """Return the command of an ordinary kernel as one that opens no port; of another kind of kernel unchanged."""
-    words = list(command)
-    for at in range(len(words) - 1):
-        if words[at : at + 2] == _MODULE:
-            return [*words[:at], "-c", _LAUNCH, *words[at + 2 :]]
-    return words
 
 
 # -- What a fork of the warm process does before it is a kernel: nothing is left by which it differs from a new one.
@@ -330,6 +251,12 @@ def close_all_but(wanted: Iterable[int]) -> None:
         if int(name) not in kept:
             with suppress(OSError):  # that of the listing itself
                 os.close(int(name))
+
+
+def resource_limits() -> dict[str, tuple[int, int]]:
+    """Return this process's limits by name, soft and hard, each in the unit of ``setrlimit``."""
+    names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+    return {name: resource.getrlimit(getattr(resource, name)) for name in names}
 
 
 def set_limits(limits: dict[str, tuple[int, int]]) -> None:

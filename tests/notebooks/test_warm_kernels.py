@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from waiting import PATIENCE_S, wait_until, wait_until_async
 
-from runbook_lib.notebook import warm_kernels, warm_process
+from runbook_lib import event_loop
+from runbook_lib.notebook import warm_kernels
 from runbook_lib.notebook.engine import NotebookResult, execute
 from runbook_lib.notebook.warm_kernels import LOST, ForkedKernel, WarmKernels
 
@@ -312,15 +313,15 @@ def test_who_asks_how_a_kernel_ended_takes_the_answer_from_nobody_who_waits_for_
     """A run that is ended by a signal asks while its engine waits: neither goes on waiting for ever."""
 
     async def waited(pid: int) -> list[int | None]:
-        status, theirs = warm_process.packets()
+        status, theirs = event_loop.packets()
         status.setblocking(False)
         with socket.socket() as line, theirs:
             kernel = ForkedKernel(pid, line, status)
             waiting = asyncio.ensure_future(kernel.ended())
-            await warm_process.readable(kernel._pidfd)
+            await event_loop.readable(kernel._pidfd)
             for _ in range(5):
                 await asyncio.sleep(0)  # it waits for the status now
-            theirs.sendall(warm_process.packet({"exit": 4}))
+            theirs.sendall(event_loop.packet({"exit": 4}))
             told = [kernel.poll(), await asyncio.wait_for(waiting, PATIENCE_S)]
             kernel.release()
         return told

@@ -15,10 +15,10 @@ from fleet_kit import fleet_file, inline, task
 from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from runbook_lib.batch.dask import connect, require_protected
+from runbook_lib.batch.dask import connect
 from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.payload import Payload, payload_of, programs, require_storage, store_record, take_in, unpack
-from runbook_lib.batch.rollout import ClusterOptions
+from runbook_lib.batch.rollout import ClusterOptions, require_protected
 from runbook_lib.batch.site_run import SiteTask
 from runbook_lib.batch.sites import resolved
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, UsageError
