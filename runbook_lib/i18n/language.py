@@ -53,13 +53,19 @@ class Templates:
 
     def _value(self, value: str, depth: int) -> str:
         """Return a value in the language, part by part and both sides of a colon where it is not known as a whole."""
+        head, colon, tail = value.partition(": ")
         whole = self.translate(value, depth)
-        if whole is not None:
+        if whole is not None and not (colon and self._own(tail) > self._own(value)):
             return whole
         if "; " in value:
             return "; ".join(self._value(part, depth) for part in value.split("; "))
-        head, colon, tail = value.partition(": ")
-        return f"{self.translate(head, depth) or head}{colon}{self.translate(tail, depth) or tail}" if colon else value
+        return f"{self.translate(head, depth) or head}{colon}{self._value(tail, depth)}" if colon else value
+
+    def _own(self, text: str) -> int:
+        """How many letters of a text are the template's that it was made from; what is known as it stands is all."""
+        if text in self._exact:
+            return len(text)
+        return next((each.own for each in self._places if each.values(text) is not None), 0)
 
 
 class _Template:

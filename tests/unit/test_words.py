@@ -154,6 +154,9 @@ def test_what_follows_a_colon_is_found_though_it_holds_another(monkeypatch: pyte
     assert gettext(f"High availability: {sentence}") == f"{gettext('High availability')}: {gettext(sentence)}"
     assert gettext("add ISE server x: accepted").endswith(f"x: {gettext('accepted')}")
     assert gettext("accepted") != "accepted"
+    unapproved, doubt = "The plan deletes 3 entries and nobody has approved it", "unknown: still listed, or back already"
+    assert gettext(f"ApprovalMissing: {unapproved}") == f"ApprovalMissing: {gettext(unapproved)}"
+    assert gettext(doubt) in gettext(f"result: 192.0.2.1_8082: {doubt} (expected: gone)")
 
 
 def test_what_follows_a_colon_is_found_though_it_holds_a_semicolon(monkeypatch: pytest.MonkeyPatch) -> None:
