@@ -239,8 +239,9 @@ def test_prose_leads_to_every_cell(path: Path) -> None:
 
 @each_notebook
 def test_what_is_folded_opens_and_closes(path: Path) -> None:
-    """Each explanation has one line to open it by, and ends in its own cell."""
+    """Each explanation has one line to open it by, in which Markdown's signs would stay, and ends in its own cell."""
     for cell in read(path).prose:
+        assert not re.search(r"<summary>.*[`*].*</summary>", cell.source), cell.id
         assert re.findall(r"</?(?:details|summary)>", cell.source) in (
             [],
             ["<details>", "<summary>", "</summary>", "</details>"],
