@@ -17,8 +17,8 @@ class Decision(StrEnum):
     """What is to happen to one entry."""
 
     DELETE = "would delete"
-    ALREADY_RIGHT = "already right"
     CANNOT_TELL = "cannot tell"
+    ALREADY_RIGHT = "already right"
     LEFT_ALONE = "left alone"
 
 

@@ -73,13 +73,24 @@ def record_of(which: str) -> Record:
 
 def show_plan(record: Record, plan: Plan) -> None:
     """Print a plan: what it changes and why, what blocks it, who approved it, and what comes next."""
-    out_lines(tables.plan(plan, *guidance(record, plan)).text())
+    _show_changes(record, plan)
     out(f"incident: {plan.incident}")
     out(f"plan:     {plan.digest}")
     out(f"approved: {approved_by(record, plan)}")
     _say_where_help_is(plan)
     out()
     prose(f"Next: {next_of(record, plan)}")
+
+
+def _show_changes(record: Record, plan: Plan) -> None:
+    left = len(plan.rows) - len(plan.deletions)
+    prose(f"Site {record.site}: {_extent(plan)}; {count(left, 'entry is', 'entries are')} left alone.")
+    out_lines(tables.plan(plan, *guidance(record, plan)).text())
+
+
+def _extent(plan: Plan) -> str:
+    later = count(len(plan.changes), "change that may follow", "changes that may follow")
+    return f"{count(len(plan.deletions), 'deletion')} and {later}"
 
 
 def _say_where_help_is(plan: Plan) -> None:
@@ -100,6 +111,8 @@ def next_of(record: Record, plan: Plan) -> str:
     """Return what comes next for a plan: a command, and what else it takes."""
     if record.incident in at_work():
         return shlex.join(("runbook", "status", record.site))
+    if record.is_closed():
+        return next_command(record)
     if plan.blocked:
         return f"settle what blocks it, then {next_run(record)} makes a new plan"
     return f"{approval_of_plan(plan)} --by NAME" if waits_for_approval(record, plan) else next_run(record)
@@ -249,7 +262,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     """
     record = Record.open(paths.records_dir(), incident)
     plan = record.read_plan()
-    out_lines(tables.plan(plan, *guidance(record, plan)).text())
+    _show_changes(record, plan)
     require_not_blocked(plan)
     person = asks()
     _require_digest(plan, digest, shown=person)
@@ -263,8 +276,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
             what = "There is a newer plan than the one above; nothing was approved"
             raise PlanStale(what, next_step=f"runbook approve {plan.incident}")
     approval = approve(record, plan.digest, by=by, how="runbook approve", reason=reason)
-    later = count(len(plan.changes), "change that may follow", "changes that may follow")
-    out(f"Approved by {approval.by}: {count(len(plan.deletions), 'deletion')} and {later}, plan {plan.digest}")
+    out(f"Approved by {approval.by}: {_extent(plan)}, plan {plan.digest}")
     prose(f"Signed with the key {approval.key}." if approval.key else UNSIGNED)
     out(f"Next: {next_run(record)}")
 
@@ -280,6 +292,7 @@ def _require_digest(plan: Plan, digest: str, *, shown: bool) -> None:
             f"The digest is too short: give {few}; nothing was approved",
             found=f"given {given or 'none'}",
             where=incident_of(plan),
+            next_step=f"{approval_of_plan(plan)} --by NAME",
         )
     raise ParameterRefused(
         "This is not the digest of the incident's newest plan; nothing was approved",

@@ -249,8 +249,8 @@ class ListCertificates(Runbook):
 
     def _shown_plan(self, plan: Plan) -> View[Plan]:
         drawn = findings.trust(trust_as_planned(plan, inventory.recorded_inventory(self.context)))
-        shown = tables.plan(plan, *guidance(self.context.record, plan))
-        return View(plan, (*shown.tables, *drawn.tables), drawn.pictures)
+        shown = tables.plan(plan, *guidance(self.context.record, plan), drawn.tables)
+        return View(plan, shown.tables, drawn.pictures)
 
     def _goes_on_with(self) -> Next:
         plan = self.context.record.read_plan()

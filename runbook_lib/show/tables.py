@@ -189,10 +189,15 @@ _DECISION_MARKS = {Decision.DELETE: READY, Decision.ALREADY_RIGHT: GOOD, Decisio
 _DELETION_MARKS = {Deletion.GONE: GOOD, Deletion.NOT_DELETED_OR_CAME_BACK: DOUBT}
 
 
-def plan(value: Plan, ways: tuple[WayOut, ...] = (), settling: tuple[tuple[Verdict, str], ...] = ()) -> View[Plan]:
+def plan(
+    value: Plan,
+    ways: tuple[WayOut, ...] = (),
+    settling: tuple[tuple[Verdict, str], ...] = (),
+    trust: tuple[Table, ...] = (),
+) -> View[Plan]:
     """Return the tables of a plan; ``settling`` says what settles a blocked one.
 
-    ``ways`` say how it gets on where nothing confirms a certificate.
+    ``ways`` say how it gets on where nothing confirms a certificate; ``trust`` stands above the rows, for a picture.
     """
     folder = common_folder([place for row in value.rows for place in row.evidence])
     rows = Table(
@@ -210,7 +215,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = (), settling: tuple[tuple[Verdi
                 shorten(row.evidence, folder) or "-",
                 mark=_mark_of(row, blocked=bool(value.blocked)),
             )
-            for row in value.rows
+            for row in sorted(value.rows, key=_urgency)
         ),
         note=below(folder),
         whole=("entry", "evidence"),
@@ -250,7 +255,12 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = (), settling: tuple[tuple[Verdi
         artifact=f"plans/{value.digest}.json in the record",
     )
     first = (*((blocked,) if value.blocked else ()), *((ways_out(ways),) if ways else ()), *before_approval(value))
-    return View(value, (*first, rows, commands, later))
+    return View(value, (*first, *trust, rows, commands, later))
+
+
+def _urgency(row: PlanRow) -> tuple[bool, int, bool]:
+    """What has to be looked at and what is deleted come first, a server's own entries last."""
+    return (row.verdict is not Verdict.CONTRADICTED, tuple(Decision).index(row.decision), row.verdict is None)
 
 
 def before_approval(value: Plan) -> tuple[Table, ...]:

@@ -16,7 +16,7 @@ from runbook_lib.batch import runner
 from runbook_lib.batch.runner import StageReport
 from runbook_lib.cli import plans, running, site_file
 from runbook_lib.cli.plans import plan_command, would
-from runbook_lib.decisions import Plan
+from runbook_lib.decisions import Decision, Plan
 from runbook_lib.device.prime import DELETE_TOFU
 from runbook_lib.errors import (
     ApprovalMissing,
@@ -26,8 +26,9 @@ from runbook_lib.errors import (
     RepairFailed,
     SiteFileInvalid,
 )
-from runbook_lib.models import Stage, StageState, Verdict
+from runbook_lib.models import Outcome, Stage, StageState, Verdict
 from runbook_lib.notebook.engine import NotebookResult
+from runbook_lib.notebook.reading_stages import ListCertificates
 from runbook_lib.show import tables
 
 Run = Callable[..., tuple[str, dict[str, Any]]]
@@ -164,6 +165,8 @@ def test_the_plan_is_printed_as_text_and_as_json_with_who_approved_it(
     before = capsys.readouterr().out
     assert_shown(plan, before)
     assert "approved: not yet" in before
+    assert before.startswith("Site lab: 3 deletions and ")
+    assert "; 2 entries are left alone" in before
     incident.approve(plan, "Ada Example")
     plan_command(plan.incident, as_json=False)
     after = capsys.readouterr().out
@@ -177,6 +180,24 @@ def test_the_plan_is_printed_as_text_and_as_json_with_who_approved_it(
         len(plan.changes),
     )
     assert [each["by"] for each in value["approvals"]] == ["Ada Example"]
+    incident.record.set_outcome(Outcome.REPAIRED)
+    plan_command(plan.incident, as_json=False)
+    assert f"Next: runbook report {plan.incident}" in capsys.readouterr().out
+
+
+def test_a_picture_stands_above_the_plan_and_what_is_deleted_above_what_is_left_alone(incident: Incident) -> None:
+    """Whoever approves looks first and reads then; a certificate that contradicts comes before all else."""
+    incident.list({"secondary": Verdict.CONTRADICTED})
+    contradicted = next(row for row in incident.plan().rows if row.verdict is Verdict.CONTRADICTED)
+    incident.list({})
+    plan = incident.write_plan()
+    shown = ListCertificates._shown_plan(cast("Any", SimpleNamespace(context=incident.context)), plan)
+    page = shown._repr_html_()
+    assert page.index("<svg") < page.index("would delete") < page.index("Exact commands")
+    shown = tables.plan(replace(plan, rows=(*plan.rows, contradicted)))
+    [rows] = [table.rows for table in shown.tables if table.title.startswith("Plan ")]
+    assert rows[0].cells[:2] == contradicted.place
+    assert [row.cells[3] == Decision.DELETE for row in rows] == [False, True, True, True, False, False]
 
 
 @pytest.mark.parametrize(
