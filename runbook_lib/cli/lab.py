@@ -13,22 +13,20 @@ from typing import Any
 
 from runbook_lib import lab, paths
 from runbook_lib.cli.terminal import out, out_lines, prose
-from runbook_lib.decisions import Plan
 from runbook_lib.errors import ParameterRefused, RepairFailed
 from runbook_lib.i18n.language import font_hint
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named
 from runbook_lib.logs.diagnosis import diagnose_sources
-from runbook_lib.models import Diagnosis, Inventory, Stage
+from runbook_lib.models import Diagnosis
 from runbook_lib.notebook.runbook import sign_of
 from runbook_lib.notebook.workspace import DEFAULT_SITE, chosen, folder_of, open_for, open_site, serve_jupyter
 from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.record.files import operator
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Kind
-from runbook_lib.show import findings, tables
+from runbook_lib.show import tables
 from runbook_lib.show.document import Row, Table
 from runbook_lib.show.rendering import View, room
 
@@ -233,7 +231,8 @@ def demo_command(skin: str) -> int:
 
 
 def _repair(folder: Path, state: dict[str, Any]) -> int:
-    from runbook_lib.cli.running import conclude, run_and_tell  # with all that talks to devices
+    from runbook_lib.cli.plans import newest_plan  # with all that talks to devices, as the others
+    from runbook_lib.cli.running import conclude, run_and_tell
     from runbook_lib.repair.sent_changes import close_unfinished
 
     site = load_site(folder / "site.yaml")
@@ -244,10 +243,12 @@ def _repair(folder: Path, state: dict[str, Any]) -> int:
     try:
         report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
         out()
-        if any(plans_of(record)):
-            prose("4. The plan before it was carried out, what confirmed each certificate, and who approved it.")
+        if plan := newest_plan(record):
+            prose("4. The plan before it was carried out, with what confirmed each certificate, and who approved it.")
             out()
-            out_lines(decided(record).text())
+            given = next(iter(record.read_approvals(plan.digest)), None)
+            approval = tables.approval(given, f"Plan {plan.digest}.")
+            out_lines(View(plan, (*tables.plan(plan).tables, *approval.tables)).text())
             out()
         after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")
         out("5. What the lab itself saw: its own log, which the runbook cannot write.")
@@ -260,22 +261,8 @@ def _repair(folder: Path, state: dict[str, Any]) -> int:
             prose("The lab of this demonstration has ended, and its incident is closed with it.")
     if code == 0:
         require_witness(seen, stale_entries(state))
+        prose("Next: open the report; the same by hand: runbook lab jupyter; for servers of your own: runbook new NAME")
     return code
-
-
-def decided(record: Record) -> View[Plan]:
-    """Return the first plan of an incident, by what each certificate was confirmed for it, and its approval."""
-    plan = next(iter(plans_of(record)))
-    judged = findings.verdicts(record.read_facts(Stage.LIST, "inventory", Inventory)).tables[:1]
-    approval = tables.approval(next(iter(record.read_approvals(plan.digest)), None), f"Plan {plan.digest}.")
-    return View(plan, (*tables.plan(plan).tables, *judged, *approval.tables))
-
-
-def plans_of(record: Record) -> Iterator[Plan]:
-    """Yield the plans of a record, the first one first."""
-    for line in record.journal.read().lines:
-        if line.kind is Kind.DECIDED and line.artifact:
-            yield record.read_json(line.artifact, Plan)
 
 
 def _show_incident(site: Site, state: dict[str, Any]) -> None:

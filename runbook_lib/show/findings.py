@@ -207,20 +207,17 @@ def inventory(value: Inventory, now_utc: datetime) -> View[Inventory]:
 
 def verdicts(value: Inventory) -> View[Inventory]:
     """Return the verdict on each host, and what it was compared with."""
-    stored = [(store.server, entry) for store in value.stores for entry in store.entries]
-    places = {(judgement.host, judgement.port) for judgement in value.judgements}
-    others = [f"{server}: {entry.key}" for server, entry in stored if (entry.host, entry.port) not in places]
+    stored: dict[tuple[str, int], list[str]] = {(judgement.host, judgement.port): [] for judgement in value.judgements}
+    others: list[str] = []
+    for store in value.stores:
+        for entry in store.entries:
+            stored.get((entry.host, entry.port), others).append(f"{store.server}: {entry.key}")
     rows = [
         Row(
             f"{judgement.target} ({judgement.host}:{judgement.port})",
             judgement.verdict,
             judgement.reason,
-            "\n".join(
-                f"{server}: {entry.key}"
-                for server, entry in stored
-                if (entry.host, entry.port) == (judgement.host, judgement.port)
-            )
-            or "-",
+            "\n".join(stored[judgement.host, judgement.port]) or "-",
             judgement.facts.sha256 if judgement.facts else "-",
             judgement.expectation,
             ", ".join(judgement.seen_from) or "nowhere",

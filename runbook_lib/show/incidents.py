@@ -39,8 +39,7 @@ def draw_history(incidents: Sequence[PastIncident], title: str = "Incidents so f
     if not shown:
         line = svg.label("No incident is known.", _HISTORY_LEFT, _HISTORY_TOP)
         return Picture(title=title, words=("No incident is known.",), width=_WIDTH, height=_HISTORY_TOP + 30, body=line)
-    moments = [each.opened_utc for each in shown if each.opened_utc is not None]
-    axis = even_axis(moments, _HISTORY_LEFT + 20, _WIDTH - _RIGHT - 20)
+    axis = even_axis(list(map(_opened, shown)), _HISTORY_LEFT + 20, _WIDTH - _RIGHT - 20)
     rungs = _rungs([timedelta(seconds=each.repair_s) for each in shown if each.repair_s is not None])
     marks = "".join(_mark(each, axis, rungs, named=len(shown) <= MOST_INCIDENTS_NAMED) for each in shown)
     return Picture(
@@ -68,8 +67,7 @@ def _height(seconds: float, rungs: Sequence[timedelta]) -> float:
 
 
 def _mark(each: PastIncident, axis: Axis, rungs: Sequence[timedelta], *, named: bool) -> str:
-    assert each.opened_utc is not None
-    x = axis.at(each.opened_utc)
+    x = axis.at(_opened(each))
     y = _HISTORY_TOP + 8 if each.repair_s is None else _height(each.repair_s, rungs)
     drawn = svg.mark(INCIDENT_TONES[each.state], x, y)
     if named:
@@ -215,10 +213,10 @@ HEADERS = ("incident", "opened (UTC)", "site", "outcome", "time to repair", "who
 def incidents(
     listed: Sequence[PastIncident], *, most: int = MOST_SHOWN, working: Collection[str] = frozenset()
 ) -> View[tuple[PastIncident, ...]]:
-    """Show incidents, the newest first; ``most`` of them in the table (0: all), and more in the picture."""
+    """Show incidents, the newest first; ``most`` of them in the table (0: all), and more in the picture of several."""
     drawn = listed[:MOST_DRAWN]
     title = "Incidents so far" if len(drawn) == len(listed) else f"The newest {len(drawn):,} incidents"
-    picture = (draw_history(drawn, title),) if listed else ()
+    picture = (draw_history(drawn, title),) if len(listed) > 1 else ()
     return View(tuple(listed), (table_of(listed, most, working),), picture)
 
 
