@@ -249,11 +249,25 @@ def so_far(lines: Iterable[Line]) -> str:
         watched = states[line.stage] is StageState.RUNNING
         parts.append(f"under way since {at}: {line.text}" if watched else f"sent {at}, its end not seen: {line.text}")
     ended = [line for line in lines if line.kind is Kind.RESULT]
-    gone = sum(line.seen == Deletion.GONE for line in ended)
-    if gone:
-        parts.append(f"{gone} entries deleted" if gone > 1 else "1 entry deleted")
-    parts += [f"{line.text}: {line.seen}" for line in ended if line.seen != Deletion.GONE]
+    deleted = [line for line in ended if line.seen == Deletion.GONE or is_settled(line, lines)]
+    if deleted:
+        parts.append(f"{len(deleted)} entries deleted" if len(deleted) > 1 else "1 entry deleted")
+    parts += [f"{line.text}: {line.seen}" for line in ended if line not in deleted]
     return "; ".join(parts) or "nothing was changed"
+
+
+def ended_as(lines: Iterable[Line], *outcomes: Outcome) -> int:
+    """Return the number of the newest line that says that the incident ended so, 0 where none does."""
+    return max((line.n for line in lines if line.kind is Kind.OUTCOME and line.seen in outcomes), default=0)
+
+
+def is_settled(result: Line, lines: Iterable[Line]) -> bool:
+    """Whether a deletion's entry was listed when it was read back, and a repair proved later that it was the new one.
+
+    Where the checks of a repair cannot tell, it ends as unknown.
+    """
+    repaired = ended_as(lines, Outcome.REPAIRED, Outcome.REPAIRED_UNVERIFIED)
+    return result.seen == Deletion.NOT_DELETED_OR_CAME_BACK and result.n < repaired
 
 
 def outcome(lines: Iterable[Line]) -> Outcome | None:

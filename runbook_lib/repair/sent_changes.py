@@ -19,7 +19,7 @@ from runbook_lib.record.attestation import Seal, is_vouched_for, seal_anew
 from runbook_lib.record.incident import Record, list_records
 from runbook_lib.record.journal import NOT_SENT, About, Kind, Line, LineTopic
 from runbook_lib.record.lock import refusal
-from runbook_lib.record.stages import alarms_after
+from runbook_lib.record.stages import alarms_after, ended_as
 from runbook_lib.repair.context import Context, pi_server
 from runbook_lib.repair.diagnose import diagnose
 
@@ -144,8 +144,8 @@ def unseen_changes(record: Record) -> list[tuple[str, About]]:
     """
     pending = [(change.server, change.about) for change in record.pending_changes()]
     lines = record.journal.read().lines
-    proven = max((line.n for line in lines if line.kind is Kind.OUTCOME and line.seen == Outcome.REPAIRED), default=0)
-    later = {(line.server, line.about.subject.name) for line in lines[proven:] if line.kind is Kind.INTENT}
+    unproven = lines[ended_as(lines, Outcome.REPAIRED) :]
+    later = {(line.server, line.about.subject.name) for line in unproven if line.kind is Kind.INTENT}
     ends = {each.place: each.result for each in recorded_deletions(record)}  # the last one of each
     unseen = [place for place in deletion_intents(record) if ends.get(place) is not Deletion.GONE and place in later]
     return list(dict.fromkeys((*pending, *((server, deleting(key)) for server, key in unseen))))

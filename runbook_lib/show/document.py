@@ -144,10 +144,11 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture for a wide and for a narrow page."""
+    """A picture for a wide and for a narrow page. ``in_table``: a table of the same page says what it shows."""
 
     wide: Picture
     narrow: Picture
+    in_table: bool = False
 
 
 # -- A table without idle columns, and in the reader's language. What is compared or copied stays as it is

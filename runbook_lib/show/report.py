@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from runbook_lib import paths
 from runbook_lib.decisions import UNPROVEN, Check
 from runbook_lib.errors import BrowserMissing
 from runbook_lib.i18n.language import utc_time
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Stage, StageState
+from runbook_lib.models import Diagnosis, Inventory, Stage, StageState
 from runbook_lib.record.files import gate_text, write_new, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import alarms_after, named_in_words
 from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
 from runbook_lib.show.document import NOWHERE, Ref
-from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, StageRow
+from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, PostMortem, RecordStatus
 from runbook_lib.show.report_page import print_pdf, render_html, render_markdown
 from runbook_lib.show.report_reading import (
     Found,
@@ -63,41 +63,33 @@ NOT_SHOWN = "The product shows no fingerprint of what it stores: which certifica
 SNAPSHOT = ("any other state of a server", "only with a snapshot", _SNAPSHOT)
 
 
-def unproven_of(
-    standing: RecordStatus,
-    lines: Sequence[Line],
-    diagnosis: Diagnosis | None,
-    judgements: tuple[Judgement, ...],
-    checks: tuple[Check, ...],
-    changes: tuple[ChangeRow, ...],
-    stages: tuple[StageRow, ...],
-    impacts: tuple[Impact, ...],
-    unread: list[str],
-) -> Iterator[str]:
-    """Yield what this record leaves open, the gravest first."""
-    yield from (f"{path}: {what}" for path, what in standing.problems)
-    for host, line in alarms_after(lines).items():  # the last look may have met nobody else, and nothing tells of it
+def unproven_of(pm: PostMortem, unread: Iterable[str]) -> Iterator[str]:
+    """Yield what a record leaves open, the gravest first; ``unread``: files of it that could not be read."""
+    yield from (f"{path}: {what}" for path, what in pm.standing.problems)
+    # The last look may have met nobody else, and nothing else tells of it.
+    for host, line in alarms_after([each.line for each in pm.lines]).items():
         yield f"Who answered as {host} at {utc_time(line.utc)} UTC, which may be somebody else: {line.seen}"
-    yield from (f"Result not known: {change.what} on the {change.server}" for change in changes if not change.result)
-    yield from (f"Check failed: {check.name}: {check.actual}" for check in checks if check.ok is False)
-    yield from (f"Check not run: {check.name}: {check.actual}" for check in checks if check.ok is None)
-    if not checks:
+    not_known = (change for change in pm.changes if not change.is_known)
+    yield from (f"Result not known: {change.what} on the {change.server}" for change in not_known)
+    yield from (f"Check failed: {check.name}: {check.actual}" for check in pm.checks if check.ok is False)
+    yield from (f"Check not run: {check.name}: {check.actual}" for check in pm.checks if check.ok is None)
+    if not pm.checks:
         yield "Whether it works: no checks of stage 60 are in this record."
-    for row in stages:
+    for row in pm.stages:
         if row.last and row.state is not StageState.DONE and row.stage != OWN_STAGE:
             yield f"Stage {row.stage} is {row.state}" + (f": {row.why}" if row.why else "")
-    for judgement in judgements:
+    for judgement in pm.judgements:
         if not judgement.verdict.accepted:
             yield f"The certificate of {judgement.target} is {judgement.verdict}: {judgement.reason}"
         for vantage, why in judgement.not_available:
             yield f"What {judgement.target} shows at vantage {vantage}: not available, {why}"
-    if diagnosis is None:
+    if pm.diagnosis is None:
         yield "What the logs say: none was diagnosed."
-    for impact in impacts:
-        yield from (f"{impact.what}: {what}" for what in impact.not_known)
-    yield UNPROVEN if checks and all(check.ok for check in checks) else NOT_SHOWN
+    for what in dict.fromkeys(what for impact in pm.impacts for what in impact.not_known):
+        yield f"{' · '.join(impact.what for impact in pm.impacts if what in impact.not_known)}: {what}"
+    yield UNPROVEN if pm.checks and all(check.ok for check in pm.checks) else NOT_SHOWN
     yield from (f"Not read: {path}" for path in unread)
-    if not standing.key:
+    if not pm.standing.key:
         yield "Who wrote this record: no signature was checked for this report."
     yield from (f"Even a signed record does not prove {limit}" for limit in NOT_PROVEN)
 
@@ -131,14 +123,10 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
     inventory = record.newest(Stage.DELETE, "inventory", Inventory) or record.newest(Stage.LIST, "inventory", Inventory)
     checks = record.newest(Stage.VERIFY, "checks", tuple[Check, ...])
     plan, overrides = plan_of(record), overrides_of(record)
-    approvals = tuple(approvals_of(record))
-    changes, impacts = changes_of(lines), impacts_of(record)
+    changes = changes_of(lines)
     stages = stages_of(lines, changes)
-    judgements = inventory.value.judgements if inventory else ()
-    made = checks.value if checks else ()
-    logs = diagnosis.value if diagnosis else None
     about = opening_of(record)
-    return PostMortem(
+    pm = PostMortem(
         incident=about.get("incident", folder.name),
         site=about.get("site", ""),
         kind=kind_of(record),
@@ -149,31 +137,28 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         head=lines[-1].hash if lines else "",
         standing=standing,
         headline=headline_of(lines, stages, standing),
-        alarms=tuple(alarms_of(judgements, standing)),
-        summary=tuple(
-            summary_of(logs, plan.value if plan else None, tuple(each for each, _ in approvals), changes, impacts, made)
-        ),
-        impacts=impacts,
+        impacts=impacts_of(record),
         stages=stages,
         moments=moments_of(lines, changes, stages, diagnosis),
-        diagnosis=logs,
+        diagnosis=diagnosis.value if diagnosis else None,
         changes=changes,
         stores=stores_of(record, changes),
         inventory=inventory.value if inventory else None,
         judged=place(inventory),
-        checks=made,
+        checks=checks.value if checks else (),
         checked=place(checks),
         plan=plan.value if plan else None,
         planned=place(plan),
-        approvals=approvals,
+        approvals=tuple(approvals_of(record)),
         overrides=overrides.value if overrides else (),
         overridden=place(overrides),
         screenshots=tuple(screenshots_of(record)),
         versions=verification.notebooks,
         undo=undo_of(changes),
-        unproven=tuple(unproven_of(standing, lines, logs, judgements, made, changes, stages, impacts, record.unread)),
         lines=journal_of(record),
     )
+    alarms, summary, unproven = alarms_of(pm), summary_of(pm), unproven_of(pm, record.unread)
+    return replace(pm, alarms=tuple(alarms), summary=tuple(summary), unproven=tuple(unproven))
 
 
 def place(fact: Found[Any] | None) -> Ref:

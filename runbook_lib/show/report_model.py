@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from runbook_lib.decisions import Approval, Check, Override, Plan
-from runbook_lib.models import Diagnosis, Inventory, Outcome, Stage, StageState
+from runbook_lib.decisions import Approval, Check, Deletion, Override, Plan
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Outcome, Stage, StageState
 from runbook_lib.record.artifacts import Drift
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.show.document import NOWHERE, Bullets, Drawn, Ref, Table
@@ -108,7 +108,8 @@ class Moment:
 class ChangeRow:
     """One change that was about to be sent. ``result`` is empty where no result is known: it may have been sent.
 
-    ``key`` is the entry that it deletes, empty for other changes.
+    ``key`` is the entry that it deletes, empty for other changes. ``is_settled``: its result was doubtful, and the
+    repair's checks proved it later.
     """
 
     number: int
@@ -123,6 +124,12 @@ class ChangeRow:
     tone: str
     ref: Ref
     result_ref: Ref
+    is_settled: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anybody knows what became of it."""
+        return self.is_settled or self.result not in ("", Deletion.NOT_DELETED_OR_CAME_BACK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,8 +209,8 @@ class PostMortem:
     head: str
     standing: RecordStatus
     headline: Headline
-    alarms: tuple[str, ...]
-    summary: tuple[str, ...]
+    alarms: tuple[str, ...] = ()
+    summary: tuple[str, ...] = ()
     impacts: tuple[Impact, ...]
     stages: tuple[StageRow, ...]
     moments: tuple[Moment, ...]
@@ -219,11 +226,16 @@ class PostMortem:
     approvals: tuple[tuple[Approval, Ref], ...]
     overrides: tuple[Override, ...]
     overridden: Ref
-    unproven: tuple[str, ...]
+    unproven: tuple[str, ...] = ()
     undo: tuple[tuple[str, str, str], ...]
     screenshots: tuple[Screenshot, ...]
     versions: tuple[Drift, ...]
     lines: tuple[JournalLine, ...]
+
+    @property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """What was said of each certificate, none where none was looked at."""
+        return self.inventory.judgements if self.inventory else ()
 
 
 # -- The parts of the report that no other document has, and its chapters -------------------------

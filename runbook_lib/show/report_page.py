@@ -22,7 +22,7 @@ from runbook_lib.i18n.language import ENGLISH, NOT_RECORDED, count, duration, us
 from runbook_lib.record.files import gate_text
 from runbook_lib.show import svg
 from runbook_lib.show.document import MARKS, Bullets, Cell, Code, Drawn, Ref, Table
-from runbook_lib.show.report_model import Block, PostMortem, Section, Shots
+from runbook_lib.show.report_model import Blank, Block, PostMortem, Section, Shots
 from runbook_lib.show.report_reading import TO_WRITE, begin_mark, end_mark
 from runbook_lib.show.report_sections import sections_of
 from runbook_lib.show.svg import STYLE
@@ -92,7 +92,7 @@ class _MarkdownWriter:
             yield self._table(block)
         elif isinstance(block, Bullets):
             yield _list(block.items)
-        elif isinstance(block, Drawn):
+        elif isinstance(block, Drawn) and not block.in_table:
             yield f"**{escape(block.wide.title)}**"
             yield _list(block.wide.words)
         elif isinstance(block, Shots):
@@ -101,7 +101,7 @@ class _MarkdownWriter:
                     f"- {self._cell(Ref(line=shot.line.n, path=shot.path))}: {escape(shot.line.text)}"
                     for shot in block.pictures
                 )
-        else:
+        elif isinstance(block, Blank):
             yield escape(block.hint)
             yield f"{begin_mark(block.key)}\n\n{self._written.get(block.key) or TO_WRITE}\n\n{end_mark(block.key)}"
 

@@ -18,7 +18,7 @@ from runbook_lib.models import Stage, TofuStore, Verdict
 from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import from_json_bytes, read_plain
 from runbook_lib.record.journal import AS_EXPECTED, NOT_SENT, Kind, Line, LineTopic, parse_whole_lines
-from runbook_lib.record.stages import attempts
+from runbook_lib.record.stages import attempts, is_settled
 from runbook_lib.show.document import NOWHERE, Ref
 from runbook_lib.show.report_model import ChangeRow, EntryChange, JournalLine, Screenshot, StageRow, StoreChange
 
@@ -128,7 +128,7 @@ def ref(line: Line) -> Ref:
 def changes_of(lines: tuple[Line, ...]) -> tuple[ChangeRow, ...]:
     """Return one change per intent, in order, with what became of it on the device's own word."""
     intents = [line for line in lines if line.kind is Kind.INTENT]
-    return tuple(_change(number, line, _later(lines, line)) for number, line in enumerate(intents, 1))
+    return tuple(_change(number, line, lines) for number, line in enumerate(intents, 1))
 
 
 def _later(lines: tuple[Line, ...], intent: Line) -> tuple[Line, ...]:
@@ -144,7 +144,8 @@ def _later(lines: tuple[Line, ...], intent: Line) -> tuple[Line, ...]:
     return tuple(later)
 
 
-def _change(number: int, intent: Line, later: tuple[Line, ...]) -> ChangeRow:
+def _change(number: int, intent: Line, lines: tuple[Line, ...]) -> ChangeRow:
+    later = _later(lines, intent)
     result = next((line for line in reversed(later) if line.kind is Kind.RESULT), None)
     is_command = intent.about.topic is LineTopic.DELETE
     return ChangeRow(
@@ -160,6 +161,7 @@ def _change(number: int, intent: Line, later: tuple[Line, ...]) -> ChangeRow:
         tone=_tone(intent, result),
         ref=ref(intent),
         result_ref=ref(result) if result else NOWHERE,
+        is_settled=result is not None and is_settled(result, lines),
     )
 
 
@@ -263,7 +265,7 @@ def _word(key: str, before: dict[str, str], after: dict[str, str], sent: list[Ch
         result = sent[-1].result
         if not result:
             return "a deletion may have been sent; its result is not in the record", "bad"
-        if result == Deletion.GONE.value:
+        if result == Deletion.GONE.value or sent[-1].is_settled:
             back = "deleted, and listed again: the certificate of a later connection"
             return (back, "good") if key in after else ("deleted, and not listed again yet", "doubt")
         return f"deletion: {result}", "quiet" if result == Deletion.NOT_SENT.value else "doubt"

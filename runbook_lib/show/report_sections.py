@@ -26,6 +26,7 @@ from runbook_lib.show.report_model import (
     OWN_STAGE,
     Blank,
     Block,
+    ChangeRow,
     EntryChange,
     Impact,
     PostMortem,
@@ -67,9 +68,10 @@ def _chapters(pm: PostMortem) -> tuple[Section, ...]:
         title="Per change", headers=("what", "can it be undone", "how"), rows=tuple(Row(*cells) for cells in pm.undo)
     )
     return (
-        Section(ident="summary", title="Summary", blocks=pm.summary),
+        # The picture stands here, where it fits on the first page of a PDF: tables go over to the next one.
+        Section(ident="summary", title="Summary", blocks=(*pm.summary, *filter(None, (over_time(pm),)))),
         Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, _impact(pm), *before)),
-        Section(ident="timeline", title="Timeline, in UTC", blocks=(*filter(None, (over_time(pm),)), _moments(pm))),
+        Section(ident="timeline", title="Timeline, in UTC", blocks=(_moments(pm),)),
         Section(ident="changes", title="What was changed", blocks=(_changes(pm),)),
         Section(ident="trust", title="Who trusts whom", blocks=who_trusts_whom(pm) or (f"It is {NOT_RECORDED}.",)),
         Section(ident="stores", title="Both stores, before and after", blocks=(STORES_SHOW, *_stores(pm))),
@@ -132,7 +134,7 @@ def _changes(pm: PostMortem) -> Table:
                 f"{utc_time(change.utc)}\n{within.get(change.number, NOT_RECORDED)}",
                 change.server,
                 change.expected or "-",
-                Marked(change.tone, change.result or NO_RESULT),
+                _became(change),
                 change.ref,
                 change.result_ref,
             )
@@ -140,6 +142,12 @@ def _changes(pm: PostMortem) -> Table:
         ),
         empty="nothing was changed",
     )
+
+
+def _became(change: ChangeRow) -> Marked:
+    if change.is_settled:
+        return Marked("good", f"{change.result}\nstage 60 proved that it happened")
+    return Marked(change.tone, change.result or NO_RESULT)
 
 
 def _stores(pm: PostMortem) -> Iterator[str | Table]:
@@ -170,11 +178,10 @@ def _after(entry: EntryChange) -> str:
 
 
 def _verdicts(pm: PostMortem) -> Table:
-    judgements = pm.inventory.judgements if pm.inventory else ()
     return Table(
         title="What each host presented, compared with what was known by another way",
         headers=("host", "verdict", "why", "compared with", "SHA-256 that was presented", "seen from"),
-        rows=tuple(map(_verdict, judgements)),
+        rows=tuple(map(_verdict, pm.judgements)),
         ref=pm.judged,
         empty=f"no certificate was judged: {NOT_RECORDED}",
     )

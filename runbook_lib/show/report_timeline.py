@@ -11,11 +11,20 @@ from runbook_lib.decisions import Approval, Check, CheckKind, Deletion, Plan, wi
 from runbook_lib.i18n.language import count, duration, utc_time
 from runbook_lib.logs.conclusions import timeline, verdict
 from runbook_lib.logs.formats import when, when_said
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, Outcome, Stage, StageState, Verdict
+from runbook_lib.models import Diagnosis, Inventory, Mismatch, Outcome, Stage, StageState, Verdict
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.show.document import NOWHERE, STATE_TONES
-from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Headline, Impact, Moment, RecordStatus, StageRow
+from runbook_lib.show.report_model import (
+    OWN_STAGE,
+    ChangeRow,
+    Headline,
+    Impact,
+    Moment,
+    PostMortem,
+    RecordStatus,
+    StageRow,
+)
 from runbook_lib.show.report_reading import Found, RecordFolder, ref, verdict_tone
 
 # -- How long HA and each ISE server were rejected: from the first mismatch line found until stage 60 proved them.
@@ -91,7 +100,7 @@ def _unknown(mismatches: list[Mismatch], first: Mismatch | None, diagnosis: Diag
     if first is None and mismatches:
         yield f"since when: its lines hold no date ({when_said(None, mismatches[0].first_said, zone_known=True)})"
     if first is not None:
-        yield "whether it was rejected before that line: it is the first one found"
+        yield "whether it was rejected before the first mismatch line that was found"
         if not first.zone_known:
             yield "the log's time zone: UTC was assumed"
 
@@ -271,31 +280,24 @@ def _unfinished(stages: tuple[StageRow, ...]) -> str:
     return f"no outcome was written; the last stage that began, {last.name}, {how}"
 
 
-def summary_of(
-    diagnosis: Diagnosis | None,
-    plan: Plan | None,
-    approvals: tuple[Approval, ...],
-    changes: tuple[ChangeRow, ...],
-    impacts: tuple[Impact, ...],
-    checks: tuple[Check, ...],
-) -> Iterator[str]:
+def summary_of(pm: PostMortem) -> Iterator[str]:
     """Yield the report's summary, one paragraph each, from what the record holds and nothing else."""
-    yield verdict(diagnosis) if diagnosis else "No log was diagnosed in this record."
-    yield from (sentence_of(impact) for impact in impacts if impact.rejected)
-    yield _planned(plan, approvals)
-    yield _changed(changes)
-    if checks:
-        held = sum(check.ok is True for check in checks)
-        yield f"{held} of {count(len(checks), 'check')} at the end passed" + "".join(_others(checks)) + "."
+    yield verdict(pm.diagnosis) if pm.diagnosis else "No log was diagnosed in this record."
+    yield from (sentence_of(impact) for impact in pm.impacts if impact.rejected)
+    yield _planned(pm.plan, tuple(each for each, _ in pm.approvals))
+    yield _changed(pm.changes)
+    if pm.checks:
+        held = sum(check.ok is True for check in pm.checks)
+        yield f"{held} of {count(len(pm.checks), 'check')} at the end passed" + "".join(_others(pm.checks)) + "."
     else:
         yield "The result was not checked: stage 60 left no checks in this record."
 
 
-def alarms_of(judgements: tuple[Judgement, ...], standing: RecordStatus) -> Iterator[str]:
+def alarms_of(pm: PostMortem) -> Iterator[str]:
     """Yield what a reader has to know before anything else: lines that nobody signed, certificates that contradict."""
-    if standing.later:
-        yield f"Unsigned lines follow the newest seal: {'; '.join(standing.later)}."
-    for judgement in judgements:
+    if pm.standing.later:
+        yield f"Unsigned lines follow the newest seal: {'; '.join(pm.standing.later)}."
+    for judgement in pm.judgements:
         if judgement.verdict is Verdict.CONTRADICTED:
             yield (
                 f"Suspected interception: {judgement.target} ({judgement.host}:{judgement.port}) presented a"
@@ -334,7 +336,7 @@ def _changed(changes: tuple[ChangeRow, ...]) -> str:
     real = [change for change in changes if change.result != Deletion.NOT_SENT.value]
     if not real:
         return "Nothing was changed."
-    unknown = sum(not change.result for change in real)
+    unknown = sum(not change.is_known for change in real)
     made = f"{count(len(real), 'change was', 'changes were')} made or tried, each written down before it was sent"
     return f"{made}; the result of {unknown} is not known." if unknown else f"{made}; the result of each is recorded."
 

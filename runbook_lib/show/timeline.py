@@ -281,8 +281,8 @@ def over_time(pm: PostMortem) -> Drawn | None:
     own = f"stage {OWN_STAGE[:2]}"
     last = [each.utc for each in pm.moments if each.utc and each.where != own and each.kind is not Kind.SEALED]
     lanes, words, end = tuple(_lanes_of_incident(pm)), tuple(_words(pm)), max(last, default=pm.opened_utc)
-    drawn = (draw_timeline(lanes, end=end, title=OF_INCIDENT, words=words, width=each) for each in (WIDE, NARROW))
-    return Drawn(*drawn)
+    wide, narrow = (draw_timeline(lanes, end=end, title=OF_INCIDENT, words=words, width=w) for w in (WIDE, NARROW))
+    return Drawn(wide, narrow, in_table=True)
 
 
 def _lanes_of_incident(pm: PostMortem) -> Iterator[Lane]:

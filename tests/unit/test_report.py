@@ -25,7 +25,7 @@ from runbook_lib.show.document import NOWHERE, Ref, Row, Table, without_idle_col
 from runbook_lib.show.report import post_mortem, write_beside, write_into
 from runbook_lib.show.report_page import render_html, render_markdown
 from runbook_lib.show.report_reading import begin_mark, end_mark, read_written
-from runbook_lib.show.report_sections import FACTORS
+from runbook_lib.show.report_sections import FACTORS, sections_of
 from runbook_lib.show.timeline import over_time
 
 FORMS = ("html", "md")
@@ -122,9 +122,15 @@ def test_every_row_of_the_timeline_leads_to_its_line(whole: Record) -> None:
 
 
 def test_the_timeline_is_read_in_a_narrow_window_and_on_paper(whole: Record) -> None:
-    """A pane is 605 pixels wide in a window of 1024, and A4 holds 660: words have 11 pixels and 9 points."""
-    drawn = over_time(post_mortem(whole.folder))
+    """A pane is 605 pixels wide in a window of 1024, and A4 holds 660: words have 11 pixels and 9 points.
+
+    It is on the first page, above the tables; in Markdown the table of the moments says it alone.
+    """
+    report = post_mortem(whole.folder)
+    drawn = over_time(report)
     assert drawn
+    assert sections_of(report)[0].blocks[-1] == drawn
+    assert drawn.wide.title not in render_markdown(report)
     smallest = min(map(float, re.findall(r'font-size="([\d.]+)"', drawn.wide.body)))
     assert smallest * min(1, 605 / drawn.wide.width) >= 11
     assert smallest * min(1, 660 / drawn.wide.width) * 0.75 >= 9

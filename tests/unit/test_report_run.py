@@ -20,7 +20,9 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.closing_stages import WritePostMortem
 from runbook_lib.notebook.engine import NotebookResult
 from runbook_lib.record.incident import Record
+from runbook_lib.record.stages import so_far
 from runbook_lib.show.document import Link
+from runbook_lib.show.report import post_mortem
 
 
 def raise_(error: Exception) -> NoReturn:
@@ -117,6 +119,22 @@ def test_a_record_that_fails_at_the_end_of_a_stage_ends_with_an_outcome(
     with pytest.raises(RecordNotWritable, match="full"):
         runner.run_stages(site, "lab", record, listener, until=Stage.LIST)
     assert record.outcome() is outcome
+
+
+def test_a_deletion_whose_end_was_not_seen_is_doubtful_until_a_repair_proves_it(tmp_path: Path) -> None:
+    """The entry was listed when it was read back: stage 60 settles what that was; what is sent later is open again."""
+    incident = Incident(tmp_path)
+    incident.sent("primary", "10.0.0.1_443", Deletion.NOT_DELETED_OR_CAME_BACK)
+    reports = [post_mortem(incident.record.folder)]
+    assert Deletion.NOT_DELETED_OR_CAME_BACK in so_far(incident.record.journal.read().lines)
+    incident.record.set_outcome(Outcome.REPAIRED)
+    reports.append(post_mortem(incident.record.folder))
+    assert so_far(incident.record.journal.read().lines) == "1 entry deleted"
+    incident.sent("primary", "10.0.0.1_443", Deletion.NOT_DELETED_OR_CAME_BACK)
+    reports.append(post_mortem(incident.record.folder))
+    not_known = "Result not known: delete 10.0.0.1_443 on the primary"
+    assert [report.unproven.count(not_known) for report in reports] == [1, 0, 1]
+    assert ["the result of 1 is not known" in " ".join(report.summary) for report in reports] == [True, False, True]
 
 
 @pytest.mark.parametrize(

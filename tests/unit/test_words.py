@@ -150,11 +150,12 @@ def test_sentences_side_by_side_are_each_translated(monkeypatch: pytest.MonkeyPa
 def test_what_follows_a_colon_is_found_though_it_holds_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name, a colon, and a sentence with a colon of its own; both sides of a value's colon as well."""
     monkeypatch.setenv("RUNBOOK_LANG", "zh")
-    sentence = "whether it was rejected before that line: it is the first one found"
+    sentence = "which of the ISE servers: the log names a subject and no address, so its first line counts for each"
     assert gettext(f"High availability: {sentence}") == f"{gettext('High availability')}: {gettext(sentence)}"
     assert gettext("add ISE server x: accepted").endswith(f"x: {gettext('accepted')}")
     assert gettext("accepted") != "accepted"
-    unapproved, doubt = "The plan deletes 3 entries and nobody has approved it", "unknown: still listed, or back already"
+    unapproved = "The plan deletes 3 entries and nobody has approved it"
+    doubt = "unknown: still listed, or back already"
     assert gettext(f"ApprovalMissing: {unapproved}") == f"ApprovalMissing: {gettext(unapproved)}"
     assert gettext(doubt) in gettext(f"result: 192.0.2.1_8082: {doubt} (expected: gone)")
 
