@@ -130,7 +130,6 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         incident=about.get("incident", folder.name),
         site=about.get("site", ""),
         kind=kind_of(record),
-        what=about.get("what", ""),
         by=about.get("by", ""),
         opened_utc=lines[0].utc if lines else None,
         last_utc=lines[-1].utc if lines else None,
@@ -182,7 +181,7 @@ def standing_of(result: Verification, *, sealed_next: bool = False) -> RecordSta
 def opening_of(record: RecordFolder) -> dict[str, str]:
     """Return what the incident's opening says, as far as it can be read."""
     for line in record.of_kind(Kind.INCIDENT_OPENED)[:1]:
-        return {"site": line.expected, "what": line.text} | _texts(record, line)
+        return {"site": line.expected} | _texts(record, line)
     return {}
 
 

@@ -9,7 +9,7 @@ from runbook_lib.decisions import Approval, Check, Deletion, Override, Plan
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Outcome, Stage, StageState
 from runbook_lib.record.artifacts import Drift
 from runbook_lib.record.journal import Kind, Line
-from runbook_lib.show.document import NOWHERE, Bullets, Drawn, Ref, Table
+from runbook_lib.show.document import Bullets, Drawn, Ref, Table
 
 # -- What a post-mortem says, as frozen values: each with the journal's line that it rests on ------
 
@@ -74,8 +74,6 @@ class Impact:
     rejected: bool = False
     since_utc: datetime | None = None
     until_utc: datetime | None = None
-    since: Ref = NOWHERE
-    until: Ref = NOWHERE
     line: str = ""
     seen: str = ""
     not_known: tuple[str, ...] = ()
@@ -119,7 +117,6 @@ class ChangeRow:
     key: str
     what: str
     expected: str
-    sent: bool
     result: str
     tone: str
     ref: Ref
@@ -202,7 +199,6 @@ class PostMortem:
     incident: str
     site: str
     kind: str
-    what: str
     by: str
     opened_utc: datetime | None
     last_utc: datetime | None

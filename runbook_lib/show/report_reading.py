@@ -131,22 +131,20 @@ def changes_of(lines: tuple[Line, ...]) -> tuple[ChangeRow, ...]:
     return tuple(_change(number, line, lines) for number, line in enumerate(intents, 1))
 
 
-def _later(lines: tuple[Line, ...], intent: Line) -> tuple[Line, ...]:
-    """The lines that belong to an intent: those of the same change before its next intent."""
+def _result_of(lines: tuple[Line, ...], intent: Line) -> Line | None:
+    """The newest result of an intent; what follows the same change's next intent belongs to that one."""
     same = (intent.stage, intent.server, intent.about.subject)
-    later: list[Line] = []
+    result = None
     for line in lines[intent.n :]:
         if (line.stage, line.server, line.about.subject) == same:
             if line.kind is Kind.INTENT:
                 break
-            if line.kind in (Kind.SENT, Kind.RESULT):
-                later.append(line)
-    return tuple(later)
+            result = line if line.kind is Kind.RESULT else result
+    return result
 
 
 def _change(number: int, intent: Line, lines: tuple[Line, ...]) -> ChangeRow:
-    later = _later(lines, intent)
-    result = next((line for line in reversed(later) if line.kind is Kind.RESULT), None)
+    result = _result_of(lines, intent)
     is_command = intent.about.topic is LineTopic.DELETE
     return ChangeRow(
         number=number,
@@ -156,7 +154,6 @@ def _change(number: int, intent: Line, lines: tuple[Line, ...]) -> ChangeRow:
         key=intent.about.name if is_command else "",
         what=f"delete {intent.text}" if is_command else intent.text,
         expected=(result.expected if result else "") or ("" if is_command else intent.expected),
-        sent=any(line.kind is Kind.SENT for line in later),
         result=result.seen if result else "",
         tone=_tone(intent, result),
         ref=ref(intent),

@@ -72,15 +72,14 @@ def _impact(
     target: str = "",
 ) -> Impact:
     until = _verified(record, kind, target)
-    impact = Impact(what=what, until_utc=until.utc, until=ref(until)) if until else Impact(what=what)
+    impact = Impact(what=what, until_utc=until.utc if until else None)
     if diagnosis is None:
         return replace(impact, not_known=("since when: no log was diagnosed",))
     mismatches = [mismatch for mismatch in diagnosis.value.mismatches if mismatch.place in places]
     dated = sorted((mismatch.first_utc, number) for number, mismatch in enumerate(mismatches) if mismatch.first_utc)
     first = mismatches[dated[0][1]] if dated else None
     unknown = (*_unknown(mismatches, first, diagnosis.value), *(() if until or not mismatches else (NO_END,)))
-    since = ref(diagnosis.line) if mismatches else NOWHERE
-    impact = replace(impact, rejected=bool(mismatches), since=since, not_known=unknown)
+    impact = replace(impact, rejected=bool(mismatches), not_known=unknown)
     if first is None:
         return impact
     evidence = first.evidence[0] if first.evidence else None

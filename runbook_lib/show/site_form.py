@@ -323,12 +323,9 @@ class SiteControls:
         begun = any(self.fields[spec.where].value() is not None for spec in group.fields)
         return field.spec.needed and field.value() is None and (begun or not group.optional)
 
-    def _missing(self) -> list[str]:
-        return [gettext(field.spec.label) for field in self.fields.values() if self._needed(field)]
-
     def _summary(self, draft: Draft, elsewhere: list[SiteFileProblem]) -> None:
         lines = [f"{shown_key(problem.where)}: {problem.text}" for problem in elsewhere]
-        missing = self._missing()
+        missing = [gettext(field.spec.label) for field in self.fields.values() if self._needed(field)]
         if missing:
             lines.append(f"required and still empty: {', '.join(missing)}")
         wrong = [
