@@ -122,10 +122,10 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
     return times, *((damaged,) if value.damaged else ()), *((others,) if value.not_logs else ())
 
 
-def stores(value: Inventory) -> View[Inventory]:
+def stores(value: Inventory) -> tuple[Table, ...]:
     """Return both TOFU lists as they were read."""
     counted = [(store, count(len(store.entries), "entry", "entries")) for store in value.stores]
-    tables = tuple(
+    return tuple(
         Table(
             title=f"TOFU list of the {store.server}",
             headers=("entry", "subject"),
@@ -141,10 +141,9 @@ def stores(value: Inventory) -> View[Inventory]:
         )
         for store, number in counted
     )
-    return View(value, tables)
 
 
-def presented(value: Inventory, now_utc: datetime) -> View[Inventory]:
+def presented(value: Inventory, now_utc: datetime) -> tuple[Table, Table]:
     """Return what each host presents, from each vantage, and the facts of each certificate."""
     facts = Table(
         title="Certificates that the hosts present now",
@@ -161,7 +160,7 @@ def presented(value: Inventory, now_utc: datetime) -> View[Inventory]:
         below=("what was seen",),
         fold=f"Probes by vantage: {len(value.presented)}",
     )
-    return View(value, (facts, looks))
+    return facts, looks
 
 
 def _facts_row(judgement: Judgement, now_utc: datetime) -> Row:
@@ -201,11 +200,11 @@ def _look_row(look: Presented) -> Row:
 def inventory(value: Inventory, now_utc: datetime) -> View[Inventory]:
     """What is stored, what is presented and the verdict in one table; everything that was seen is folded below it."""
     ha = replace(ha_states(value.ha), fold="High availability, as each server reports it")
-    seen = (*presented(value, now_utc).tables, *stores(value).tables, ha)
-    return View(value, (*verdicts(value).tables, *seen))
+    seen = (*presented(value, now_utc), *stores(value), ha)
+    return View(value, (verdicts(value), *seen))
 
 
-def verdicts(value: Inventory) -> View[Inventory]:
+def verdicts(value: Inventory) -> Table:
     """Return the verdict on each host, and what it was compared with."""
     stored: dict[tuple[str, int], list[str]] = {(judgement.host, judgement.port): [] for judgement in value.judgements}
     others: list[str] = []
@@ -227,7 +226,7 @@ def verdicts(value: Inventory) -> View[Inventory]:
     ]
     if others:
         rows.append(Row("under another name, or the server's own", "-", "-", "\n".join(others), "-", "-", "-"))
-    table = Table(
+    return Table(
         title="What is presented, compared with what is known by another way",
         headers=("host", "verdict", "why", "stored by", "presented (SHA-256)", "compared with", "seen from"),
         rows=tuple(rows),
@@ -235,7 +234,6 @@ def verdicts(value: Inventory) -> View[Inventory]:
         whole=("stored by",),
         below=("why", "presented (SHA-256)", "compared with"),
     )
-    return View(value, (table,))
 
 
 # -- Values that have a picture: the picture, and a table that says the same -----------------------

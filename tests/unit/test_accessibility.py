@@ -161,9 +161,7 @@ def values(word: str) -> list[View[Any]]:
     trust = Trust(server="primary", target="secondary", keys=(word,), agreement=Agreement.DIFFER, ground=word)
     return [
         findings.diagnosis(diagnosis),
-        findings.stores(inventory),
-        findings.presented(inventory, T),
-        findings.verdicts(inventory),
+        findings.inventory(inventory, T),
         tables.plan(plan),
         tables.approval(Approval(digest="a", by=word, at_utc=T, how=word, reason=word), word),
         tables.results((done,)),
@@ -187,7 +185,7 @@ def values(word: str) -> list[View[Any]]:
 
 def pages(word: str = "word") -> list[str]:
     """The HTML of every view, of an error, and of a bar that moves and one that is done."""
-    state = _State(sentence=word, fraction=0.5, told=[(0.0, word)])
+    state = _State(sentence=word, fraction=0.5, sentences=[(0.0, word)])
     shown = [view._repr_html_() for view in values(word)]
     error = advice_html(advice(DeletionRefused(word, next_step=word), str), word)
     return [*shown, error, _going_on(state)["text/html"], _ended(state, None)["text/html"]]
