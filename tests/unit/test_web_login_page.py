@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from unittest.mock import AsyncMock, Mock
+
+import pytest
+
+from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.params.labels import labels_for
 from runbook_lib.web.controls import is_login
 from runbook_lib.web.screen import Item, Screen
+from runbook_lib.web.view import PageView, SessionEnded
 
 LABELS = labels_for()
 EVERY_PAGE = "https://prime-pri/webacs/loginAction.do"  # the address of all pages of the product, not of one
@@ -49,3 +56,17 @@ def test_a_password_field_alone_is_no_login_page() -> None:
     """Nothing says that it is one: neither an address, nor a button, nor captions."""
     fields = (("textbox", "Name"), ("password", "Shared word"), ("button", "OK"))
     assert not is_login(page(ELSEWHERE, *fields), LABELS)
+
+
+@pytest.mark.parametrize(("part", "ends"), [(1.0, True), (0.6, True), (0.4, False)])
+@pytest.mark.parametrize("kind", ["xhr", "image"])
+def test_a_part_that_was_answered_with_the_login_page_ends_the_session(part: float, ends: bool, kind: str) -> None:
+    """Once the page's time is over, of which a notice may have taken some, and only once; a shorter wait is no sign."""
+    view = PageView(Mock(blocked=()), LABELS)
+    view.browser.deadlines.page_s = 0.02
+    view.look, view.stirred = AsyncMock(return_value=Screen((Item(kind="text"),))), AsyncMock()  # type: ignore[method-assign]
+    view.logged_in, asked = True, {"method": "GET", "post_data_buffer": None, "resource_type": kind}
+    view.traffic._note_request(Mock(url="https://prime/webacs/pages/common/login.jsp", **asked))
+    for expected in ([SessionEnded] if ends and kind == "xhr" else []) + [PageNotUnderstood]:
+        with pytest.raises(expected):
+            asyncio.run(view.wait(lambda _: None, "the list", part * 0.02))
