@@ -79,19 +79,15 @@ class Executor(Protocol):
 
     async def run(self, task: SiteTask, on_event: Callable[[SiteEvent], None]) -> SiteResult:
         """Run one site and return how it ended; a worker that dies is a result, not an error."""
-        ...
 
     def halt(self) -> None:
         """Let each site stop before its first change; one that has begun to change goes on to its end."""
-        ...
 
     def abort(self) -> None:
         """End whatever runs now; the results say what is known then."""
-        ...
 
     async def close(self) -> None:
         """Let the workers go."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

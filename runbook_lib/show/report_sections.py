@@ -246,10 +246,8 @@ def _approvals(pm: PostMortem) -> Table:
         title="Approvals",
         headers=("by", "when (UTC)", "plan", "how", "reason", "evidence"),
         rows=tuple(
-            Row(
-                approval.by, utc_time(approval.at_utc), Code(approval.digest), approval.how, approval.reason or "-", ref
-            )
-            for approval, ref in pm.approvals
+            Row(each.by, utc_time(each.at_utc), Code(each.digest), each.how, each.reason or "-", ref)
+            for each, ref in pm.approvals
         ),
         empty="nobody approved anything",
     )

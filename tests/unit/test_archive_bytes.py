@@ -17,11 +17,9 @@ from typing import Any
 import pytest
 
 from runbook_lib.errors import RecordDamaged
-from runbook_lib.record import manifest
-from runbook_lib.record.archive import pack, verify_archive
+from runbook_lib.record.archive import MODE, TIME, pack, verify_archive
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.incident import Record
-from runbook_lib.record.manifest import MODE, TIME
 from runbook_lib.record.verification import Trusted, Verification, verify_record
 
 HIDDEN = b"something that no reader of the record sees"
@@ -91,7 +89,7 @@ def test_no_byte_is_left_over(archive: Path, where: Callable[[bytes, list[int], 
 
 def test_what_an_archive_may_unpack_to_is_bounded(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All its files together, before any of them is unpacked."""
-    monkeypatch.setattr(manifest, "LARGEST", 100)
+    monkeypatch.setattr("runbook_lib.record.archive.LARGEST", 100)
     with pytest.raises(RecordDamaged, match="unpacks to more than 100 bytes"):
         verify_archive(archive, Trusted())
 
