@@ -116,11 +116,13 @@ def test_rows_may_come_through_what_is_open_to_the_server(
 def test_a_check_that_shows_more_than_when_it_had_ended_stops_the_click(
     more: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What came late has not been looked at, whatever it says."""
+    """What came late has not been looked at, whatever it says; what stood there before the check is no news of it."""
     pages = HaPages(Mock(labels=LABELS))
+    stood = {"Pre-HA Registration": "Failed"}
+    pages._unchecked = readiness(checked(CPU="Failed", Disk="Passed", **stood), LABELS).items
     pages._checked = readiness(checked(CPU="Passed", Disk="Passed"), LABELS).items
     pages.view.problem = lambda what, *_: PageNotUnderstood(what)  # type: ignore[method-assign]
-    pages.view.look = AsyncMock(return_value=checked(**{"CPU": "Passed", "Disk": "Passed"} | more))  # type: ignore[method-assign]
+    pages.view.look = AsyncMock(return_value=checked(**{"CPU": "Passed", "Disk": "Passed"} | stood | more))  # type: ignore[method-assign]
     monkeypatch.setattr(HaPages, "_fields", AsyncMock())
     with pytest.raises(PageNotUnderstood, match="nothing was clicked") if more else nullcontext():
         asyncio.run(pages._as_checked(HaForm(secondary_server="10.0.0.2", auth_key="k3y-Secret")))
