@@ -242,13 +242,10 @@ def write_beside(folder: Path, pm: PostMortem, *, record: Path, forms: Iterable[
     theirs = _theirs(folder)
     files = quote(os.path.relpath(record.resolve(), folder.resolve())) + "/"
     made, missing = _make(pm, tuple(forms), files, theirs, "")
-    written, there = [], []
-    for form, data in made.items():
-        first = folder / f"{NAME}.{form}"
-        path = _write(first, data)
-        written.append(path)
-        there += [first] if path != first else []
-    return Written(files=tuple(written), kept=tuple(there), missing=missing, taken_over=tuple(theirs))
+    first = {folder / f"{NAME}.{form}": data for form, data in made.items()}
+    written = {path: _write(path, data) for path, data in first.items()}
+    there = tuple(path for path, free in written.items() if path != free)
+    return Written(files=tuple(written.values()), kept=there, missing=missing, taken_over=tuple(theirs))
 
 
 def _make(

@@ -243,17 +243,17 @@ class _HostKeys:
 
 # -- A new site's file: typed, checked at each key stroke as ``load_site`` would, and written once
 
-Write = Callable[[Draft], str]
-"""Called with a draft that has no problem; writes the file and returns the sentence to say."""
-
 _HEADING = "<h3>{}</h3>"
 _FURTHER = "any key that params/example.yaml explains and that has no field here, such as\ndeadlines:\n  settle_s: 900"
 
 
 class SiteControls:
-    """The controls that make a site's file, which would lie in ``folder``."""
+    """The controls that make a site's file, which would lie in ``folder``.
 
-    def __init__(self, folder: Path, write: Write, host_key: Callable[[str, int], ShownKey]) -> None:
+    ``write`` is called with a draft that has no problem; it writes the file and returns the sentence to say.
+    """
+
+    def __init__(self, folder: Path, write: Callable[[Draft], str], host_key: Callable[[str, int], ShownKey]) -> None:
         self._folder = folder
         self._write = write
         self.fields = {spec.where: SiteField(spec, self._check) for group in GROUPS for spec in group.fields}
