@@ -202,6 +202,8 @@ def read_members(path: Path) -> tuple[str, dict[str, Member]]:
 
 def _check_layout(file: BinaryIO, infos: list[zipfile.ZipInfo], contents: int) -> None:
     """Every byte of the file belongs to a member, to the table of contents, or to the end record."""
+    if len(infos) > zipfile.ZIP_FILECOUNT_LIMIT or contents > zipfile.ZIP64_LIMIT:
+        raise ValueError("it holds more than an archive of a record can")
     at = 0
     for info in infos:
         if info.flag_bits & ~_UTF8 or info.compress_type != zipfile.ZIP_DEFLATED:

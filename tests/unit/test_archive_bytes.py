@@ -88,7 +88,11 @@ def test_no_byte_is_left_over(archive: Path, where: Callable[[bytes, list[int], 
 
 
 def test_what_an_archive_may_unpack_to_is_bounded(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All its files together, before any of them is unpacked."""
+    """All its files together, before any of them is unpacked; nor does it hold more files than a plain zip can."""
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    with pytest.raises(RecordDamaged, match="holds more than an archive"):
+        verify_archive(archive, Trusted())
+    monkeypatch.undo()
     monkeypatch.setattr("runbook_lib.record.archive.LARGEST", 100)
     with pytest.raises(RecordDamaged, match="unpacks to more than 100 bytes"):
         verify_archive(archive, Trusted())
