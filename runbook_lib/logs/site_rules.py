@@ -55,7 +55,7 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
         if not wrong:
             rule = Rule(
                 name=item["name"],
-                literals=tuple(text.encode() for text in item["literals"]),
+                literals=tuple(map(_bytes, item["literals"])),
                 patterns=tuple(re.compile(text) for text in item.get("patterns", [])),
                 meaning=item["meaning"],
                 advice=item["advice"],
@@ -63,7 +63,10 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
                 notebook=item.get("notebook", ""),
                 lines_before=item.get("lines_before", 0),
             )
-            wrong = _unproven(rule, item)
+            if not _counts(rule, item["match"]):
+                wrong.append("match: the rule does not find its message in this text")
+            if _counts(rule, item["near_miss"]):
+                wrong.append("near_miss: the rule finds its message in this text too")
             rules.append(rule)
             taken.add(rule.name)
         problems += [f"rule {number} {label}".rstrip() + f": {problem}" for problem in wrong]
@@ -80,7 +83,7 @@ def _items(path: Path) -> list[Any]:
         if len(text) > LONGEST_FILE:
             raise _invalid(path, "the file is longer than a megabyte")
         data = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: a date that is none
         raise _invalid(path, str(error)) from error
     if data is None:
         return []
@@ -112,12 +115,12 @@ def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> list[str]:
         wrong.append("name: write small letters, digits and underscores")
     if item["name"] in taken:
         wrong.append("name: there is a rule of that name already")
-    if not item["literals"] or any(len(text.encode()) < SHORTEST_LITERAL for text in item["literals"]):
+    if min((len(_bytes(text)) for text in item["literals"]), default=0) < SHORTEST_LITERAL:
         wrong.append(f"literals: write at least one, of {SHORTEST_LITERAL} bytes or more: rare words are quick to find")
     for text in item.get("patterns", []):
         try:
             re.compile(text)
-        except re.error as error:
+        except (re.error, OverflowError) as error:
             wrong.append(f"patterns: {cut(text, 60)!r} is not a regular expression: {error}")
     if item.get("confidence", "likely") not in get_args(Confidence):
         wrong.append(f"confidence: write one of {', '.join(get_args(Confidence))}")
@@ -129,19 +132,14 @@ def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> list[str]:
     return wrong
 
 
-def _unproven(rule: Rule, item: Mapping[str, Any]) -> list[str]:
-    wrong = []
-    if not _counts(rule, item["match"]):
-        wrong.append("match: the rule does not find its message in this text")
-    if _counts(rule, item["near_miss"]):
-        wrong.append("near_miss: the rule finds its message in this text too")
-    return wrong
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _counts(rule: Rule, text: str) -> int:
     scanner = Scanner((rule,), UTC)
     scanner.begin_file("example")
-    scanner.feed(text.encode())
+    scanner.feed(_bytes(text))
     scanner.finish()
     return scanner.findings.tallies[rule.name].count
 

@@ -313,6 +313,9 @@ def test_site_adds_a_rule(tmp_path: Path) -> None:
         ("- name", "name", ""),
         ("advice:", "lines_before: 9\n  advice:", "lines_before: write a number"),
         ("advice:", "confidence: sure\n  advice:", "confidence: write one of"),
+        ("advice: Mend NTP.", "advice: 2026-13-45", "month must be in"),
+        ("\\\\d+", "a{99999999999}", "is not a regular expression"),
+        ('["NTP daemon lost"]', r'["\ud800NTP"]', "match: the rule does not find"),
     ],
 )
 def test_rule_that_cannot_be_used_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
