@@ -268,8 +268,7 @@ def _reporter(context: Context, shown: list[HaPage]) -> Callable[[HaPage], None]
     def report(page: HaPage) -> None:
         nonlocal last
         shown.append(page)
-        words = ", ".join(f"{milestone.name} {milestone.percent} %" for milestone in page.milestones)
-        words = words or page.configuration_mode
+        words = ", ".join(f"{step.name} {step.percent} %" for step in page.milestones) or page.configuration_mode
         if words and words != last:
             journal = context.record.journal
             journal.append(Kind.NOTED, stage=context.stage, server="primary", text=MILESTONES, seen=words)

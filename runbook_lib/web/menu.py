@@ -121,6 +121,7 @@ def _inside(screen: Screen, view: PageView) -> bool:
 # -- Go to a page by its menu path, whether the menu opens by pointing, by clicking, or leads over pages
 
 T = TypeVar("T")
+Entries = Set[object]  # of a menu, each with its words and its place
 
 _PRESS = ("link", "menuitem", "tab", "button", "clickable")
 # Going somewhere changes nothing: what opens later than these allow for is found by the next step, or the next time.
@@ -174,41 +175,41 @@ async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen],
     tried, then the whole path once more and slowly, then the search field. Raises PageNotUnderstood. Arrival is for
     the caller to see.
     """
-    left, slowly, before = list(path), False, Screen()
+    done, slowly, before = 0, False, Screen()
     gone, others = set[object](), frozenset[object]()  # the entries that were clicked, and those that lead nowhere
-    while left:
+    while done < len(path):
         screen = await hand.view.look()
-        front = screen.in_dialog()
-        if screen.blocked and not any(find(front, hand.labels[key], kinds=_PRESS) for key in left):
-            await dismiss(hand.view, front)
+        if screen.blocked and not any(find(screen.in_dialog(), hand.labels[key], kinds=_PRESS) for key in path[done:]):
+            await dismiss(hand.view, screen.in_dialog())
         try:
-            position, item, screen = await _next(hand, left, before, others, slowly=slowly)
+            position, item, before = await _next(hand, path, done, before, gone, others, slowly=slowly)
         except PageNotUnderstood:
-            if len(left) < len(path) and not others:
+            if done and not others:
                 # What comes late below an entry is taken for a menu that has closed, and closed by what opens one. An
                 # entry that leads nowhere then is none of the menu, such as one of the way to the page that is shown.
-                left, slowly, before, others = list(path), not slowly, Screen(), frozenset(gone if slowly else ())
+                done, slowly, before, others = 0, not slowly, Screen(), frozenset(gone if slowly else ())
                 continue
-            await _search(hand, left[-1])
+            await _search(hand, path[-1])
             return
-        left = left[position + 1 :]
-        before = screen
+        done = position + 1
         gone.add((item.text, item.box))
         try:
-            await _open(hand, item, left, arrived)
+            await _open(hand, item, path[done:], arrived)
         except PageNotUnderstood:
             if slowly:
                 raise
-            left, slowly, before = list(path), True, Screen()  # it closed under the pointer, or was drawn anew
+            done, slowly, before = 0, True, Screen()  # it closed under the pointer, or was drawn anew
 
 
 async def _next(
-    hand: PageActions, left: Sequence[str], before: Screen, others: Set[object], *, slowly: bool
+    hand: PageActions, path: Sequence[str], done: int, before: Screen, gone: Entries, others: Entries, *, slowly: bool
 ) -> tuple[int, Item, Screen]:
-    """Wait for the entry that leads furthest: the last of the path if it is there already. ``others`` are none.
+    """Wait for the entry that leads furthest from ``done`` on: the last of the path if it is there already.
 
-    ``slowly``: wait for it as long as for anything else before what opens a menu is tried.
+    Return its place in the path, itself and the screen. ``gone`` were clicked, ``others`` are no entries. ``slowly``:
+    wait for it as long as for anything else before what opens a menu is tried.
     """
+    left = path[done:]
 
     def ready(screen: Screen) -> tuple[int, Item, Screen] | None:
         for position in (len(left) - 1, *range(len(left) - 1)):
@@ -217,8 +218,14 @@ async def _next(
             hits = find(screen, hand.labels[left[position]], kinds=kinds)
             hits = hits if position or hits or others else find(screen, hand.labels[left[0]])
             if hits := [hit for hit in hits if (hit.item.text, hit.item.box) not in others]:
-                return position, _chosen(hits, before), screen
+                return done + position, _chosen(hits, before), screen
         return None
+
+    def opened(screen: Screen) -> tuple[int, Item, Screen] | None:
+        """The same of a menu that was just opened: what was clicked as its first entry may have been none of it."""
+        hits = find(screen, hand.labels[path[0]], kinds=_PRESS) if done else []
+        new = [hit for hit in hits if (hit.item.text, hit.item.box) not in gone]
+        return ready(screen) or ((0, _chosen(new, before), screen) if new else None)
 
     what = " > ".join(named(hand.labels[key]) for key in left)
     deadline = min(_STEP_S, hand.view.browser.deadlines.page_s)
@@ -232,8 +239,8 @@ async def _next(
             raise
     if button:
         await hand.press("menu_open")
-        return await hand.wait(ready, what, deadline)
-    return await _by_icon(hand, ready, what, deadline)
+        return await hand.wait(opened, what, deadline)
+    return await _by_icon(hand, opened, what, deadline)
 
 
 def icons(screen: Screen) -> list[Item]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from contextlib import nullcontext
+from unittest.mock import AsyncMock, Mock
+
 import pytest
 
-from runbook_lib.errors import ParameterRefused
+from runbook_lib.errors import PageNotUnderstood, ParameterRefused
 from runbook_lib.params.labels import Label, labels_for
+from runbook_lib.web import menu
 from runbook_lib.web.controls import bare_words, best, find, find_beside, find_radios
 from runbook_lib.web.screen import Item, Screen, holds, same, screen_from
 
@@ -206,3 +212,40 @@ def test_bare_words_stand_for_a_button_only_where_they_say_exactly_its_name() ->
     page = screen(text("Register", 0, 0), text("Register now or later", 0, 30), text("Register", 0, 60, heading=True))
     assert [hit.item.index for hit in bare_words(page, register)] == [0]
     assert bare_words(screen(text("Secondary Server", 0, 0)), labels_for()["secondary_server"]) == []
+
+
+class Breadcrumbs:
+    """A page whose way to it says what its closed menu says; ``clicked`` are the places of what was."""
+
+    def __init__(self) -> None:
+        self.clicked: list[tuple[int, int]] = []
+        self.labels, self.view = labels_for(), Mock()
+        self.view.look = AsyncMock(side_effect=lambda **_: self.shown())
+        self.view.again = AsyncMock(side_effect=lambda item: item)
+        self.view.browser.guard = lambda _doing: nullcontext()
+        self.view.browser.page.keyboard.press = AsyncMock()
+        self.view.browser.deadlines.page_s = 20.0
+        self.view.dialogs.noted = self.view.dialogs.said = ()
+
+    def shown(self) -> Screen:
+        way, icon, entry, last = ((60, 50), (0, 10), (0, 128), (230, 80))
+        items = [(way, "link", "Administration"), (icon, "icon", "menu ☰")]
+        items += [(entry, "link", "Administration")] if icon in self.clicked else []
+        items += [(last, "link", "ISE Servers")] if entry in self.clicked else []
+        return Screen(tuple(Item(kind=kind, names=((0, name),), box=(*at, 20, 20)) for at, kind, name in items))
+
+    async def wait(self, ready: Callable[[Screen], object], what: str, *_: object, **_given: object) -> object:
+        if (result := ready(self.shown())) is None:
+            raise PageNotUnderstood(what)
+        return result
+
+    async def click(self, item: Item) -> None:
+        self.clicked.append((item.left, item.top))
+
+
+def test_the_menu_is_gone_through_where_the_way_to_the_page_had_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What leads nowhere is clicked once; the menu that its icon opens then is begun anew at once."""
+    page, path = Breadcrumbs(), ("menu_administration", "menu_servers", "menu_ise_servers")
+    monkeypatch.setattr(menu, "_open", lambda hand, item, *_: hand.click(item))
+    asyncio.run(menu.go(page, path, lambda _: False))  # type: ignore[arg-type]
+    assert page.clicked == [(60, 50), (0, 10), (0, 128), (230, 80)]
