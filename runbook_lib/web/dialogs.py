@@ -15,13 +15,12 @@ from playwright.async_api import Error
 
 from runbook_lib.errors import DeviceSilent, PageNotUnderstood
 from runbook_lib.params.labels import Labels
-from runbook_lib.web.controls import ControlMatch, find, pressables
+from runbook_lib.web.controls import ControlMatch, pressables
 from runbook_lib.web.reading import concerns
 from runbook_lib.web.screen import Item, Screen, plain, says
 from runbook_lib.web.view import MISSED, PageView
 
 ACTION_MS = 4000  # of one try; how often it is tried, the deadline of the page says
-_TRIAL_MS = 500  # what lies over it stays that long; where that was a slow machine, it is tried again
 _DRAWN_S = 1.5
 _ESCAPE_S, _CLOSE_S, _LEAVE_S = 3.0, 1.0, 0.3  # what closes later is found by the look that follows
 _CORNER = 44
@@ -162,16 +161,9 @@ async def uncover(view: PageView, item: Item) -> bool:
         with contextlib.suppress(PageNotUnderstood):
             await dismiss(view, over)
             return False
-    screen = await view.look()
-    if screen.in_dialog().items:
-        await dismiss(view, screen.in_dialog())
-        return False
-    asks = [hit for hit in find(screen, view.labels["dialog_no"]) if await _can_be_clicked(view, hit.item)]
-    for hit in [] if asks else find(screen, view.labels["dialog_close"]):
-        if await _can_be_clicked(view, hit.item):
-            with contextlib.suppress(*MISSED):
-                await (await view.element(hit.item)).click(timeout=ACTION_MS)
-            break
+    front = (await view.look()).in_dialog()
+    if front.items:
+        await dismiss(view, front)
     return False
 
 
@@ -203,11 +195,3 @@ async def _over(view: PageView, item: Item) -> Screen:
         inside = set(await view.handle(now.frame).evaluate(within("over"), now.index))
         return Screen(tuple(one for one in screen.items if one.frame == now.frame and one.index in inside))
     return Screen()
-
-
-async def _can_be_clicked(view: PageView, item: Item) -> bool:
-    try:
-        await (await view.element(item)).click(trial=True, timeout=_TRIAL_MS)
-    except MISSED:
-        return False
-    return True

@@ -14,7 +14,7 @@ import pytest
 
 from runbook_lib.errors import DeviceSilent, OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.params.labels import labels_for
-from runbook_lib.web import actions, submit
+from runbook_lib.web import actions, dialogs, submit
 from runbook_lib.web import view as web_view
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find_radios, pressables
@@ -549,6 +549,19 @@ def test_an_option_that_says_more_is_another_one(option: str, wanted: str, means
     for choosing in ways:
         with nullcontext() if means else pytest.raises(PageNotUnderstood, match="does not offer"):
             asyncio.run(choosing)
+
+
+def test_no_button_of_another_form_is_pressed_to_uncover_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies over it asks for something, and is left to a person; an OK elsewhere may send what it stands with."""
+    ask = [Item(kind="textbox", names=((0, "Reason"),)), Item(kind="button", names=((0, "Send"),))]
+    elsewhere = Screen((Item(kind="button", names=((0, "OK"),), box=(500, 20, 60, 20)),))
+    view = Mock(labels=LABELS, look=AsyncMock(return_value=elsewhere), element=AsyncMock())
+    view.wait = AsyncMock(side_effect=PageNotUnderstood("stays"))
+    view.problem = lambda what, *_: PageNotUnderstood(what)
+    view.dialogs.agrees.return_value, view.dialogs.expected = False, ()
+    monkeypatch.setattr(dialogs, "_over", AsyncMock(return_value=Screen(tuple(ask))))
+    assert not asyncio.run(dialogs.uncover(view, ask[0]))
+    view.element.assert_not_awaited()
 
 
 def test_what_covers_something_and_loads_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
