@@ -273,6 +273,11 @@ class LogLine:
     number: int
     text: str
 
+    @property
+    def place(self) -> str:
+        """Where it stands, as ``/logs/hm-0-0.log:12``."""
+        return f"{self.source}:{self.number}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class NextStep:

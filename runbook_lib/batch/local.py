@@ -211,13 +211,12 @@ class _Process:
 
     @classmethod
     async def start(cls, environment: Mapping[str, str], output: Path, warm: int | None) -> _Process:
+        inherited = [] if warm is None else [warm]
+        command = (sys.executable, "-m", "runbook_lib.batch.site_run", *map(str, inherited))
         with output.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "runbook_lib.batch.site_run",
-                *([] if warm is None else [str(warm)]),
-                pass_fds=[] if warm is None else [warm],
+                *command,
+                pass_fds=inherited,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
@@ -231,7 +230,7 @@ class _Process:
         """Return the task's result; None where the process ended without one."""
         assert self._process.stdout is not None
         self.sites += 1
-        self._send({**asdict(task)})
+        self._send(asdict(task))
         async for line in self._process.stdout:
             message = json.loads(line)
             if "result" in message:

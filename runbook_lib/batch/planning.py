@@ -1,4 +1,4 @@
-"""One plan per site and the roll-up over them; one approval for all; which sites may be run then."""
+"""One plan per site and the roll-up over them; one approval for all."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from functools import partial
 from pathlib import Path
 
 from runbook_lib.batch.round import STAGE, NotPlanned, PlannedSite, Rollup, Round, rollup_digest
-from runbook_lib.batch.site_run import READING, SiteResult, SiteState, SiteTask, begun, state_of
-from runbook_lib.batch.sites import Fleet, FleetSite, in_processes, resolved
+from runbook_lib.batch.sites import FleetSite, in_processes
 from runbook_lib.device.prime import identities
-from runbook_lib.digest import sha256_hex
-from runbook_lib.errors import ParameterRefused, RecordDamaged, RunbookError, redacted
-from runbook_lib.models import FINAL, Stage
+from runbook_lib.errors import ParameterRefused, RunbookError, redacted
+from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_incident
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates
 from runbook_lib.params.load import secret_references, site_without_secrets
-from runbook_lib.record.artifacts import slug
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import operator, to_json_value
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Artifact, Kind
+from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
 from runbook_lib.record.stages import met
 from runbook_lib.repair.approval import approve, approver
@@ -71,27 +68,6 @@ def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, show:
     return rollup
 
 
-def newest_rollup(round_: Round) -> Rollup | None:
-    """Return the newest roll-up of a round; raises ``RecordDamaged`` where its digest is not that of its sites."""
-    for line in reversed(round_.journal.read().lines):
-        if line.kind is Kind.DECIDED and line.artifact and line.artifact.path.startswith("rollups/"):
-            rollup = round_.read_json(line.artifact, Rollup)
-            if rollup.digest != rollup_digest(rollup.sites, fleet=round_.site, round_id=round_.incident):
-                raise RecordDamaged("the roll-up's digest is not that of its sites", where=line.artifact.path)
-            return rollup
-    return None
-
-
-def keep_description(round_: Round, each: FleetSite) -> Artifact:
-    """Keep what the fleet's description says of a site: it is the site's file for whatever runs in this round.
-
-    Its name ends in the SHA-256 of its content, so that it is read as it was kept or not at all.
-    """
-    data = resolved(each.site)
-    path = f"sites/{slug(each.name, 40)}-{sha256_hex(data)}.json"
-    return round_.keep_gated(path, data, stage=STAGE, server=each.name, seen=each.sha256, text="site")
-
-
 def _plan_some(
     root: Path, round_id: str, at_once: int, sites: Sequence[FleetSite], on_result: Callable[[Planned], None]
 ) -> None:
@@ -102,7 +78,7 @@ def _plan_some(
 
 
 def _plan(round_: Round, each: FleetSite) -> Planned:
-    described = round_.folder / keep_description(round_, each).path
+    described = round_.folder / round_.keep_description(each).path
     record: Record | None = None
     try:
         record = open_incident(each.site, "", what=f"runbook fleet plan, {round_.incident}", given=str(described))
@@ -180,7 +156,7 @@ def approve_rollup(round_: Round, digest: str, *, by: str, reason: str = "", onl
     than the roll-up's, or for a site that is not in it.
     """
     by = approver(by)
-    rollup = newest_rollup(round_)
+    rollup = round_.newest_rollup()
     if rollup is None or rollup.digest != digest:
         raise ParameterRefused(
             "This is not the digest of the round's newest roll-up; nothing was approved",
@@ -226,80 +202,3 @@ def _approve(round_: Round, rollup: Rollup, each: PlannedSite, *, by: str, reaso
     except RunbookError as error:
         return f"{type(error).__name__}: {error.what}"
     return ""
-
-
-# -- Which sites of a fleet may be run now: not finished in this round, planned, unchanged since, approved
-
-
-@dataclass(frozen=True, kw_only=True)
-class Admission:
-    """What to run, and the results of the sites that are not run, in words that say why."""
-
-    tasks: tuple[SiteTask, ...]
-    settled: tuple[SiteResult, ...]
-
-
-def admit(round_: Round, fleet: Fleet, rollup: Rollup | None, until: Stage, only: Sequence[str] = ()) -> Admission:
-    """Return what may be run. Reading stages need no plan and no approval; ``only``: these sites, empty for all."""
-    tasks: list[SiteTask] = []
-    settled: list[SiteResult] = []
-    for each in fleet.sites:
-        if only and each.name not in only:
-            continue
-        try:
-            admission = _admit(round_, each, rollup, until)
-        except RunbookError as error:
-            admission = _not_started(each, f"{type(error).__name__}: {error.what}")
-        if isinstance(admission, SiteTask):
-            tasks.append(admission)
-        else:
-            settled.append(admission)
-    return Admission(tasks=tuple(tasks), settled=tuple(settled))
-
-
-def _admit(round_: Round, each: FleetSite, rollup: Rollup | None, until: Stage) -> SiteTask | SiteResult:
-    if until in READING:
-        record = open_incident(each.site, "", what=f"runbook fleet run, {round_.incident}")
-        return _task(round_, each, record, until, approve="")
-    planned = rollup.site(each.name) if rollup else None
-    if rollup is None or planned is None:
-        why = {refused.site: refused.why for refused in rollup.not_planned} if rollup else {}
-        return _not_started(each, why.get(each.name, "no plan of it in this round: runbook fleet plan makes one"))
-    record = Record.open(round_.root, planned.incident)
-    outcome = record.outcome()
-    if outcome in FINAL:
-        return SiteResult(site=each.name, incident=record.incident, state=state_of(outcome), why="in an earlier run")
-    if record.is_closed():
-        return _not_started(each, "a person has closed its incident: plan again", record.incident)
-    if each.sha256 != planned.described:
-        why_changed = "its description has changed since the plan: plan again, and approve the new roll-up"
-        return _not_started(each, why_changed, record.incident)
-    if not _approved(round_, each.name, planned.plan, record, needed=planned.to_approve):
-        return _not_started(each, f"nobody has approved its plan {planned.plan}", record.incident)
-    fresh = each.site.kind == "lab" and not begun(record)
-    return _task(round_, each, record, until, approve=planned.plan if fresh and planned.to_approve else "")
-
-
-def _approved(round_: Round, site: str, plan: str, record: Record, *, needed: bool) -> bool:
-    """Whether a person approved this plan: in the site's record, and where it needs no approval, in the round's."""
-    if record.read_approvals(plan):
-        return True
-    approved = (line for line in round_.journal.read().lines if line.kind is Kind.APPROVED)
-    return not needed and (site, plan) in ((line.server, line.expected) for line in approved)
-
-
-def _task(round_: Round, each: FleetSite, record: Record, until: Stage, *, approve: str) -> SiteTask:
-    described = keep_description(round_, each)
-    return SiteTask(
-        site=each.name,
-        site_file=str(round_.folder / described.path),
-        described=each.sha256,
-        incident=record.incident,
-        approve=approve,
-        until=until,
-        records=str(round_.root),
-    )
-
-
-def _not_started(each: FleetSite, why: str, incident: str = "") -> SiteResult:
-    return SiteResult(site=each.name, incident=incident, state=SiteState.NOT_STARTED, why=why)

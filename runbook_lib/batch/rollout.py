@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from runbook_lib.batch.planning import Admission, admit, newest_rollup
-from runbook_lib.batch.round import STAGE, Rollup, Round, RoundOutcome, keep_outcome
+from runbook_lib.batch.round import STAGE, Admission, Rollup, Round, RoundOutcome, admit, keep_outcome
 from runbook_lib.batch.site_run import FAILURES, SiteEvent, SiteResult, SiteState, SiteTask, state_of
 from runbook_lib.batch.sites import Fleet
 from runbook_lib.errors import ParameterRefused, RecordError, RunbookError, opening_line
@@ -245,7 +244,7 @@ def run_fleet(
     where another process runs this fleet.
     """
     with fleet_lock(round_):
-        rollup = newest_rollup(round_)
+        rollup = round_.newest_rollup()
         admission = admit(round_, fleet, rollup, until, only)
         diary = RolloutDiary(round_, show)
         rollout, signum = asyncio.run(_go(start, rules, diary, admission))

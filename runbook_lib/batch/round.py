@@ -1,23 +1,26 @@
-"""A round: one evening of one fleet, its roll-up under one digest, and its sealed outcome."""
+"""A round: one evening of one fleet, its roll-up under one digest, which sites may be run, and its sealed outcome."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runbook_lib.batch.site_run import FAILURES, FINISHED, SiteResult, SiteState, state_of
+from runbook_lib.batch.site_run import FAILURES, FINISHED, READING, SiteResult, SiteState, SiteTask, begun, state_of
+from runbook_lib.batch.sites import Fleet, FleetSite, resolved
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RunbookError
-from runbook_lib.models import Outcome
+from runbook_lib.models import FINAL, Outcome, Stage
+from runbook_lib.notebook.opening import open_incident
+from runbook_lib.record.artifacts import slug
 from runbook_lib.record.attestation import Seal, seal_record
 from runbook_lib.record.files import to_json_value
 from runbook_lib.record.incident import INCIDENT, Record, site_slug
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import Artifact, Kind
 
 # ``records/fleet-<id>/`` is a record as an incident's is: a journal, files that are written once, a seal. It holds
 # ``incident.json`` (which fleet, by whom), ``sites/<name>.json`` (what the fleet's description said of each site when
@@ -39,20 +42,32 @@ class Round(Record):
     def __repr__(self) -> str:
         return f"<Round {self.incident} of fleet {self.site}>"
 
+    def newest_rollup(self) -> Rollup | None:
+        """Return the newest roll-up; raises ``RecordDamaged`` where its digest is not that of its sites."""
+        for line in reversed(self.journal.read().lines):
+            if line.kind is Kind.DECIDED and line.artifact and line.artifact.path.startswith("rollups/"):
+                rollup = self.read_json(line.artifact, Rollup)
+                if rollup.digest != rollup_digest(rollup.sites, fleet=self.site, round_id=self.incident):
+                    raise RecordDamaged("the roll-up's digest is not that of its sites", where=line.artifact.path)
+                return rollup
+        return None
 
-def rounds_of(root: Path, fleet: str = "") -> Iterable[Round]:
-    """Yield the rounds, of one fleet or of all, the newest first; one of another fleet is not even opened."""
-    of = re.compile(rf"{Round.PREFIX}\d+T\d+Z-{site_slug(fleet)}-[0-9a-f]+" if fleet else "fleet-.*")
-    names = (path.name for path in root.iterdir() if of.fullmatch(path.name)) if root.is_dir() else ()
-    for name in sorted((name for name in names if Round.PATTERN.fullmatch(name)), reverse=True):
-        opened = Round.open(root, name)
-        if not fleet or opened.site == fleet:
-            yield opened
+    def keep_description(self, each: FleetSite) -> Artifact:
+        """Keep what the fleet's description says of a site: it is the site's file for whatever runs in this round.
+
+        Its name ends in the SHA-256 of its content, so that it is read as it was kept or not at all.
+        """
+        data = resolved(each.site)
+        path = f"sites/{slug(each.name, 40)}-{sha256_hex(data)}.json"
+        return self.keep_gated(path, data, stage=STAGE, server=each.name, seen=each.sha256, text="site")
 
 
 def newest_round(root: Path, fleet: str) -> Round | None:
-    """Return the newest round of a fleet."""
-    return next(iter(rounds_of(root, fleet)), None)
+    """Return the newest round of a fleet; one of another fleet is not even opened."""
+    named = re.compile(rf"{Round.PREFIX}\d+T\d+Z-{site_slug(fleet)}-[0-9a-f]+")
+    names = [path.name for path in root.iterdir() if named.fullmatch(path.name)] if root.is_dir() else []
+    rounds = (Round.open(root, name) for name in sorted(names, reverse=True) if Round.PATTERN.fullmatch(name))
+    return next((each for each in rounds if each.site == fleet), None)
 
 
 # -- The plans of many sites under one digest, which one approval can name. Pure. ------------------
@@ -236,3 +251,80 @@ def _of_site(round_: Round, result: SiteResult) -> SiteOutcome:
 
 def _in_words(outcome: RoundOutcome) -> str:
     return ", ".join(f"{number} {state.value}" for state, number in outcome.counts.items()) or "no sites"
+
+
+# -- Which sites of a fleet may be run now: not finished in this round, planned, unchanged since, approved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """What to run, and the results of the sites that are not run, in words that say why."""
+
+    tasks: tuple[SiteTask, ...]
+    settled: tuple[SiteResult, ...]
+
+
+def admit(round_: Round, fleet: Fleet, rollup: Rollup | None, until: Stage, only: Sequence[str] = ()) -> Admission:
+    """Return what may be run. Reading stages need no plan and no approval; ``only``: these sites, empty for all."""
+    tasks: list[SiteTask] = []
+    settled: list[SiteResult] = []
+    for each in fleet.sites:
+        if only and each.name not in only:
+            continue
+        try:
+            admission = _admit(round_, each, rollup, until)
+        except RunbookError as error:
+            admission = _not_started(each, f"{type(error).__name__}: {error.what}")
+        if isinstance(admission, SiteTask):
+            tasks.append(admission)
+        else:
+            settled.append(admission)
+    return Admission(tasks=tuple(tasks), settled=tuple(settled))
+
+
+def _admit(round_: Round, each: FleetSite, rollup: Rollup | None, until: Stage) -> SiteTask | SiteResult:
+    if until in READING:
+        record = open_incident(each.site, "", what=f"runbook fleet run, {round_.incident}")
+        return _task(round_, each, record, until, approve="")
+    planned = rollup.site(each.name) if rollup else None
+    if rollup is None or planned is None:
+        why = {refused.site: refused.why for refused in rollup.not_planned} if rollup else {}
+        return _not_started(each, why.get(each.name, "no plan of it in this round: runbook fleet plan makes one"))
+    record = Record.open(round_.root, planned.incident)
+    outcome = record.outcome()
+    if outcome in FINAL:
+        return SiteResult(site=each.name, incident=record.incident, state=state_of(outcome), why="in an earlier run")
+    if record.is_closed():
+        return _not_started(each, "a person has closed its incident: plan again", record.incident)
+    if each.sha256 != planned.described:
+        why_changed = "its description has changed since the plan: plan again, and approve the new roll-up"
+        return _not_started(each, why_changed, record.incident)
+    if not _approved(round_, each.name, planned.plan, record, needed=planned.to_approve):
+        return _not_started(each, f"nobody has approved its plan {planned.plan}", record.incident)
+    fresh = each.site.kind == "lab" and not begun(record)
+    return _task(round_, each, record, until, approve=planned.plan if fresh and planned.to_approve else "")
+
+
+def _approved(round_: Round, site: str, plan: str, record: Record, *, needed: bool) -> bool:
+    """Whether a person approved this plan: in the site's record, and where it needs no approval, in the round's."""
+    if record.read_approvals(plan):
+        return True
+    approved = (line for line in round_.journal.read().lines if line.kind is Kind.APPROVED)
+    return not needed and (site, plan) in ((line.server, line.expected) for line in approved)
+
+
+def _task(round_: Round, each: FleetSite, record: Record, until: Stage, *, approve: str) -> SiteTask:
+    described = round_.keep_description(each)
+    return SiteTask(
+        site=each.name,
+        site_file=str(round_.folder / described.path),
+        described=each.sha256,
+        incident=record.incident,
+        approve=approve,
+        until=until,
+        records=str(round_.root),
+    )
+
+
+def _not_started(each: FleetSite, why: str, incident: str = "") -> SiteResult:
+    return SiteResult(site=each.name, incident=incident, state=SiteState.NOT_STARTED, why=why)

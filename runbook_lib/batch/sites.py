@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from runbook_lib.device.prime import fingerprint_of
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RunbookError, SiteFileInvalid
-from runbook_lib.params.load import MOST_SHOWN
+from runbook_lib.params.load import in_short
 from runbook_lib.params.model import Expectation, PiServer, Site
 from runbook_lib.params.yaml_source import Document, dotted, shown_key
 from runbook_lib.paths import delivered
@@ -55,12 +55,11 @@ class Problems:
         for file, line, text in self._found:
             where = f"{file}:{line}" if line else file
             lines.append(f"{where}: {text}" if where else text)
-        count = "one problem" if len(lines) == 1 else f"{len(lines)} problems"
-        left = [f"… and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
+        count, shown = in_short(lines)
         raise SiteFileInvalid(
             f"The fleet's description has {count}; nothing was contacted",
             where=str(self._source),
-            found="\n".join(lines[:MOST_SHOWN] + left),
+            found=shown,
             next_step=f"correct it and try again; {delivered('params/fleet.example.yaml')} explains every key",
         )
 

@@ -26,7 +26,7 @@ from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Devices, Target, targets
 from runbook_lib.repair.diagnose import read_site_logs
 from runbook_lib.repair.ha_state import kinds_of
-from runbook_lib.repair.plan import make_plan, place_of_line
+from runbook_lib.repair.plan import make_plan
 from runbook_lib.repair.sent_changes import ChangeHistory, deletion_ends, last_confirmed, records_of_site
 from runbook_lib.repair.staleness import Staleness, fits_none
 from runbook_lib.secrets import REDACTOR
@@ -127,7 +127,7 @@ def condition_of(
         hosts = ", ".join(dict.fromkeys(f"{row.target} {row.verdict}" for row in plan.deletions))
         return Condition.REPAIRABLE, (f"{len(plan.deletions)} stale entries: {hosts}",)
     explained = {place for row in plan.rows for place in row.evidence}
-    open_points = [fits_none(each) for each in reported if explained.isdisjoint(map(place_of_line, each.evidence))]
+    open_points = [fits_none(each) for each in reported if explained.isdisjoint(line.place for line in each.evidence)]
     open_points += [each.in_words for each in judgements if each.verdict in (Verdict.UNREACHABLE, Verdict.UNSTABLE)]
     open_points += _unhealthy(site, ha)
     return (Condition.NEEDS_A_PERSON, tuple(open_points)) if open_points else (Condition.HEALTHY, ())

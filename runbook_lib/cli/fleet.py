@@ -16,7 +16,7 @@ from runbook_lib import paths
 from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.payload import require_storage
-from runbook_lib.batch.planning import approve_rollup, newest_rollup, plan_fleet
+from runbook_lib.batch.planning import approve_rollup, plan_fleet
 from runbook_lib.batch.rollout import (
     ClusterOptions,
     Executor,
@@ -276,7 +276,7 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
         raise ParameterRefused(
             f"The fleet {fleet.name} has no round yet", next_step=f"runbook fleet plan {name} begins one"
         )
-    rollup = newest_rollup(round_)
+    rollup = round_.newest_rollup()
     outcome = newest_outcome(round_)
     if as_json:
         value = {"round": round_.incident, "rollup": plain_json_value(rollup), "outcome": plain_json_value(outcome)}

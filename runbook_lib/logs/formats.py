@@ -185,7 +185,7 @@ def _evidence(lines: Sequence[LogLine]) -> Iterator[str]:
     yield from _again(again)
     if len(lines) > SHOWN_LINES:
         last = lines[-1]
-        where = f"{last.number}" if last.source == source else f"{last.source}:{last.number}"
+        where = f"{last.number}" if last.source == source else last.place
         yield f"  … the last line of evidence is {where}"
 
 

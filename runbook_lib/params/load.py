@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -240,16 +240,20 @@ def section_of(model: type[_Section], document: Document) -> _Section | None:
 
 def _invalid(problems: list[SiteFileProblem], path: Path) -> SiteFileInvalid:
     ordered = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, dotted(problem.where)))
-    lines = [_line(problem, path) for problem in ordered[:MOST_SHOWN]]
-    if len(ordered) > MOST_SHOWN:
-        lines.append(f"… and {len(ordered) - MOST_SHOWN} more")
-    count = "one problem" if len(ordered) == 1 else f"{len(ordered)} problems"
+    count, shown = in_short([_line(problem, path) for problem in ordered])
     return SiteFileInvalid(
         f"The site's file has {count}; nothing was contacted",
         where=str(path),
-        found="\n".join(lines),
+        found=shown,
         next_step=f"correct the file and check it again: runbook check SITE; {delivered()} explains every key",
     )
+
+
+def in_short(problems: Sequence[str]) -> tuple[str, str]:
+    """Return how many problems there are, in words, and the first ``MOST_SHOWN`` of them, one a line."""
+    more = [f"… and {len(problems) - MOST_SHOWN} more"] if len(problems) > MOST_SHOWN else []
+    count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return count, "\n".join([*problems[:MOST_SHOWN], *more])
 
 
 def _line(problem: SiteFileProblem, path: Path) -> str:

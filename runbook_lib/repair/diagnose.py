@@ -165,7 +165,7 @@ def log_growth(before: Diagnosis | None, after: Diagnosis | None) -> str:
         return ""
     sentences = []
     for mismatch in grown(before, after):
-        lines = "\n".join(f"{line.source}:{line.number}: {line.text}" for line in mismatch.evidence[-_LINES:])
+        lines = "\n".join(f"{line.place}: {line.text}" for line in mismatch.evidence[-_LINES:])
         sentences.append(f"meanwhile in the {mismatch.server}'s logs, a mismatch of {mismatch.subject}:\n{lines}")
     return "\n".join(sentences)
 

@@ -19,7 +19,7 @@ from runbook_lib.device.names import parse_name
 from runbook_lib.device.prime import DELETE_TOFU, LIST_TOFU
 from runbook_lib.digest import plan_digest
 from runbook_lib.errors import RecordError, StageOutOfOrder, opening_line
-from runbook_lib.models import Diagnosis, Inventory, Judgement, LogLine, Mismatch, TofuEntry, Vantage, Verdict
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry, Vantage, Verdict
 from runbook_lib.params.model import Site
 from runbook_lib.record.stages import ALARMING
 from runbook_lib.repair.confirmation import overrides_in_words, overrides_of, overriding
@@ -259,11 +259,6 @@ def essence(row: Change) -> tuple[object, ...]:
     return (*_meaning(row), row.target, row.command, row.confirmed_sha256, verdict, row.override)
 
 
-def place_of_line(line: LogLine) -> str:
-    """Return where a line of evidence stands, as a row of a plan names it."""
-    return f"{line.source}:{line.number}"
-
-
 def _row(
     server: str,
     entry: TofuEntry,
@@ -288,7 +283,7 @@ def _row(
         seen_from=tuple(judgement.seen_from) if judgement else (),
         not_seen_from=tuple(f"{place}: {opening_line(why)}" for place, why in not_seen),
         evidence=tuple(
-            place_of_line(line) for mismatch in evidence for line in (mismatch.evidence[:1] + mismatch.evidence[-1:])
+            line.place for mismatch in evidence for line in (mismatch.evidence[:1] + mismatch.evidence[-1:])
         ),
         by_verdict=False,
     )

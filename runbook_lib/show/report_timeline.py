@@ -83,7 +83,7 @@ def _impact(
     if first is None:
         return impact
     evidence = first.evidence[0] if first.evidence else None
-    line = f"{evidence.source}:{evidence.number}: {evidence.text}" if evidence else ""
+    line = f"{evidence.place}: {evidence.text}" if evidence else ""
     return replace(impact, since_utc=first.first_utc, line=line)
 
 

@@ -29,14 +29,9 @@ from runbook_lib.show.rendering import View
 LEAST_PARTS = 2
 
 
-def place(line: LogLine) -> str:
-    """Return where a line stands, as ``/logs/hm-0-0.log:12``."""
-    return f"{line.source}:{line.number}"
-
-
 def first_and_last(evidence: Sequence[LogLine]) -> tuple[str, ...]:
     """Return the places of the first and the last line; one where they are the same."""
-    return tuple(dict.fromkeys(place(line) for line in (*evidence[:1], *evidence[-1:])))
+    return tuple(dict.fromkeys(line.place for line in (*evidence[:1], *evidence[-1:])))
 
 
 def common_folder(places: Sequence[str]) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
-from runbook_lib.batch.planning import Approved, admit, approve_rollup, plan_fleet
+from runbook_lib.batch.planning import Approved, approve_rollup, plan_fleet
 from runbook_lib.batch.rollout import FleetReport, Rules, parse_share, parse_waves, run_fleet
-from runbook_lib.batch.round import Rollup, Round
+from runbook_lib.batch.round import Rollup, Round, admit
 from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteTask
 from runbook_lib.batch.sites import Fleet
 from runbook_lib.models import Stage

@@ -19,7 +19,7 @@ from repair_site import changes
 
 from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import take_lock
-from runbook_lib.batch.planning import approve_rollup, newest_rollup
+from runbook_lib.batch.planning import approve_rollup
 from runbook_lib.batch.rollout import Rules, fleet_lock, parse_share, parse_waves, run_fleet
 from runbook_lib.batch.round import Round, exit_code, newest_outcome, newest_round
 from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteState, SiteTask
@@ -98,7 +98,7 @@ def test_each_site_has_its_own_plan_in_its_own_incident(evening: Evening) -> Non
     for each in evening.rollup.sites:
         assert evening.record(each.site).read_plan().digest == each.plan
     assert [len(each.deletions) for each in evening.rollup.sites] == [3, 3, 0]
-    assert newest_rollup(evening.round) == evening.rollup
+    assert evening.round.newest_rollup() == evening.rollup
 
 
 def test_an_impostors_site_is_in_no_roll_up(evening: Evening, lab: ManyLabs) -> None:

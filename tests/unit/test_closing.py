@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from incident_kit import PRIMARYS, Incident
 
-from runbook_lib.batch import planning
+from runbook_lib.batch import round as round_module
 from runbook_lib.batch.site_run import SiteResult
 from runbook_lib.cli import records
 from runbook_lib.cli.plans import status_command
@@ -258,10 +258,10 @@ def test_a_round_leaves_an_incident_alone_that_a_person_has_closed(
     rollup: Any = SimpleNamespace(site=lambda _name: planned)
     site: Any = SimpleNamespace(name="lab", sha256="same", site=incident.context.site, where="fleet.yaml:1")
     round_: Any = SimpleNamespace(root=incident.record.root, incident="a round")
-    monkeypatch.setattr(planning, "_task", lambda *_given, **_named: "started")
-    assert planning._admit(round_, site, rollup, Stage.POST_MORTEM) == "started"
+    monkeypatch.setattr(round_module, "_task", lambda *_given, **_named: "started")
+    assert round_module._admit(round_, site, rollup, Stage.POST_MORTEM) == "started"
     close(incident)
-    found = planning._admit(round_, site, rollup, Stage.POST_MORTEM)
+    found = round_module._admit(round_, site, rollup, Stage.POST_MORTEM)
     assert isinstance(found, SiteResult)
     assert "closed" in found.why
 

@@ -20,7 +20,6 @@ from incident_kit import Incident
 from long_way import LONG
 from waiting import forbid_waiting_opens
 
-from runbook_lib.batch.planning import newest_rollup
 from runbook_lib.batch.round import (
     PlannedSite,
     Rollup,
@@ -249,7 +248,7 @@ def look_at_round(place: Place, fleet: str) -> None:
     """Read a round as ``runbook fleet status`` and whatever goes on with it does."""
     round_ = newest_round(place.root, fleet)
     assert round_
-    newest_rollup(round_)
+    round_.newest_rollup()
     newest_outcome(round_)
     round_.outcome()
 

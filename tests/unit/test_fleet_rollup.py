@@ -17,7 +17,6 @@ from incident_kit import Incident
 from runbook_lib import secrets
 from runbook_lib.batch import planning
 from runbook_lib.batch.fleet_sources import load_fleet
-from runbook_lib.batch.planning import keep_description, newest_rollup
 from runbook_lib.batch.round import (
     NotPlanned,
     PlannedSite,
@@ -26,8 +25,8 @@ from runbook_lib.batch.round import (
     RoundOutcome,
     SiteOutcome,
     exit_code,
+    newest_round,
     rollup_digest,
-    rounds_of,
     whole,
 )
 from runbook_lib.batch.site_run import SiteState
@@ -90,7 +89,9 @@ def test_the_order_of_the_sites_is_not_in_the_digest() -> None:
 def test_a_round_is_no_incident_and_an_incident_no_round(tmp_path: Path) -> None:
     """Both lie side by side, and each is found by its own id only."""
     round_, record = Round.create(tmp_path, "lab"), Record.create(tmp_path, "lab")
-    assert [found.incident for found in rounds_of(tmp_path)] == [round_.incident]
+    newest = newest_round(tmp_path, "lab")
+    assert newest is not None
+    assert newest.incident == round_.incident
     with pytest.raises(ParameterRefused, match="There is no such round"):
         Round.open(tmp_path, record.incident)
     with pytest.raises(ParameterRefused, match="There is no such incident"):
@@ -125,9 +126,9 @@ def test_a_roll_up_whose_digest_is_not_that_of_its_sites_is_refused(tmp_path: Pa
         path = f"rollups/{len(sites)}.json"
         round_.keep_json(path, to_json_value(rollup), kind=Kind.DECIDED, seen=rollup.digest, text="roll-up")
         if sites == told:
-            assert newest_rollup(round_) == rollup
+            assert round_.newest_rollup() == rollup
     with pytest.raises(RecordDamaged, match="digest is not that of its sites"):
-        newest_rollup(round_)
+        round_.newest_rollup()
 
 
 def outcome(*states: SiteState) -> RoundOutcome:
@@ -170,7 +171,7 @@ def test_a_site_is_run_with_nothing_but_what_was_said_of_it(tmp_path: Path) -> N
     each = load_fleet(fleet_file(tmp_path, [inline(1)])).sites[0]
     round_ = Round.create(tmp_path / "records", "evening")
     for _ in range(2):
-        kept = round_.folder / keep_description(round_, each).path
+        kept = round_.folder / round_.keep_description(each).path
         assert load_site(kept) == each.site
         kept.write_bytes(kept.read_bytes().replace(b"10.0.1.1", b"10.0.6.6"))
         with pytest.raises(SiteFileInvalid, match="one problem") as refused:
