@@ -257,6 +257,7 @@ def further_rows(
     """
     addresses = {server.address for server in ise_servers(screen, labels)}
     captions = (*labels["column_address"].texts, *labels["column_status"].texts)
+    commands = [hit.item for key in ("ise_command", "ise_add") for hit in find(screen, labels[key])]
     for items in screen.frames.values():
         if by := filtered_by(items, items, labels):
             return by
@@ -269,6 +270,8 @@ def further_rows(
             top = min(item.top for item in (*own, *heads))
             first = min((item.top for item in own), default=top)
             said = unread(around, top, first, max((item.bottom for item in own), default=top), len(so_far), pages)
+            if own and (cut := _scrolled_away(screen, own[0], commands)):
+                return cut
             if said is not None:
                 return said
     # The markup may count the header too.
@@ -276,6 +279,19 @@ def further_rows(
     ways = (hit.item for hit in find(screen, labels["next_page"]) if not hit.item.disabled)
     on = next((item.text for item in ways if turns and says(item.text, ("next",))), "")
     return "its rows are not all drawn" if any(row.total - 1 > len(so_far) for row in listed) else on
+
+
+def _scrolled_away(screen: Screen, row: Item, commands: Sequence[Item]) -> str:
+    """Say so where what a row is scrolled in holds more than is drawn.
+
+    What the page's commands stand in as well is scrolled as a whole.
+    """
+    for scroll in screen.scrolls:
+        inside = [item for item in screen.frames[row.frame] if scroll.number in item.scrolls]
+        own = scroll.frame == row.frame and row.scrolls[-1:] == (scroll.number,) and set(commands).isdisjoint(inside)
+        if own and (scroll.moved or scroll.bottom - max(item.bottom for item in inside) >= 1.5 * row.box[3]):
+            return "its rows are not all drawn"
+    return ""
 
 
 def list_is_drawn(screen: Screen, labels: Labels) -> bool:

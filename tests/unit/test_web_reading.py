@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from unittest.mock import AsyncMock, Mock
@@ -17,8 +18,8 @@ from runbook_lib.params.labels import labels_for
 from runbook_lib.web.controls import find
 from runbook_lib.web.ha_page import ha_page, milestones
 from runbook_lib.web.ise_page import IsePages, _Form
-from runbook_lib.web.reading import fresh_texts, ise_servers, meaning, refusal, row_of, value_beside
-from runbook_lib.web.screen import Item, Screen, ScreenRow
+from runbook_lib.web.reading import fresh_texts, further_rows, ise_servers, meaning, refusal, row_of, value_beside
+from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll
 from runbook_lib.web.submit import Submit
 from runbook_lib.web.view import Rest
 
@@ -360,6 +361,22 @@ def test_a_list_of_ise_servers_that_is_read_in_part_is_not_known(page: Screen, m
     """Whatever stands on its other pages."""
     with pytest.raises(PageNotUnderstood):
         asyncio.run(Turned(page).ise(monkeypatch).servers())
+
+
+@pytest.mark.parametrize(
+    ("bottom", "moved", "whole_page", "told"),
+    [(82, False, False, False), (120, False, False, True), (82, True, False, True), (400, False, True, False)],
+)
+def test_rows_that_are_drawn_once_they_are_scrolled_to_are_missed(
+    bottom: int, moved: bool, whole_page: bool, told: bool
+) -> None:
+    """What scrolls has room for more than is drawn; where all of the page scrolls that is its end."""
+    command = Item(kind="combobox", names=((0, "Select a command"),), box=(0, 0, 90, 20))
+    items = (command, *listed_on(ONE, TWO).items)
+    scrolled = (replace(item, index=n, scrolls=(0,) * (item.row > 0 or whole_page)) for n, item in enumerate(items))
+    scrolls = (Scroll(number=0, frame=0, moved=moved, top=0, bottom=bottom),)
+    shown = Screen(tuple(scrolled), listed_on(ONE, TWO).rows, scrolls=scrolls)
+    assert bool(further_rows(shown, LABELS, ise_servers(shown, LABELS))) is told
 
 
 @pytest.mark.parametrize("failed", [True, False])
