@@ -166,7 +166,7 @@ async def triage_site(each: FleetSite, records_root: Path, *, phase_s: float) ->
     site = each.site.model_copy(update={"deadlines": own.model_copy(update=shorter)})
     asking = _Asking(site, records_root, phase_s)
     try:
-        return await asking.finding(each)
+        return await asking.ask(each)
     finally:
         await asking.close()
 
@@ -182,7 +182,7 @@ class _Asking:
         self._phases: list[Phase] = []
         self._errors: dict[str, RunbookError] = {}
 
-    async def finding(self, each: FleetSite) -> TriagedSite:
+    async def ask(self, each: FleetSite) -> TriagedSite:
         logs = self._phase("logs", lambda: asyncio.to_thread(read_site_logs, self._site))
         logins = (self._phase(f"login at the {key}", self._devices.prime(key).console) for key in PI_SERVERS)
         diagnosis, _ = await asyncio.gather(logs, asyncio.gather(*logins))
@@ -313,35 +313,35 @@ class TriageLimits:
 def triage_fleet(
     sites: Sequence[FleetSite], records_root: Path, limits: TriageLimits, on_site: Callable[[TriagedSite], None]
 ) -> tuple[TriagedSite, ...]:
-    """Ask every site and return the findings in the sites' order; ``on_site`` is given each as soon as it is there."""
+    """Ask every site and return what was found in their order; ``on_site`` is given each as soon as it is there."""
     work = partial(_ask, records_root, limits)
     triaged = in_processes(sites, work, processes=limits.processes, share=SHARE, on_result=on_site)
-    by_name = {finding.site: finding for finding in triaged}
+    by_name = {site.site: site for site in triaged}
     return tuple(by_name[each.name] for each in sites)
 
 
 def _ask(root: Path, limits: TriageLimits, sites: Sequence[FleetSite], on_site: Callable[[TriagedSite], None]) -> None:
-    async def one(each: FleetSite, gate: asyncio.Semaphore) -> None:
+    async def ask(each: FleetSite, gate: asyncio.Semaphore) -> None:
         async with gate:
             try:
-                finding = await triage_site(each, root, phase_s=limits.phase_s)
+                triaged = await triage_site(each, root, phase_s=limits.phase_s)
             except Exception as error:  # noqa: BLE001 (a fault of ours at one site must not lose what the others are)
                 why = f"asking this site ended in a fault of this software: {type(error).__name__}: {error}"
-                finding = TriagedSite(site=each.name, where=each.where, condition=Condition.NEEDS_A_PERSON, why=(why,))
-        on_site(_redacted(finding))
+                triaged = TriagedSite(site=each.name, where=each.where, condition=Condition.NEEDS_A_PERSON, why=(why,))
+        on_site(_redacted(triaged))
 
     async def all_of_them() -> None:
         gate = asyncio.Semaphore(limits.at_once)
-        await asyncio.gather(*(one(each, gate) for each in sites))
+        await asyncio.gather(*(ask(each, gate) for each in sites))
 
     asyncio.run(all_of_them())
 
 
-def _redacted(finding: TriagedSite) -> TriagedSite:
+def _redacted(site: TriagedSite) -> TriagedSite:
     """What devices said, without any password: this process has typed some."""
-    why = tuple(REDACTOR.redact_text(text) for text in finding.why)
-    deletions = tuple(REDACTOR.redact_text(text) for text in finding.deletions)
-    seen = tuple(replace(each, subject=REDACTOR.redact_text(each.subject)) for each in finding.certificates)
-    phases = tuple(replace(phase, problem=REDACTOR.redact_text(phase.problem)) for phase in finding.phases)
-    ha = {server: REDACTOR.redact_text(state) for server, state in finding.ha.items()}
-    return replace(finding, why=why, deletions=deletions, certificates=seen, phases=phases, ha=ha)
+    why = tuple(REDACTOR.redact_text(text) for text in site.why)
+    deletions = tuple(REDACTOR.redact_text(text) for text in site.deletions)
+    seen = tuple(replace(each, subject=REDACTOR.redact_text(each.subject)) for each in site.certificates)
+    phases = tuple(replace(phase, problem=REDACTOR.redact_text(phase.problem)) for phase in site.phases)
+    ha = {server: REDACTOR.redact_text(state) for server, state in site.ha.items()}
+    return replace(site, why=why, deletions=deletions, certificates=seen, phases=phases, ha=ha)

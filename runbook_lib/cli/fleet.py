@@ -60,15 +60,15 @@ _MARKS = {
 
 
 def triage_command(name: str, limits: TriageLimits, *, only: tuple[str, ...], days: int, as_json: bool) -> int:
-    """Ask the sites and tell what was found; return 0, 3 where a site needs a person, 4 where one is unreachable."""
+    """Ask the sites and show what was found; return 0, 3 where a site needs a person, 4 where one is unreachable."""
     fleet = load_fleet(name)
     sites = chosen(fleet, only)
-    findings = triage_fleet(sites, paths.records_dir(), limits, _progress(len(sites)))
+    triaged = triage_fleet(sites, paths.records_dir(), limits, _progress(len(sites)))
     if as_json:
-        out_lines(json.dumps(triage_json(fleet, findings), indent=2))
+        out_lines(json.dumps(triage_json(fleet, triaged), indent=2))
     else:
-        out_lines(triage_view(findings, days=days).text())
-    return triage_exit_code(findings)
+        out_lines(triage_view(triaged, days=days).text())
+    return triage_exit_code(triaged)
 
 
 def chosen(fleet: Fleet, only: Sequence[str]) -> tuple[FleetSite, ...]:
@@ -83,44 +83,44 @@ def chosen(fleet: Fleet, only: Sequence[str]) -> tuple[FleetSite, ...]:
     return tuple(each for each in fleet.sites if not only or each.name in only)
 
 
-def triage_exit_code(findings: Sequence[TriagedSite]) -> int:
+def triage_exit_code(triaged: Sequence[TriagedSite]) -> int:
     """Return the worst, by the table of exit codes: stopped for safety before a device that did not answer."""
-    conditions = {finding.condition for finding in findings}
+    conditions = {site.condition for site in triaged}
     if Condition.NEEDS_A_PERSON in conditions:
         return SafetyStop.exit_code
     return DeviceError.exit_code if Condition.UNREACHABLE in conditions else 0
 
 
-def triage_json(fleet: Fleet, findings: Sequence[TriagedSite]) -> dict[str, Any]:
-    """Return the findings as ``docs/fleet-triage.schema.json`` describes them."""
+def triage_json(fleet: Fleet, triaged: Sequence[TriagedSite]) -> dict[str, Any]:
+    """Return the sites as ``docs/fleet-triage.schema.json`` describes them."""
     expiring = sorted(
-        ({"site": finding.site, **plain_json_value(each)} for finding in findings for each in finding.certificates),
+        ({"site": site.site, **plain_json_value(each)} for site in triaged for each in site.certificates),
         key=lambda each: (each["not_after_utc"], each["site"], each["target"]),
     )
     return {
         "format": FORMAT,
         "fleet": fleet.name,
         "made_utc": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "counts": dict.fromkeys(Condition, 0) | Counter(finding.condition for finding in findings),
+        "counts": dict.fromkeys(Condition, 0) | Counter(site.condition for site in triaged),
         "certificates": expiring,
-        "sites": [_site_json(finding) for finding in findings],
+        "sites": [_site_json(site) for site in triaged],
     }
 
 
-def _site_json(finding: TriagedSite) -> dict[str, Any]:
-    value: dict[str, Any] = plain_json_value(finding)
+def _site_json(site: TriagedSite) -> dict[str, Any]:
+    value: dict[str, Any] = plain_json_value(site)
     value.pop("certificates")
-    return {**value, "contradicted": finding.contradicted, "days": finding.days}
+    return {**value, "contradicted": site.contradicted, "days": site.days}
 
 
-def triage_view(findings: Sequence[TriagedSite], *, days: int) -> View[Sequence[TriagedSite]]:
+def triage_view(triaged: Sequence[TriagedSite], *, days: int) -> View[Sequence[TriagedSite]]:
     """Return the tables: what expires next, then the sites, those that need somebody first."""
-    return View(findings, (_expiring(findings, days), _sites(findings)))
+    return View(triaged, (_expiring(triaged, days), _sites(triaged)))
 
 
-def _expiring(findings: Sequence[TriagedSite], days: int) -> Table:
+def _expiring(triaged: Sequence[TriagedSite], days: int) -> Table:
     expiring = sorted(
-        ((each, finding.site) for finding in findings for each in finding.certificates if each.days <= days),
+        ((each, site.site) for site in triaged for each in site.certificates if each.days <= days),
         key=lambda pair: (pair[0].not_after_utc, pair[1], pair[0].target),
     )
     rows = tuple(
@@ -134,7 +134,7 @@ def _expiring(findings: Sequence[TriagedSite], days: int) -> Table:
         )
         for each, site in expiring
     )
-    seen = sum(len(finding.certificates) for finding in findings)
+    seen = sum(len(site.certificates) for site in triaged)
     return Table(
         title=f"Certificates that expire within {days} days",
         headers=("days", "not after", "site", "host", "address"),
@@ -144,21 +144,21 @@ def _expiring(findings: Sequence[TriagedSite], days: int) -> Table:
     )
 
 
-def _sites(findings: Sequence[TriagedSite]) -> Table:
-    def urgency(finding: TriagedSite) -> tuple[int, bool, int, str]:
-        return _ORDER.index(finding.condition), not finding.contradicted, finding.days or 0, finding.site
+def _sites(triaged: Sequence[TriagedSite]) -> Table:
+    def urgency(site: TriagedSite) -> tuple[int, bool, int, str]:
+        return _ORDER.index(site.condition), not site.contradicted, site.days or 0, site.site
 
     rows = tuple(
         Row(
-            finding.site,
-            finding.condition,
-            "-" if finding.days is None else str(finding.days),
-            "; ".join(finding.why) or "-",
-            mark=_MARKS[finding.condition],
+            site.site,
+            site.condition,
+            "-" if site.days is None else str(site.days),
+            "; ".join(site.why) or "-",
+            mark=_MARKS[site.condition],
         )
-        for finding in sorted(findings, key=urgency)
+        for site in sorted(triaged, key=urgency)
     )
-    counted = Counter(finding.condition for finding in findings)
+    counted = Counter(site.condition for site in triaged)
     counts = ", ".join(f"{counted[condition]} {condition}" for condition in Condition)
     return Table(
         title=f"Sites: {counts}",
@@ -172,11 +172,11 @@ def _progress(total: int) -> Callable[[TriagedSite], None]:
     """Return what prints one line a site on standard error, as it is found; nothing where nobody looks."""
     numbers = itertools.count(1)
 
-    def found(finding: TriagedSite) -> None:
+    def show(site: TriagedSite) -> None:
         if sys.stderr.isatty():
-            err(f"[{next(numbers)}/{total}] {finding.site}: {finding.condition}")
+            err(f"[{next(numbers)}/{total}] {site.site}: {site.condition}")
 
-    return found
+    return show
 
 
 # -- ``runbook fleet plan``, ``approve``, ``run`` and ``status``: a round from its plan to its signed roll-up

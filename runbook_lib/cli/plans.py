@@ -27,7 +27,7 @@ from runbook_lib.params.load import load_site_or_lab
 from runbook_lib.params.model import Site
 from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.files import operator, to_json_value
-from runbook_lib.record.history import current, past_incidents
+from runbook_lib.record.history import incident_that_counts, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open
 from runbook_lib.record.lock import Holder, at_work, free_stale, holder_of, is_left_behind
 from runbook_lib.record.stages import closed_by
@@ -181,7 +181,7 @@ def status_command(which: str = "") -> None:
         tell_sites(incidents)
         return
     site = _site_called(which, incidents)
-    one = current(site, incidents)
+    one = incident_that_counts(site, incidents)
     if one is None:
         out(f"Site {site} has no incident yet.")
         out(f"Next: {shlex.join(('runbook', 'run', which))}")
@@ -195,7 +195,7 @@ def _site_called(which: str, incidents: Sequence[PastIncident]) -> str:
     try:
         return load_site_or_lab(which).name
     except SiteFileInvalid:
-        if current(which, incidents):
+        if incident_that_counts(which, incidents):
             return which
         raise
 

@@ -16,7 +16,7 @@ from runbook_lib.errors import DecisionNeeded, ParameterRefused, RecordDamaged, 
 from runbook_lib.models import Outcome
 from runbook_lib.record.archive import archive_name, pack, verify_archive
 from runbook_lib.record.files import operator
-from runbook_lib.record.history import Query, current, past_incidents, standings
+from runbook_lib.record.history import Query, incident_that_counts, past_incidents, standings
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import at_work
 from runbook_lib.record.signing import PUBLIC, new_key, read_public
@@ -285,7 +285,7 @@ def tell_reading(count: int, total: int) -> None:
 def tell_sites(incidents: Sequence[PastIncident]) -> None:
     """Print one line for each site that has an incident, and the command that says more."""
     sites = [each.site for each in standings(incidents)]
-    standing = ((site, current(site, incidents)) for site in sites)
+    standing = ((site, incident_that_counts(site, incidents)) for site in sites)
     newest = {site: one for site, one in standing if one}
     if not newest:
         out("There is no incident yet.")

@@ -58,12 +58,11 @@ class Query:
         """
         opened = incident.opened_utc
         named = bool(incident.problem) and slug_in(incident.incident) == site_slug(self.site)
-        return (
-            (named or self.site in ("", incident.site))
-            and self.state in ("", incident.state)
-            and (self.since is None or (opened is not None and opened >= self.since))
-            and (self.until is None or (opened is not None and opened <= self.until))
-        )
+        if not (named or self.site in ("", incident.site)) or self.state not in ("", incident.state):
+            return False
+        if opened is None:
+            return self.since is None and self.until is None
+        return (self.since or opened) <= opened <= (self.until or opened)
 
     @property
     def match(self) -> str:
@@ -345,7 +344,7 @@ def standings(incidents: Iterable[PastIncident], sites: Sequence[str] = ()) -> t
     return tuple(_standing(name, newest.get(name)) for name in sorted(names | newest.keys()))
 
 
-def current(site: str, incidents: Iterable[PastIncident]) -> PastIncident | None:
+def incident_that_counts(site: str, incidents: Iterable[PastIncident]) -> PastIncident | None:
     """Return the incident that says how a site stands, None where it has none; ``incidents`` are newest first.
 
     Its newest where that is damaged, else the open one that a run goes on in, else its newest.

@@ -32,7 +32,7 @@ from runbook_lib.notebook.opening import (
 from runbook_lib.params.load import site_without_secrets
 from runbook_lib.record import attestation
 from runbook_lib.record.attestation import seal_record
-from runbook_lib.record.history import current, past_incidents
+from runbook_lib.record.history import incident_that_counts, past_incidents
 from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
@@ -290,6 +290,6 @@ def test_the_status_says_who_closed_it(incident: Incident, capsys: pytest.Captur
     status_command()
     assert "stopped, closed" in capsys.readouterr().out
     newer = Record.create(record.root, "lab")
-    found = current("lab", past_incidents(record.root))
+    found = incident_that_counts("lab", past_incidents(record.root))
     assert found
     assert found.incident == newer.incident
