@@ -62,10 +62,15 @@ class _Group:
 
 
 class Search:
-    """Finds literals: ``positions`` gives, for each that is there, where it begins, in order and each place once."""
+    """Finds literals: ``positions`` gives, for each that is there, where it begins, in order and each place once.
+
+    A part of which a log turns out to be full is shared no more in what is searched after that.
+    """
 
     def __init__(self, literals: Iterable[bytes]) -> None:
-        self._groups, self._alone = _grouped(tuple(sorted(set(literals))))
+        self._literals = tuple(sorted(set(literals)))
+        self._frequent: frozenset[bytes] = frozenset()
+        self._groups, self._alone = _grouped(self._literals, self._frequent)
 
     def positions(self, data: bytes | bytearray, low: int, high: int, end: int) -> dict[bytes, list[int]]:
         """Return the byte positions in ``[low, high)`` at which each literal begins; it ends at ``end`` or before."""
@@ -73,14 +78,19 @@ class Search:
         for literal in self._alone:
             if places := _each(data, literal, low, high, end):
                 hits[literal] = places
+        frequent: set[bytes] = set()
         for group in self._groups:
             most = RARE * (len(group.members) - 1)
             seen = _each(data, group.part, low, high + group.longest, end, most=most + 1)
             if len(seen) > most:
+                frequent.add(group.part)
                 each = {literal: _each(data, literal, low, high, end) for literal, _ in group.members}
                 hits |= {literal: places for literal, places in each.items() if places}
             elif seen:
                 _look_closer(data, group, (low, high, end), seen, hits)
+        if frequent:
+            self._frequent |= frequent
+            self._groups, self._alone = _grouped(self._literals, self._frequent)
         return hits
 
 
@@ -90,10 +100,13 @@ def _look_closer(
     """Add to ``hits`` where the literals of the group stand; ``seen`` is where their part does."""
     low, high, end = bounds
     for literal, offsets in group.members:
-        begins = sorted({at - offset for at in seen for offset in offsets})
-        whole = [begin for begin in begins if low <= begin < high and begin + len(literal) <= end]
-        if places := [begin for begin in whole if data[begin : begin + len(literal)] == literal]:
-            hits[literal] = places
+        for offset in offsets:
+            for at in seen:
+                begin = at - offset
+                if low <= begin < high and data.startswith(literal, begin, end):
+                    hits.setdefault(literal, []).append(begin)
+        if literal in hits:
+            hits[literal] = sorted(set(hits[literal]))
 
 
 def _each(data: bytes | bytearray, literal: bytes, low: int, high: int, end: int, most: int | None = None) -> list[int]:
@@ -110,28 +123,34 @@ def _each(data: bytes | bytearray, literal: bytes, low: int, high: int, end: int
 
 
 @lru_cache(maxsize=256)
-def _grouped(literals: tuple[bytes, ...]) -> tuple[tuple[_Group, ...], tuple[bytes, ...]]:
-    """Return groups of literals that share a part, and the literals that share none."""
+def _grouped(literals: tuple[bytes, ...], frequent: frozenset[bytes]) -> tuple[tuple[_Group, ...], tuple[bytes, ...]]:
+    """Return groups of literals that share a part, none of the ``frequent`` ones, and the literals that share none."""
     groups: list[_Group] = []
     left = list(literals)
-    while len(members := _most_shared(left)) > 1:
-        part = _longest_shared(members)
+    while len(members := _most_shared(left, frequent)) > 1:
+        part = _longest_shared(members, frequent)
         placed = tuple((each, tuple(i for i in range(len(each)) if each.startswith(part, i))) for each in members)
         groups.append(_Group(part, placed, max(len(literal) for literal in members)))
         left = [literal for literal in left if literal not in members]
     return tuple(groups), tuple(left)
 
 
-def _most_shared(literals: Sequence[bytes]) -> list[bytes]:
+def _is_frequent(part: bytes, frequent: frozenset[bytes]) -> bool:
+    """Whether a part is a frequent one, or a piece of one, which is as frequent at least."""
+    return any(part in each for each in frequent)
+
+
+def _most_shared(literals: Sequence[bytes], frequent: frozenset[bytes]) -> list[bytes]:
     """Return the most literals that share a part."""
     sharing: dict[bytes, list[bytes]] = {}
     for literal in literals:
         for part in {literal[i : i + SHARED] for i in range(len(literal) - SHARED + 1)}:
             sharing.setdefault(part, []).append(literal)
-    return max((sharing[part] for part in sorted(sharing)), key=len, default=[])
+    rare = (part for part in sorted(sharing) if not _is_frequent(part, frequent))
+    return max((sharing[part] for part in rare), key=len, default=[])
 
 
-def _longest_shared(members: Sequence[bytes]) -> bytes:
+def _longest_shared(members: Sequence[bytes], frequent: frozenset[bytes]) -> bytes:
     """Return the longest part of all members: longer ones are rarer."""
     first = min(members, key=len)
     shared = (
@@ -140,7 +159,7 @@ def _longest_shared(members: Sequence[bytes]) -> bytes:
         for end in range(start + SHARED, len(first) + 1)
         if all(first[start:end] in member for member in members)
     )
-    return max(shared, key=len)
+    return max((part for part in shared if not _is_frequent(part, frequent)), key=len)
 
 
 # -- Log bytes of any encoding → bytes in which ASCII stands as ASCII ------------------------------
