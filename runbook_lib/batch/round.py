@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -232,12 +233,10 @@ def _of_site(round_: Round, result: SiteResult) -> SiteOutcome:
     lines = 0
     head = ""
     if result.incident:
-        try:
+        with suppress(RunbookError):  # it lies elsewhere, or is damaged: nothing is claimed of it
             journal = Record.open(round_.root, result.incident).journal.read()
             lines = len(journal.lines)
             head = journal.head
-        except RunbookError:
-            pass  # it lies elsewhere, or is damaged: nothing is claimed of it
     return SiteOutcome(
         site=result.site,
         incident=result.incident,

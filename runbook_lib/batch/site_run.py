@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -189,11 +190,9 @@ def settled_state(task: SiteTask, *, otherwise: SiteState = SiteState.FAILED) ->
 
 def refused_state(task: SiteTask, *, stopped: bool) -> SiteState:
     """Return what is to be said of a site at which this run did nothing: an earlier one may have left a change open."""
-    try:
+    with suppress(RunbookError):  # it lies elsewhere, and whoever has it tells
         if Record.open(Path(task.records), task.incident).pending_changes():
             return SiteState.UNKNOWN
-    except RunbookError:
-        pass  # it lies elsewhere, and whoever has it tells
     return SiteState.STOPPED if stopped else SiteState.FAILED
 
 
@@ -268,11 +267,9 @@ class Worker:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _say(self, kind: str, value: SiteEvent | SiteResult) -> None:
-        try:
+        with suppress(BrokenPipeError):  # nobody listens any more; the record has it
             self._target.write(json.dumps({kind: asdict(value)}) + "\n")
             self._target.flush()
-        except BrokenPipeError:
-            pass  # nobody listens any more; the record has it
 
 
 def main() -> None:

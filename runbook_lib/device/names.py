@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -192,10 +193,8 @@ def _hexadecimal(digits: str) -> str | None:
         header += length & 0x7F
         length = int.from_bytes(raw[2:header], "big")
     if encoding is not None and len(raw) == header + length:
-        try:
+        with suppress(UnicodeDecodeError):
             return raw[header:].decode(encoding)
-        except UnicodeDecodeError:
-            pass
     return "#" + digits.lower()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,12 +159,10 @@ class Exact:
 
 def _one_by_one(inflate: Any, packed: bytes) -> bytes:
     data = bytearray()
-    try:
+    with suppress(*ERRORS):
         while packed and not inflate.eof:
             data += inflate.decompress(packed, 1)
             packed = inflate.unconsumed_tail
-    except ERRORS:
-        pass
     return bytes(data)
 
 

@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -283,7 +284,7 @@ def lines_around(paths: Sequence[Path], wanted: Mapping[str, Iterable[int]]) -> 
     numbers = {name: {max(1, number + away) for number in lines for away in near} for name, lines in wanted.items()}
     kept: dict[str, Lines] = {}
     left = MOST_READ
-    try:
+    with suppress(UsageError):  # what could be read first may be gone: the evidence itself is kept all the same
         files = [file for file in list_logs(paths) if any(name.startswith(str(file.path)) for name in numbers)]
         for log in read_logs(files, Notes()):
             if log.name in numbers and left > 0:
@@ -291,8 +292,6 @@ def lines_around(paths: Sequence[Path], wanted: Mapping[str, Iterable[int]]) -> 
                 left -= read
             if left <= 0 or kept.keys() == numbers.keys():
                 break
-    except UsageError:
-        pass  # what could be read first can no longer be: the evidence itself is kept all the same
     return kept
 
 
