@@ -18,6 +18,9 @@ from functools import cached_property, partial
 
 from runbook_lib.disguises import Disguise, Disguised
 
+MARKED = re.compile(r"\[(?:secret [^\[\]]*|removed|\*)\]")
+"""What stands where a secret was replaced."""
+
 SHORTEST = 4
 """Characters. A shorter value cannot be told from innocent text and is refused as a secret."""
 

@@ -1,4 +1,5 @@
 """Reading until the prompt stands alone at the end: paging and foreseen questions are answered on the way."""
+# ruff: noqa: ARG002 - what ends an answer is called in one way, whatever of it is needed
 
 from __future__ import annotations
 
@@ -71,7 +72,6 @@ class Feed(asyncssh.SSHClientSession[bytes]):
         self._channel = chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        del datatype
         self._data += data
         self._news.set()
         if len(self._data) > LARGEST:
@@ -105,7 +105,6 @@ Act = Callable[[Feed, Transcript], bool]
 
 def no_reply(text: str) -> None:
     """Answer no question."""
-    del text
 
 
 @dataclass(kw_only=True)
@@ -238,7 +237,6 @@ class Dialog:
         return False
 
     def _left_prompt(self, feed: Feed, transcript: Transcript) -> bool:
-        del feed, transcript
         raise AnswerNotUnderstood(
             "something was printed behind the prompt, and no prompt after it; the session is closed",
             where=self.server,
@@ -246,13 +244,9 @@ class Dialog:
         )
 
     def _asked(self, feed: Feed, transcript: Transcript) -> bool:
-        del feed
-        if self.login:
-            raise self._at_login(transcript)
-        raise self._question(transcript)
+        raise self._at_login(transcript) if self.login else self._question(transcript)
 
     def _elsewhere(self, feed: Feed, transcript: Transcript) -> bool:
-        del feed
         raise LoginQuestion(
             f"the login ended at {transcript.last_line.strip()!r}, which is not the prompt of the command line",
             where=self.server,

@@ -329,8 +329,7 @@ def _begin_worker(settings: Settings, counter: Any) -> None:
 def _work(job: Job) -> Result:
     counter = _worker["counter"]
 
-    def on_read(name: str, more: int) -> None:
-        del name
+    def on_read(_name: str, more: int) -> None:
         with counter.get_lock():
             counter.value += more
 

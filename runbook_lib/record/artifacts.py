@@ -27,6 +27,7 @@ from runbook_lib.record.files import (
 from runbook_lib.record.journal import About, Artifact, Kind, Line, LineTopic, is_inside
 from runbook_lib.record.journal_file import Journal
 from runbook_lib.record.manifest import ReadableFile
+from runbook_lib.redactor import MARKED
 
 # -- The files of a record: written once, whole, through the redaction gate, and each named in the journal
 
@@ -122,7 +123,11 @@ class ArtifactStore:
         try:
             return from_json_bytes(data, kind)
         except ValueError as error:
-            raise damaged(self.folder / artifact.path, f"it does not hold {kind.__name__}: {error}") from error
+            problem = damaged(self.folder / artifact.path, f"it does not hold {kind.__name__}: {error}")
+            if MARKED.search(data.decode("utf-8", "replace")):  # it is as it was written
+                problem.what = "a secret of this site is also a word that the record needs; it was replaced there"
+                problem.next_step = ALSO_A_WORD
+            raise problem from error
 
     def _write(self, path: str, data: bytes) -> Artifact:
         self.journal.require_known()  # no folder is made in the place of one that was moved
@@ -154,6 +159,9 @@ def _neighbours(path: str) -> Iterator[str]:
     pure = PurePosixPath(path)
     for number in count(2):
         yield str(pure.with_name(f"{pure.stem}-{number}{pure.suffix}"))
+
+
+ALSO_A_WORD = "is a password also a name, an address or a word? change it, then run all stages again from the first"
 
 
 def damaged(path: Path, how: str) -> RecordDamaged:

@@ -16,7 +16,7 @@ from runbook_lib.digest import plan_digest
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, StageOutOfOrder
 from runbook_lib.models import FINAL, Outcome, Stage, StageState
 from runbook_lib.record import stages
-from runbook_lib.record.artifacts import ArtifactStore, damaged, slug
+from runbook_lib.record.artifacts import ALSO_A_WORD, ArtifactStore, damaged, slug
 from runbook_lib.record.files import (
     ProcessName,
     account,
@@ -30,6 +30,7 @@ from runbook_lib.record.files import (
 from runbook_lib.record.journal import About, Artifact, Kind, parse_opening
 from runbook_lib.record.signing import note_seen, seen_here
 from runbook_lib.record.stages import CLOSING
+from runbook_lib.redactor import MARKED
 from runbook_lib.secrets import NotPrivate
 
 # ``records/<incident>/`` holds ``journal.jsonl``, ``incident.json``, ``answers/`` (what devices said: the
@@ -162,10 +163,10 @@ class Record(ArtifactStore):
         if not self._has_its_digest(plan):
             raise ValueError("the plan's digest is not that of its content")
         value = to_json_value(plan)
-        if value != plain_json_value(plan):
+        if value != plain_json_value(plan) or any(MARKED.search(row.subject) for row in plan.rows):
             raise ParameterRefused(
                 "the text of the plan contains a secret of this site, so the plan could not be kept whole",
-                next_step="is a password also a name or an address? change it, then plan again",
+                next_step=ALSO_A_WORD,
             )
         path = f"plans/{plan.digest}.json"
         return self.keep_json(path, value, kind=Kind.DECIDED, seen=plan.digest, text="plan")

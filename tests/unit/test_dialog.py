@@ -100,7 +100,7 @@ def gave_up(words: bytes, *, login: bool, pause_s: float = 0.0) -> RunbookError:
     return run(story())
 
 
-@pytest.mark.parametrize("words", [b"x\r\nlines 1-22", b"<cr>", b"new-name/b# ", b"[10:00] a/b# x", b"Deleting 3 of 7"])
+@pytest.mark.parametrize("words", [b"x\r\npage 1/22", b"<cr>", b"new-name/b# ", b"[10:00] a/b# x", b"Deleting 3 of 7"])
 def test_what_stands_at_the_end_when_the_time_is_over_is_said(words: bytes) -> None:
     """A pager or question that nobody knows, another prompt: the words of the error hold it, and who should look."""
     for login in (False, words != b"new-name/b# "):

@@ -409,6 +409,20 @@ def test_plan_with_a_secret_in_it_is_refused(record: Record, canary: str) -> Non
     """A plan in which a secret stands cannot be kept whole, so it is refused instead of kept wrong."""
     with pytest.raises(ParameterRefused, match="secret"):
         record.write_plan(a_plan(record, f"{canary}_443"))
+    before = a_plan(record, "a_443")  # one whose entry was read from a record in which the secret was replaced
+    before = replace(before, rows=(replace(before.rows[0], subject="/CN=[secret env:X]"),))
+    with pytest.raises(ParameterRefused, match="secret"):
+        record.write_plan(replace(before, digest=plan_digest(before)))
+
+
+@pytest.mark.usefixtures("canary")
+def test_a_secret_that_the_record_needs_as_a_word_is_no_damage(record: Record) -> None:
+    """A password that is also a word of the facts makes them unreadable, and nobody has changed the file."""
+    secrets.REDACTOR.know("env:X", "subject")
+    record.write_facts(Stage.LIST, "store", STORE)
+    with pytest.raises(RecordDamaged, match="a word that the record needs") as caught:
+        record.read_facts(Stage.LIST, "store", TofuStore)
+    assert "is a password also a name" in caught.value.next_step
 
 
 def test_approval_is_bound_to_a_plan_of_this_record(record: Record) -> None:

@@ -207,6 +207,14 @@ def test_short_secret_is_refused(monkeypatch: pytest.MonkeyPatch, redactor: Reda
         redactor.know("env:PI_PASSWORD", value)
 
 
+def test_a_word_of_every_record_is_no_secret(monkeypatch: pytest.MonkeyPatch, redactor: Redactor) -> None:
+    """A password that names one of the two servers would be replaced wherever a record says which server it means."""
+    monkeypatch.setenv("PI_PASSWORD", "Primary")
+    with pytest.raises(SecretUnavailable, match="stands in every record"):
+        SecretRef.parse("env:PI_PASSWORD").resolve()
+    assert redactor.known() == ()
+
+
 def test_learn_asks_nobody(monkeypatch: pytest.MonkeyPatch, redactor: Redactor) -> None:
     """``learn`` makes known what can be had without asking, and names the rest."""
     monkeypatch.setenv("PI_PASSWORD", VALUE)
