@@ -341,10 +341,10 @@ def replies(topic: Topic, key: str = "", more: Mapping[str, str] | None = None) 
         choice = YES_NO.search(words)
         if choice is None and not _CONFIRMS.search(words):
             return None
-        said = words[: choice.start()] if choice else words
-        question = _SENTENCE_END.split(said.strip())[-1]
-        repeats = repeated.search(question if key else said) and (not key or _REMOVES.search(question))
-        ours = _is_confirmation(question, topic, key) and (repeats or not _unknown(said, topic, key))
+        before = words[: choice.start()] if choice else words
+        question = _SENTENCE_END.split(before.strip())[-1]
+        repeats = repeated.search(question if key else before) and (not key or _REMOVES.search(question))
+        ours = _is_confirmation(question, topic, key) and (repeats or not _unknown(before, topic, key))
         return _yes(choice) if ours else None
 
     return reply
@@ -365,10 +365,10 @@ def is_about_ours(question: str) -> bool:
     """Return whether a question of the site's file can be one after our two changes, and speaks of nothing else."""
     words = unfolded(question.replace("{key}", " "))
     choice = YES_NO.search(words)
-    said = words[: choice.start()] if choice else words
-    ours = "{key}" in question or any(not _unknown(said, topic, "") for topic in (DELETION, HA_REMOVAL))
-    speaks = bool(re.search(r"\b(?:delet|remov)\w*", said, re.I)) and bool(
-        re.search(r"\b(?:certificates?|certs?|hosts?|entry|trust|tofu|ha|high availability)\b", said, re.I)
+    before = words[: choice.start()] if choice else words
+    ours = "{key}" in question or any(not _unknown(before, topic, "") for topic in (DELETION, HA_REMOVAL))
+    speaks = bool(re.search(r"\b(?:delet|remov)\w*", before, re.I)) and bool(
+        re.search(r"\b(?:certificates?|certs?|hosts?|entry|trust|tofu|ha|high availability)\b", before, re.I)
     )
     return not is_dangerous(words) and (ours or speaks)
 

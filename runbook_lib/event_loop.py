@@ -251,18 +251,13 @@ async def send_long(line: socket.socket, message: dict[str, Any]) -> None:
 
 def receive_long(line: socket.socket) -> dict[str, Any]:
     """Wait for a message of any length; raises EOFError where the other side has closed."""
-    (length,) = _LENGTH.unpack(_exactly(line, _LENGTH.size))
-    return dict(json.loads(_exactly(line, length)))
-
-
-def _exactly(line: socket.socket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        part = line.recv(size - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return bytes(data)
+    with line.makefile("rb") as stream:
+        head = stream.read(_LENGTH.size)
+        length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 1
+        data = stream.read(length)
+    if len(data) < length:
+        raise EOFError
+    return dict(json.loads(data))
 
 
 async def readable(source: socket.socket | int) -> None:

@@ -100,13 +100,13 @@ class Gated(io.TextIOBase):
 
     def write(self, text: str) -> int:
         with self._guard:
-            said = self._held + text
-            end = said.rfind("\n") + 1
-            if end and redacted(said[:end]) + redacted(said[end:]) != redacted(said):
-                end = len(said)  # a secret is broken over the two
-            self._held = said[end:]
+            pending = self._held + text
+            end = pending.rfind("\n") + 1
+            if end and redacted(pending[:end]) + redacted(pending[end:]) != redacted(pending):
+                end = len(pending)  # a secret is broken over the two
+            self._held = pending[end:]
             if end:
-                self._stream.write(redacted(said[:end]))
+                self._stream.write(redacted(pending[:end]))
         return len(text)
 
     def flush(self) -> None:

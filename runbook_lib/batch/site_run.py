@@ -124,9 +124,8 @@ class _Listener:
         """A fleet shows stages, and nothing within them."""
 
     def stage_ended(self, report: StageReport) -> None:
-        self._on_event(
-            SiteEvent(site=self._task.site, stage=report.stage, state=report.state, seconds=round(report.seconds, 3))
-        )
+        seconds = round(report.seconds, 3)
+        self._on_event(SiteEvent(site=self._task.site, stage=report.stage, state=report.state, seconds=seconds))
 
 
 def run_site(task: SiteTask, on_event: EventCallback, halted: Callable[[], bool]) -> SiteResult:

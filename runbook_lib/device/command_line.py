@@ -101,17 +101,17 @@ class Console:
             reply=reply,
             echo=self._echoes is not False,
             prove=prove,
-            waiting=lambda seconds, said: self._on_wait(text, seconds, longest_s, said),
+            waiting=lambda seconds, last: self._on_wait(text, seconds, longest_s, last),
         )
         async with self._turn:
             answer, _ = await self._exchange(text, dialog, longest_s)
         return answer
 
-    def _on_wait(self, text: str, seconds: float, longest_s: float, said: str) -> None:
+    def _on_wait(self, text: str, seconds: float, longest_s: float, last: str) -> None:
         if self.on_wait is None:
             return
         waits = f"{self.server}: waiting for the answer to {text!r}, {seconds:.0f} s of at most {longest_s:g} s"
-        self.on_wait(f"{waits}; it last said {cut_front(said, 200)!r}, and no question is answered" if said else waits)
+        self.on_wait(f"{waits}; it last said {cut_front(last, 200)!r}, and no question is answered" if last else waits)
 
     async def open_channel(self, host: str, port: int) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
         """Connect to ``host``:``port`` through the server (SSH ``direct-tcpip``) and return the two ends.
@@ -165,8 +165,8 @@ class Console:
             if question := _question(answer):
                 raise question
         except RunbookError as error:
-            said = dict.fromkeys((banner.text().strip(), error.found.strip()))
-            error.found = "\n".join(filter(None, said))
+            printed = dict.fromkeys((banner.text().strip(), error.found.strip()))
+            error.found = "\n".join(filter(None, printed))
             raise
         self.prompt = transcript.prompt
         self._echoes = transcript.echoed

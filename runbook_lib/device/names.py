@@ -270,12 +270,12 @@ def fits(log_subject: Name | str, store_subject: Name | str) -> Fit:
     A log subject that is a CN and nothing else fits every store subject with that one CN. A text
     that is no name fits nothing.
     """
-    said, listed = _as_name(log_subject), _as_name(store_subject)
-    if said is None or listed is None:
+    logged, listed = _as_name(log_subject), _as_name(store_subject)
+    if logged is None or listed is None:
         return Fit.NONE
-    if name_key(said) == name_key(listed):
+    if name_key(logged) == name_key(listed):
         return Fit.EXACT
-    wanted = lone_common_name(said)
+    wanted = lone_common_name(logged)
     return Fit.CN_ONLY if wanted and wanted == fold_value(common_name(listed)) else Fit.NONE
 
 

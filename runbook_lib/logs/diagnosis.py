@@ -237,9 +237,9 @@ def _look_alikes(
         if not total.count:
             continue
         prefixes = [read_prefix(line.text).moment for line in total.evidence]
-        said = [moment for moment in prefixes if moment is not None]
+        dated = [moment for moment in prefixes if moment is not None]
         clock = clock_of(owner.server, {owner.server: zone} if zone else None)
-        moments = [utc for utc in (as_utc(moment, clock) for moment in said) if utc is not None]
+        moments = [utc for utc in (as_utc(moment, clock) for moment in dated) if utc is not None]
         yield LookAlike(
             server=owner.server,
             rule=rule.name,
@@ -251,7 +251,7 @@ def _look_alikes(
             next_step=next_step(rule, known),
             first_utc=min(moments, default=None),
             last_utc=max(moments, default=None),
-            zone_known=bool(zone) or all(moment.tzinfo for moment in said),
+            zone_known=bool(zone) or all(moment.tzinfo for moment in dated),
             guessed=owner.guessed,
         )
 
@@ -385,8 +385,8 @@ class _Tail:
 
     def news(self) -> bool:
         """Return whether anything was taken in since this was asked last."""
-        told, self._told = self._told, self._scanner.findings.size
-        return told != self._told
+        before, self._told = self._told, self._scanner.findings.size
+        return before != self._told
 
     def result(self) -> Result:
         if self._found is None or self._found.size != self._scanner.findings.size:

@@ -247,8 +247,8 @@ def place_before(window: Window, further: int) -> int | None:
     A terminal may have broken them; where they are not there, or not as they are published, it is the line's start.
     """
     start, end = window.line_start(further), min(further + LONGEST, window.high)
-    told = b"".join(window.data[further:end].split()).startswith(_TOLD)
-    if not told or is_quoted(window.text(start, further), "", sentence=False):
+    reported = b"".join(window.data[further:end].split()).startswith(_TOLD)
+    if not reported or is_quoted(window.text(start, further), "", sentence=False):
         return None
     *_, broken = (None, *_BROKEN.finditer(window.data, max(window.low, further - LONGEST), further))
     return broken.start() if broken else start

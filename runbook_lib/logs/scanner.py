@@ -237,11 +237,11 @@ class Scanner:
         window = self._window(at, AFTER)
         wrapped = read_wrapped(wide, at)
         if wrapped is not None:
-            hits, end, told = wrapped
+            hits, end, reported = wrapped
             self._unwrapped_to = self._base + end
             for hit in hits:
                 self._take_hit(wide, hit)
-            if told:
+            if reported:
                 self._take_cut_off(window, at, "other")
             if hits:
                 return

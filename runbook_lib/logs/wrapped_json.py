@@ -213,20 +213,20 @@ def _object(text: str) -> tuple[dict[str, Any] | None, int]:
     return fields, end
 
 
-def _text(fields: dict[str, Any], said: str) -> str:
+def _text(fields: dict[str, Any], stamp: str) -> str:
     message = _first(fields, MESSAGES)
     stack = _first(fields, STACKS)
     if not message and not stack:
         return ""
     text = message if stack in message else f"{message}\n{stack}"
     text = text.strip("\r\n")
-    return text if text.startswith("{") else _told(fields, text, said) + text
+    return text if text.startswith("{") else _told(fields, text, stamp) + text
 
 
-def _told(fields: dict[str, Any], text: str, said: str) -> str:
+def _told(fields: dict[str, Any], text: str, stamp: str) -> str:
     """Return time and thread as they stand before a log's line, as far as it does not tell them itself."""
     own = read_prefix(text[:LONGEST])
-    time = "" if own.said else _first(fields, TIMES) or said
+    time = "" if own.said else _first(fields, TIMES) or stamp
     ends = match_time(time)
     thread = _first(fields, THREADS) if not own.thread else ""
     thread = "" if set("[]\n") & set(thread) else thread

@@ -185,7 +185,7 @@ def predicate(record: Record, manifest: Manifest, lines: Sequence[Line], site_fi
     """Return the predicate; every text in it came out of the record's gate, and goes through it again."""
     outcome = stages.outcome(lines)
     plans = [line for line in lines if is_of_plan(line)]
-    told: dict[str, Any] = gate_json(
+    gated: dict[str, Any] = gate_json(
         {
             "site": record.site,
             "outcome": outcome.value if outcome else None,
@@ -193,7 +193,7 @@ def predicate(record: Record, manifest: Manifest, lines: Sequence[Line], site_fi
             "sealed_utc": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
     )
-    return told | {
+    return gated | {
         "incident": record.incident,
         "plan": {"sha256": plans[-1].seen} if plans else None,
         "approvals": [{**to_json_value(each), "digest": each.digest} for each in record.read_approvals()],

@@ -345,6 +345,6 @@ def _started(pid: int) -> str:
         if Path("/proc/self/stat").exists():
             return "gone"
         command = ["ps", "-o", "lstart=", "-p", str(pid)]
-        said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no outside text in it
-        return said.stdout.strip().replace(" ", "_") or "gone"
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no outside text in it
+        return answer.stdout.strip().replace(" ", "_") or "gone"
     return "gone" if fields[0] in "ZX" else f"{boot}:{fields[19]}"

@@ -120,9 +120,9 @@ class Judge:
 
     def vouches(self, record: Record) -> dict[str, str]:
         """Return the approvals that may be believed where this record is sent: each file's SHA-256 and signing key."""
-        told = record.approvals()
-        keys = {file.sha256: approval.key for approval, file in told if self.signed(approval, file)}
-        own = {file.sha256: "" for approval, file in told if not approval.signature and file.sha256 in self.seen}
+        written = record.approvals()
+        keys = {file.sha256: approval.key for approval, file in written if self.signed(approval, file)}
+        own = {file.sha256: "" for approval, file in written if not approval.signature and file.sha256 in self.seen}
         return keys | own
 
     def _not_second(self, context: Context, approval: Approval) -> str:

@@ -216,16 +216,16 @@ def _show(shell: Any, error: BaseException, redact: Redact, way: str) -> list[st
 def advice(error: BaseException, redact: Redact, way: str = "") -> Table:
     """Return an error as a table: what happened is its title, then where, what was found, and what to do next."""
     if isinstance(error, RunbookError):
-        told, code = (error.what, error.where, error.found, error.next_step), error.exit_code
+        parts, code = (error.what, error.where, error.found, error.next_step), error.exit_code
     elif isinstance(error, KeyboardInterrupt):
-        told, code = (INTERRUPTED, "", "\n".join(getattr(error, "__notes__", ())), INTERRUPTED_NEXT), 0
+        parts, code = (INTERRUPTED, "", "\n".join(getattr(error, "__notes__", ())), INTERRUPTED_NEXT), 0
     elif _is_not_opened(error):
-        told, code = (NOT_OPENED, "", str(error), NOT_OPENED_NEXT), 0
+        parts, code = (NOT_OPENED, "", str(error), NOT_OPENED_NEXT), 0
     elif isinstance(error, ModuleNotFoundError):
-        told, code = (f"The Python of this kernel has no package {error.name}.", sys.prefix, "", INSTALL_NEXT), 0
+        parts, code = (f"The Python of this kernel has no package {error.name}.", sys.prefix, "", INSTALL_NEXT), 0
     else:
-        told, code = (FAULT, _place(error), str(error), FAULT_NEXT), 1
-    what, where, found, following = (redact(part) for part in told)
+        parts, code = (FAULT, _place(error), str(error), FAULT_NEXT), 1
+    what, where, found, following = (redact(part) for part in parts)
     rows = [Row(*cells) for cells in zip(WORDS, (where, found, following), strict=True) if cells[1]]
     rows += [Row("notebook", Link(stage, f"{way}{stage}.ipynb")) for stage in Stage if stage in following]
     if code:

@@ -62,8 +62,8 @@ def _shortened(block: Block) -> Block:
 
 
 def _chapters(pm: PostMortem) -> tuple[Section, ...]:
-    said = "What the servers said of high availability when the plan was made"
-    before = [f"{said}: {impact.seen}." for impact in pm.impacts if impact.seen]
+    lead = "What the servers said of high availability when the plan was made"
+    before = [f"{lead}: {impact.seen}." for impact in pm.impacts if impact.seen]
     undo = Table(
         title="Per change", headers=("what", "can it be undone", "how"), rows=tuple(Row(*cells) for cells in pm.undo)
     )

@@ -165,18 +165,17 @@ def _verified(checks: Mapping[_Key, Check], pairs: list[tuple[str, str]], server
     Only new mismatch messages say that the two differ, and only where they can mean nobody else.
     """
     entry, logs = (CheckKind.ENTRY, server, target), (CheckKind.MISMATCHES, server, "")
-    servers = (
-        [(CheckKind.HA_STATE, name, "") for name in PAIR] if target in PAIR else [(CheckKind.ISE_PAGE, "", target)]
-    )
-    needed = [entry, logs, (CheckKind.CERTIFICATE, "", target), *servers]
+    states = [(CheckKind.HA_STATE, name, "") for name in PAIR]
+    on_page = [(CheckKind.ISE_PAGE, "", target)]
+    needed = [entry, logs, (CheckKind.CERTIFICATE, "", target), *(states if target in PAIR else on_page)]
     unsettled = {key: _unsettled(key, checks.get(key)) for key in needed if not (key in checks and checks[key].ok)}
-    listed, told = checks.get(entry), checks.get(logs)
+    listed, in_logs = checks.get(entry), checks.get(logs)
     alone = [observer for observer, _ in pairs].count(server) == 1
     if listed is not None and listed.ok is False:
         agreement, ground = Agreement.NOTHING, "the list holds no entry for it"
-    elif alone and told is not None and told.ok is False:
+    elif alone and in_logs is not None and in_logs.ok is False:
         agreement, ground = Agreement.DIFFER, "new mismatches are reported in the logs"
-    elif unsettled.keys() - {logs} or (told is not None and told.ok is False):
+    elif unsettled.keys() - {logs} or (in_logs is not None and in_logs.ok is False):
         agreement, ground = Agreement.UNKNOWN, "; ".join(unsettled.values())
     else:
         agreement, ground = Agreement.AGREE, _GOOD[target in PAIR, bool(unsettled)]
@@ -186,9 +185,9 @@ def _verified(checks: Mapping[_Key, Check], pairs: list[tuple[str, str]], server
 
 def _unsettled(key: _Key, check: Check | None) -> str:
     kind, server, target = key
-    return (
-        f"{check.name}: {check.actual}" if check else f"{check_name(kind, server=server, target=target)}: not checked"
-    )
+    if check is None:
+        return f"{check_name(kind, server=server, target=target)}: not checked"
+    return f"{check.name}: {check.actual}"
 
 
 # By whether it is one of the two servers, and whether their logs were not at hand.
