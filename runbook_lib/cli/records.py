@@ -135,7 +135,7 @@ def record_folder(record: str) -> Path:
     raise ParameterRefused(
         "There is no such record",
         found=record,
-        next_step=f"give the path of its folder, or the name of one in {paths.records_dir()}; runbook history lists them",
+        next_step=f"give its folder, or the name of one in {paths.records_dir()}; runbook history lists them",
     )
 
 

@@ -79,7 +79,7 @@ def choose_site(site: str = "", incident: str = "") -> View[str]:
 def _because(site: str, *, person: bool) -> str:
     if site:
         return "the parameters cell says so"
-    return "it was chosen, or named by the command that opened this" if person and chosen() else "nothing else was chosen"
+    return "you chose it, or the command that opened this" if person and chosen() else "nothing else was chosen"
 
 
 def look_at(site: str) -> SiteChoice:

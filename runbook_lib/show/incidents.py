@@ -34,20 +34,19 @@ _SCALE = tuple(timedelta(seconds=seconds) for seconds in (1, 10, 60, 600, 3600, 
 
 
 def draw_history(incidents: Sequence[PastIncident], title: str = "Incidents so far") -> Picture:
-    """Return the picture; its words count the outcomes and give the longest and the middle time to repair."""
-    shown = [each for each in incidents if each.opened_utc is not None]
-    if not shown:
-        line = svg.label("No incident is known.", _HISTORY_LEFT, _HISTORY_TOP)
-        return Picture(title=title, words=("No incident is known.",), width=_WIDTH, height=_HISTORY_TOP + 30, body=line)
-    axis = even_axis(list(map(_opened, shown)), _HISTORY_LEFT + 20, _WIDTH - _RIGHT - 20)
-    rungs = _rungs([timedelta(seconds=each.repair_s) for each in shown if each.repair_s is not None])
-    marks = "".join(_mark(each, axis, rungs, named=len(shown) <= MOST_INCIDENTS_NAMED) for each in shown)
+    """Return the picture of incidents, one at least, of which it is known when they were opened.
+
+    Its words count the outcomes and give the longest and the middle time to repair.
+    """
+    axis = even_axis(list(map(_opened, incidents)), _HISTORY_LEFT + 20, _WIDTH - _RIGHT - 20)
+    rungs = _rungs([timedelta(seconds=each.repair_s) for each in incidents if each.repair_s is not None])
+    marks = "".join(_mark(each, axis, rungs, named=len(incidents) <= MOST_INCIDENTS_NAMED) for each in incidents)
     return Picture(
         title=title,
-        words=_history_words(shown),
+        words=_history_words(incidents),
         width=_WIDTH,
         height=_BOTTOM + 74,
-        body="".join((_scale(rungs), _times(axis), marks, _legend(shown))),
+        body="".join((_scale(rungs), _times(axis), marks, _legend(incidents))),
     )
 
 
@@ -216,7 +215,8 @@ def incidents(
     """Show incidents, the newest first; ``most`` of them in the table (0: all), and more in the picture of several."""
     drawn = listed[:MOST_DRAWN]
     title = "Incidents so far" if len(drawn) == len(listed) else f"The newest {len(drawn):,} incidents"
-    picture = (draw_history(drawn, title),) if len(listed) > 1 else ()
+    dated = [each for each in drawn if each.opened_utc]
+    picture = (draw_history(dated, title),) if len(dated) > 1 else ()
     return View(tuple(listed), (table_of(listed, most, working),), picture)
 
 

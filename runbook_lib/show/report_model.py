@@ -183,12 +183,11 @@ class JournalLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """How the incident ended as far as the record says it. ``settled``: nothing came after that could change it."""
+    """How the incident ended as far as the record says it; doubtful where something came after that could change it."""
 
     outcome: Outcome | None
     words: str
     tone: str
-    settled: bool
     ref: Ref
 
 

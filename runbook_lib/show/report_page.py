@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # -- The post-mortem as Markdown, for wikis: the same chapters, pictures in words, device text as text
 
 LONGEST_MARKDOWN = 2000
-_SPECIAL = re.compile(r"([\\`*_{}\[\]#|!~])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#|!~])")
 _AUTOLINK = re.compile(r"(?i)(://|www\.)")
 
 

@@ -146,7 +146,7 @@ def _changes(pm: PostMortem) -> Table:
 
 def _became(change: ChangeRow) -> Marked:
     if change.is_settled:
-        return Marked("good", "still listed, or back already, when it was read back; stage 60 proved that it was deleted")
+        return Marked("good", "still listed, or back, when it was read back; stage 60 proved that it was deleted")
     return Marked(change.tone, change.result or NO_RESULT)
 
 

@@ -248,16 +248,16 @@ def headline_of(lines: tuple[Line, ...], stages: tuple[StageRow, ...], standing:
     pending = pending_changes(lines)
     if pending:
         words = f"the result of {count(len(pending), 'change')} is not in the record; each may have been sent"
-        return Headline(outcome=Outcome.UNKNOWN, words=words, tone="bad", settled=False, ref=ref(pending[0]))
+        return Headline(outcome=Outcome.UNKNOWN, words=words, tone="bad", ref=ref(pending[0]))
     if last is None:
-        return Headline(outcome=None, words=_unfinished(stages), tone="doubt", settled=False, ref=NOWHERE)
+        return Headline(outcome=None, words=_unfinished(stages), tone="doubt", ref=NOWHERE)
     outcome = Outcome(last.seen)
     words, tone = ENDINGS[outcome]
     words = f"{words}: {last.text}" if last.text else words
     if went_on(lines, last):
         words, tone = f"{words}; but the record went on after this was written, and names no later outcome", "doubt"
     settled = tone == ENDINGS[outcome][1] and not standing.problems
-    return Headline(outcome=outcome, words=words, tone=tone if settled else "doubt", settled=settled, ref=ref(last))
+    return Headline(outcome=outcome, words=words, tone=tone if settled else "doubt", ref=ref(last))
 
 
 def went_on(lines: tuple[Line, ...], outcome: Line) -> bool:

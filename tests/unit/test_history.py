@@ -340,7 +340,7 @@ def test_picture_shows_every_incident_and_says_the_same_in_words() -> None:
         PastIncident(incident="c", problem="damaged"),
         PastIncident(incident="d", opened_utc=start + timedelta(days=1), outcome=Outcome.REPAIRED, repair_s=7200.0),
     ]
-    picture = draw_history(found)
+    picture = incidents(found).pictures[0]
     assert picture.words == (
         "3 incidents between 2026-11-01 and 2026-11-04: 2 repaired, 1 failed.",
         "Repairs took 2 h in the median and 2 h at most.",
@@ -348,5 +348,5 @@ def test_picture_shows_every_incident_and_says_the_same_in_words() -> None:
     assert "<script" not in picture.inline()
     assert "&lt;script&gt;" in picture.inline()
     assert "not repaired" in picture.inline()
-    assert draw_history([]).words == ("No incident is known.",)
     assert draw_history(found[:1]).words[0].startswith("1 incidents")
+    assert [len(incidents(found[:most]).pictures) for most in (0, 1, 2, 3)] == [0, 0, 1, 1]
