@@ -288,8 +288,8 @@ _JSON = re.compile(
 
 _CODE = r"[\da-fA-F]{24,}|(?P<code>[\w+/-]{16,})={0,2}|[*\u2588\u2022]{3,}"
 _SEALED = re.compile(rf"(?:\S{{1,64}}[ \t]+){{0,3}}(?:{_CODE})\W*\Z", re.ASCII)
-_RUN = re.compile(r"[a-z]+|[A-Z]+|\d+")
 """A message that is encoded (base64, hexadecimal) or blacked out, behind a few words or none."""
+_RUN = re.compile(r"[a-z]+|[A-Z]+|\d+")
 _MESSAGE = re.compile(r'"(?:message|msg|log|MESSAGE|_raw)"\s?:\s?"((?:[^"\\]|\\.)*)')
 
 _MAGIC = (
