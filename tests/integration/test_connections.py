@@ -43,21 +43,15 @@ def open_pages() -> PrimePages:
     return pages
 
 
-def test_a_run_logs_in_once_to_each_command_line_and_once_to_the_pages(start_lab: StartLab) -> None:
-    """From 00 to 70; each answer is kept for the stage that asked, and nothing is left open behind the last one."""
-    lab = start_lab("renewed")
-    record = repair(lab.site_file)
-    assert record.outcome() is Outcome.REPAIRED
-    asked = [line for line in record.journal.read().lines if line.artifact and "listcerts" in line.artifact.path]
-    assert {line.stage for line in asked} == {Stage.LIST, Stage.DELETE, Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY}
-    assert logins(lab) == {("ssh", "primary"): 1, ("ssh", "secondary"): 1, ("web", "primary"): 1}
-    assert runbook._left is None
+def test_a_run_logs_in_once_and_opens_again_what_was_lost_between_two_stages(start_lab: StartLab) -> None:
+    """Once to each command line and once to the pages; each answer is kept for the stage that asked.
 
-
-def test_what_was_lost_between_two_stages_is_opened_again(start_lab: StartLab) -> None:
-    """The server forgot the web session and a firewall the command lines; later the browser's page is gone."""
+    Before 50 the server has forgotten the web session and a firewall the command lines; before 60 the browser's page is
+    gone. Nothing is left open behind the last stage.
+    """
     lab = start_lab("renewed")
     record = repair(lab.site_file, UP_TO_HA)
+    assert logins(lab) == {("ssh", "primary"): 1, ("ssh", "secondary"): 1, ("web", "primary"): 1}
     assert runbook._left is not None
     event_loop.run(open_pages()._browser.page.context.clear_cookies())
     for prime in runbook._left[0].devices._primes.values():
@@ -67,8 +61,12 @@ def test_what_was_lost_between_two_stages_is_opened_again(start_lab: StartLab) -
     assert logins(lab) == {("ssh", "primary"): 2, ("ssh", "secondary"): 2, ("web", "primary"): 2}
     event_loop.run(open_pages()._browser.page.close())
     run_stage(Stage.VERIFY, lab.site_file, record.incident)
+    run_stage(Stage.POST_MORTEM, lab.site_file, record.incident)
     assert record.outcome() is Outcome.REPAIRED
     assert logins(lab) == {("ssh", "primary"): 2, ("ssh", "secondary"): 2, ("web", "primary"): 3}
+    asked = [line for line in record.journal.read().lines if line.artifact and "listcerts" in line.artifact.path]
+    assert {line.stage for line in asked} == {Stage.LIST, Stage.DELETE, Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY}
+    assert runbook._left is None
 
 
 def test_whoever_answers_in_the_place_of_the_pages_is_not_used_because_a_stage_before_was_logged_in(

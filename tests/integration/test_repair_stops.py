@@ -22,7 +22,8 @@ def test_repair_that_is_stopped_after_any_stage_goes_on_where_it_was(start_lab: 
     """Run to 20, to 30, to 40, then whole: one incident, and nothing twice on one approval.
 
     The logs hold no times, so they do not tell whether an entry that is back at once is the old one: it is offered
-    again, and in the lab approved again.
+    again, and in the lab approved again. Once all is repaired one more run opens a new incident and has nothing to do,
+    although the mismatch still stands in the logs.
     """
     lab = start_lab("renewed", log_time="")
     incidents = {repair(lab.site_file, UP_TO[last]).incident for last in (Stage.LIST, Stage.DELETE, Stage.REGISTER)}
@@ -32,18 +33,10 @@ def test_repair_that_is_stopped_after_any_stage_goes_on_where_it_was(start_lab: 
     assert record.outcome() is Outcome.REPAIRED
     assert (set(seen.deleted), seen.registered, len(seen.ise)) == (set(stale_entries(lab)), ["registered"], 1)
     assert_no_more_than_approved(record, lab)
-
-
-def test_second_run_of_a_repaired_site_changes_nothing(start_lab: StartLab) -> None:
-    """The mismatch is still in the logs, without times, and yet: a new incident, nothing to do, nothing sent."""
-    lab = start_lab("renewed-ise-only", log_time="")
-    first = repair(lab.site_file)
-    before = changes(lab.truth())
-    second = repair(lab.site_file)
-    assert first.outcome() is Outcome.REPAIRED
-    assert second.incident != first.incident
-    assert second.outcome() is Outcome.NOTHING_TO_DO
-    assert changes(lab.truth()) == before
+    again = repair(lab.site_file)
+    assert again.incident != record.incident
+    assert again.outcome() is Outcome.NOTHING_TO_DO
+    assert changes(lab.truth()) == seen
 
 
 @pytest.mark.parametrize(("fault", "how"), [("listcerts_garbage", {}), ("listcerts_truncated", {"keep": 170})])
