@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,13 @@ async def remove_ha(context: Context) -> None:
         if not error.sent:
             change.not_sent(error.what, expected="HA not Configured")
             raise
+
+    def waited_for(states: tuple[HaStatus, ...]) -> str:
+        removed = both_are(StateKind.NOT_CONFIGURED, context.site, states)
+        return "" if removed else f"Waiting for both servers to give up high availability: {ha_states_in_words(states)}"
+
     try:
-        states = await _states_after(context)
+        states = await wait_until(context, lambda: observe_ha(context, patient=True), waited_for)
     except DeviceError as error:
         raise OutcomeUnknown(
             f"{REMOVE_HA} was sent and its result was not seen",
@@ -96,16 +102,6 @@ async def _require_removable(context: Context) -> None:
             found=ha_states_in_words(states),
             next_step="run this stage again: it looks at both servers and decides again",
         )
-
-
-async def _states_after(context: Context) -> tuple[HaStatus, ...]:
-    """Ask both servers until both have no HA configured, or the site's ``settle_s`` is over."""
-
-    def waited_for(states: tuple[HaStatus, ...]) -> str:
-        removed = both_are(StateKind.NOT_CONFIGURED, context.site, states)
-        return "" if removed else f"Waiting for both servers to give up high availability: {ha_states_in_words(states)}"
-
-    return await wait_until(context, lambda: observe_ha(context, patient=True), waited_for)
 
 
 # -- High availability: what is to be done, decided from what the servers and the page say ---------
@@ -148,6 +144,7 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
     if both_are(StateKind.HEALTHY, context.site, states):
         _settle(context, words, good=True)
         return HaAction.NOTHING
+    shown = StateKind.UNKNOWN
     if not pages.guided:
         try:
             page = await (await pages.open()).ha_page()
@@ -158,9 +155,17 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
             ended = bool(page.milestones) and all(step.percent == 100 for step in page.milestones)
             if page.under_way and not (ended and kinds[0] is StateKind.BROKEN):
                 return HaAction.WATCH
+            (shown,) = kinds_of(context.site, (replace(states[0], state=page.configuration_mode),))
             words = f"{words}; page: {page.configuration_mode} {page.message}".strip()
         if kinds_of(context.site, await observe_ha(context)) != kinds:
             return await decide_ha(context, pages)  # they went on while the page was read: these states are past
+    if kinds[0] is StateKind.NOT_CONFIGURED and shown not in (StateKind.NOT_CONFIGURED, StateKind.UNKNOWN):
+        raise DecisionNeeded(
+            "The page calls high availability configured, and the primary itself does not",
+            where=f"site {context.site.name}",
+            found=words,
+            next_step="see whether the page is an old one, or another server's; run this stage again once both agree",
+        )
     return _by_states(context, states, words, guided=pages.guided)
 
 

@@ -173,6 +173,14 @@ def test_a_state_that_nobody_knows_stops_the_stage(context: Make, states: tuple[
         decided(context(Pair(states), remove_broken_ha=True), page())
 
 
+@pytest.mark.parametrize("mode", ["Primary Active", "Secondary Syncing", "Primary Lost Secondary", "Grue", ""])
+def test_nothing_is_registered_on_a_page_that_says_otherwise_than_its_server(context: Make, mode: str) -> None:
+    """It may come out of a cache, or be another server's; words that nobody knows say nothing."""
+    known = mode not in ("Grue", "")
+    with pytest.raises(DecisionNeeded, match="the primary itself does not") if known else nullcontext():
+        assert decided(context(Pair(NONE)), page(mode)) is HaAction.REGISTER
+
+
 def test_a_registration_that_ends_while_the_page_is_read_is_done(context: Make) -> None:
     """The servers were asked first, in a state that no table knows; the page was read once they were healthy."""
     made = context(Recovering(("Primary Initializing", "Secondary Initializing")), remove_broken_ha=True)
