@@ -42,7 +42,7 @@ from runbook_lib.repair.ha_state import (
 )
 from runbook_lib.repair.planned_changes import REMOVAL, REMOVAL_MEANS
 from runbook_lib.repair.preflight import require_means
-from runbook_lib.repair.primary_pages import Guide, PrimaryPages, by_hand, ha_guide, web_fingerprint
+from runbook_lib.repair.primary_pages import Guide, PrimaryPages, ha_guide, require_someone, watch, web_fingerprint
 
 if TYPE_CHECKING:
     from runbook_lib.web.pages import PrimePages
@@ -160,12 +160,8 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
         if kinds_of(context.site, await observe_ha(context)) != kinds:
             return await decide_ha(context, pages)  # they went on while the page was read: these states are past
     if kinds[0] is StateKind.NOT_CONFIGURED and shown not in (StateKind.NOT_CONFIGURED, StateKind.UNKNOWN):
-        raise DecisionNeeded(
-            "The page calls high availability configured, and the primary itself does not",
-            where=f"site {context.site.name}",
-            found=words,
-            next_step="see whether the page is an old one, or another server's; run this stage again once both agree",
-        )
+        what = "the page calls high availability configured, and the primary itself does not"
+        await pages.give_up(PageNotUnderstood(what, found=words))  # it is an old one, or another server's
     return _by_states(context, states, words, guided=pages.guided)
 
 
@@ -344,10 +340,13 @@ async def _by_hand(context: Context, pages: PrimaryPages) -> None:
     """Show the steps and watch both servers until they call HA healthy; the steps too need the approved plan."""
     await require_release(context.site, context.devices)
     await permit(context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), REGISTRATION)
+    require_someone(context, await guide_of(context, pages))
+    if BY_HAND not in [change.about for change in context.record.pending_changes()]:
+        context.record.intend(context.stage, "primary", BY_HAND, expected="Primary Active")
 
     async def look() -> tuple[bool, str]:
         states = await observe_ha(context)
         return both_are(StateKind.HEALTHY, context.site, states), ha_states_in_words(states)
 
-    guide = await guide_of(context, pages)
-    await by_hand(context, guide, BY_HAND, "Primary Active", look, "high availability as both servers report it")
+    words = await watch(context, look, "high availability as both servers report it")
+    write_late_result(context, BY_HAND, words, good=True)

@@ -23,7 +23,7 @@ from runbook_lib.repair.guard import permit, planned_change, require_release
 from runbook_lib.repair.ha_state import entry_checks
 from runbook_lib.repair.planned_changes import adding, removing
 from runbook_lib.repair.preflight import require_means
-from runbook_lib.repair.primary_pages import Guide, PrimaryPages, by_hand, ise_guide, web_fingerprint
+from runbook_lib.repair.primary_pages import Guide, PrimaryPages, ise_guide, require_someone, watch, web_fingerprint
 from runbook_lib.secrets import NOT_NAMED
 from runbook_lib.web.reading import meaning
 
@@ -289,13 +289,16 @@ async def _by_hand(context: Context, pages: PrimaryPages, names: list[str]) -> N
     """Show the steps and watch the primary's list until every server has an entry in it; they too need the plan."""
     for name in names:
         await permit(context, planned_change(context, ChangeKind.READD_ISE, name), adding(name))
+    require_someone(context, await ise_steps(context, pages, names))
+    if BY_HAND not in [change.about for change in context.record.pending_changes()]:
+        context.record.intend(context.stage, "primary", BY_HAND, expected="accepted")
 
     async def look() -> tuple[bool, str]:
         checks = [check for settings, check in await _entries(context) if settings.name in names]
         return all(check.ok for check in checks), "; ".join(f"{check.name}: {check.actual}" for check in checks)
 
-    guide = await ise_steps(context, pages, names)
-    await by_hand(context, guide, BY_HAND, "accepted", look, "the entries of the ISE servers")
+    words = await watch(context, look, "the entries of the ISE servers")
+    write_late_result(context, BY_HAND, words, good=True)
 
 
 async def prove_ise(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:

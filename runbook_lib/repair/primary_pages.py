@@ -20,9 +20,9 @@ from runbook_lib.errors import (
 from runbook_lib.event_loop import poll_until
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import IseServer, Site, WebAccess
-from runbook_lib.record.journal import About, Kind
+from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import confirmed_web_certificate
-from runbook_lib.repair.context import POLL_S, Context, write_late_result
+from runbook_lib.repair.context import POLL_S, Context
 from runbook_lib.repair.ha_state import form_rows
 from runbook_lib.web.browsers import find_browser
 
@@ -142,7 +142,6 @@ def address_of(site: Site, access: WebAccess) -> str:
 # What the devices say decides, not the person's word.
 
 Step = tuple[str, str]
-Look = Callable[[], Awaitable[tuple[bool, str]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,13 +213,8 @@ async def web_fingerprint(context: Context) -> str:
     return sha256_of(await confirmed_web_certificate(context, "primary"))
 
 
-async def by_hand(context: Context, guide: Guide, change: About, expected: str, look: Look, waited_for: str) -> None:
-    """Show the guide to whoever watches, and ask the devices until ``look`` says that the change is done.
-
-    ``look`` returns whether it is done and the state in words; each change of these is told once. A server that is away
-    for a while is waited for, and the waiting can be interrupted. Raises DecisionNeeded with the same instructions
-    where nobody watches, and at ``registration_s``.
-    """
+def require_someone(context: Context, guide: Guide) -> None:
+    """Show the guide to whoever watches; raise DecisionNeeded with the same instructions where nobody does."""
     if not context.attended:
         raise DecisionNeeded(
             "The web pages need a person, and this run is unattended",
@@ -229,8 +223,14 @@ async def by_hand(context: Context, guide: Guide, change: About, expected: str, 
             next_step="follow these steps, then run this stage again: it looks at the servers first",
         )
     context.progress(guide.text())
-    if change not in [pending.about for pending in context.record.pending_changes()]:
-        context.record.intend(context.stage, "primary", change, expected=expected)
+
+
+async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]], waited_for: str) -> str:
+    """Ask the devices until ``look`` says that it is done, and return in which words; tells each change once.
+
+    ``look`` returns whether it is done and the state in words. A server that is away for a while is waited for, and
+    the waiting can be interrupted. Raises DecisionNeeded at ``registration_s``.
+    """
     limit_s = context.site.deadlines.registration_s
     last = ""
 
@@ -253,4 +253,4 @@ async def by_hand(context: Context, guide: Guide, change: About, expected: str, 
             found=last,
             next_step="look at the page; run this stage again to keep watching; it clicks nothing",
         )
-    write_late_result(context, change, last, good=True)
+    return last

@@ -73,8 +73,7 @@ def milestones(screen: Screen, labels: Labels) -> tuple[Milestone, ...]:
     A milestone whose percentage is not shown counts as 100 where a word beside it calls it complete, and
     as 0 otherwise.
     """
-    frames = [_milestones(items, labels) for items in screen.frames.values()]
-    return max(frames, key=len, default=())
+    return max((_milestones(items, labels) for items in screen.frames.values()), key=len, default=())
 
 
 def _milestones(items: Sequence[Item], labels: Labels) -> tuple[Milestone, ...]:
@@ -223,8 +222,7 @@ class HaPages:
     async def checks_first(self) -> bool:
         """Whether the form offers Check Readiness and not yet Register, which some enable once that has passed."""
         with contextlib.suppress(PageNotUnderstood):  # it may be drawn, or enabled, a moment later
-            offered = partial(_offers, labels=self.labels)
-            return not await self.hand.wait(offered, "Register", _OFFERED_S, stirring=True)
+            return not await self.hand.wait(partial(_offers, labels=self.labels), "Register", _OFFERED_S, stirring=True)
         return bool(pressables(await self.view.look(), self.labels["check_readiness"]))
 
     async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
