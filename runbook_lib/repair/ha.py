@@ -21,7 +21,7 @@ from runbook_lib.errors import (
     RepairFailed,
 )
 from runbook_lib.models import Diagnosis, HaStatus
-from runbook_lib.record.journal import About, Kind, LineTopic
+from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
 from runbook_lib.repair.diagnose import logs_now
@@ -29,6 +29,7 @@ from runbook_lib.repair.guard import permit, planned_change, require_release
 from runbook_lib.repair.ha_state import (
     REGISTRATION,
     are_crossed,
+    ask_whether_it_began,
     both_are,
     failed,
     ha_states_in_words,
@@ -282,7 +283,7 @@ async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items:
         try:
             await _register_once(context, page, before)
         except OutcomeUnknown as error:
-            await _ask_whether_it_began(context, error)
+            await ask_whether_it_began(context, error)
     done = await watch_registration(context, page, before)
     context.record.write_facts(context.stage, "ha_page", done)
     words = done.configuration_mode
@@ -309,24 +310,6 @@ async def _register_once(context: Context, page: PrimePages, before: Diagnosis |
         words = (error.what, error.found) if error.declined else (error.found or error.what,)
         change.result(f"refused: {'; '.join(words)}", expected="accepted")
         raise await failed(context, what, error, before) from error
-
-
-async def _ask_whether_it_began(context: Context, error: OutcomeUnknown) -> None:
-    """Wait until one of the servers says otherwise than before the click, at most the site's ``settle_s``.
-
-    What both say then, and the page, decides as after any registration. Raises the error where they cannot be asked.
-    """
-    journal = context.record.journal
-    journal.append(Kind.OBSERVED, stage=context.stage, server="primary", text=error.what, seen=error.found)
-
-    def waited_for(states: tuple[HaStatus, ...]) -> str:
-        words = f"Waiting for the servers to say whether the registration has begun: {ha_states_in_words(states)}"
-        return words if both_are(StateKind.NOT_CONFIGURED, context.site, states) else ""
-
-    try:
-        await wait_until(context, lambda: observe_ha(context, patient=True), waited_for)
-    except DeviceError:
-        raise error from None
 
 
 async def guide_of(context: Context, pages: PrimaryPages) -> Guide:

@@ -238,6 +238,24 @@ async def watch_registration(context: Context, page: PrimePages, before: Diagnos
         ) from error
 
 
+async def ask_whether_it_began(context: Context, error: OutcomeUnknown) -> None:
+    """Wait until one of the servers says otherwise than before the click, at most the site's ``settle_s``.
+
+    What both say then, and the page, decides as after any registration. Raises the error where they cannot be asked.
+    """
+    journal = context.record.journal
+    journal.append(Kind.OBSERVED, stage=context.stage, server="primary", text=error.what, seen=error.found)
+
+    def waited_for(states: tuple[HaStatus, ...]) -> str:
+        words = f"Waiting for the servers to say whether the registration has begun: {ha_states_in_words(states)}"
+        return words if both_are(StateKind.NOT_CONFIGURED, context.site, states) else ""
+
+    try:
+        await wait_until(context, lambda: observe_ha(context, patient=True), waited_for)
+    except DeviceError:
+        raise error from None
+
+
 async def failed(context: Context, what: str, error: PageRefused, before: Diagnosis | None) -> RepairFailed:
     """Return the error for a registration that failed: the page's words, both servers' states, what the logs gained."""
     words = error.found or error.what
