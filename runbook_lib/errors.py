@@ -46,6 +46,7 @@ escaped before it is shown.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -103,6 +104,11 @@ def _near_the_cut(text: str, limit: int, part: Callable[[int], str]) -> str:
 def opening_line(text: str) -> str:
     """Return the first line of foreign text: redacted before it is cut, as in ``cut``."""
     return next(iter(_redact(text).splitlines()), "")
+
+
+def system_words(error: Exception) -> str:
+    """Return what the system calls an error, such as ``Connection refused``; else the error's own words."""
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
 
 
 def printable(text: str, limit: int = 2000) -> str:

@@ -327,7 +327,11 @@ def check_live(site: Site) -> int:
     from runbook_lib.show import tables
 
     checks, problem = event_loop.run(_live(site))
-    out_lines(tables.checks(checks, f"Servers of site {site.name}").text())
+    for check in checks:
+        if check.ok:
+            prose(f"✔ {check.name}: {check.actual}" + (f" ({check.note})" if check.note else ""))
+    if others := tuple(check for check in checks if not check.ok):
+        out_lines(tables.checks(others, f"Site {site.name}: what is not as expected, or not known").text())
     if problem:
         raise problem
     return 0 if all(check.ok is not False for check in checks) else DeviceError.exit_code

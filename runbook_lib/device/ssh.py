@@ -17,6 +17,7 @@ from runbook_lib.errors import (
     DeviceUnreachable,
     LoginRefused,
     VantageUnavailable,
+    system_words,
 )
 from runbook_lib.params.model import SshAccess, SshLogin
 
@@ -236,8 +237,8 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
         return await _ended_before_password(error, where, words, connect_s, place)
     if login and login.connected:
         what = "the connection was accepted and reset before the server sent anything"
-        return DeviceUnreachable(what, where=where, found=str(error), next_step=_RESET)
-    return DeviceUnreachable("no SSH connection", where=where, found=str(error), next_step=_LOOK)
+        return DeviceUnreachable(what, where=where, found=system_words(error), next_step=_RESET)
+    return DeviceUnreachable("no SSH connection", where=where, found=system_words(error), next_step=_LOOK)
 
 
 def _ended_behind_password(error: Exception, login: Login, where: str, words: str) -> LoginRefused:

@@ -126,7 +126,8 @@ def test_lab_lives_between_commands(commands: Commands) -> None:
     assert (up.code, renewed.code, checked.code, again.code, down.code) == (0, 0, 0, 2, 0)
     assert (before["options"]["scenario"], before["options"]["forwarding"]) == ("healthy", False)
     assert before["servers"]["ise"]["presents_sha256"] != after["servers"]["ise"]["presents_sha256"]
-    assert "answers, release 3.10.6" in checked.out
+    assert "✔ primary: release: answers, release 3.10.6\n" in checked.out
+    assert "│ ✔" not in checked.out  # the table holds what is not as expected
     assert commands.run("lab", "status").code == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import io
 import json
 import os
@@ -25,7 +26,7 @@ from runbook_lib import cli, errors, secrets
 from runbook_lib.cli import terminal
 from runbook_lib.cli.app import app
 from runbook_lib.device.tofu import parse_tofu_list
-from runbook_lib.errors import RunbookError, cut, cut_front, one_line, opening_line, printable
+from runbook_lib.errors import RunbookError, cut, cut_front, one_line, opening_line, printable, system_words
 from runbook_lib.logs.scanner import LINE_LIMIT
 from runbook_lib.logs.sources import _text
 from runbook_lib.paths import project_root
@@ -121,6 +122,12 @@ def test_a_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     shown = "".join(capsys.readouterr())
     assert shown.count("\n") == 2
     assert all(c.isprintable() for c in shown.replace("\n", ""))
+
+
+def test_an_error_of_the_network_is_called_what_the_system_calls_it() -> None:
+    """Not what the event loop makes of its number; one without a number keeps its words."""
+    refused = OSError(errno.ECONNREFUSED, "Connect call failed ('192.0.2.1', 22)")
+    assert [system_words(error) for error in (refused, EOFError("cut"))] == [os.strerror(errno.ECONNREFUSED), "cut"]
 
 
 def test_an_error_forges_no_line() -> None:
