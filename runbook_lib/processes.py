@@ -90,10 +90,13 @@ class Gated(io.TextIOBase):
     """A text stream behind the gate: known secrets are replaced in what is written to it, tracebacks included.
 
     Whole lines are passed on, and what was written since at a ``flush``: a secret in two writes is found. There is no
-    ``buffer`` on purpose, since bytes that are written there would go past the gate.
+    ``buffer`` on purpose, since bytes that are written there would go past the gate. What the stream's encoding has no
+    character for is a question mark: a terminal of another encoding ends no run.
     """
 
     def __init__(self, stream: TextIO) -> None:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
         self._stream = stream
         self._held = ""
         self._guard = threading.RLock()

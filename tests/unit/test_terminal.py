@@ -313,6 +313,13 @@ def test_there_is_no_way_past_the_gate() -> None:
     assert not hasattr(Gated(io.TextIOWrapper(io.BytesIO())), "buffer")
 
 
+def test_a_terminal_of_another_encoding_ends_no_run() -> None:
+    """What its encoding cannot write down, and a lone half of a character from a file's name, are question marks."""
+    under = io.BytesIO()
+    print("│ Z\u00fcrich · \udcff", file=(stream := Gated(io.TextIOWrapper(under, encoding="latin-1"))), flush=True)
+    assert (under.getvalue(), stream.encoding) == (b"? Z\xfcrich \xb7 ?\n", "latin-1")
+
+
 def test_a_package_that_is_missing_is_an_installation_that_is_not_complete(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
