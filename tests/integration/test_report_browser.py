@@ -26,7 +26,7 @@ HOSTILE = (
     "</style></pre></title><script>document.title='taken';alert(1)</script>"
     "<img src=http://127.0.0.1:9/x onerror=alert(2)>"
     "<svg onload=alert(3)><iframe src=javascript:alert(4)></iframe><base href=http://127.0.0.1:9/>"
-    " <a href='javascript:alert(5)'>x</a> \u202egnp.exe\u202c \x1b[31mred " + "x" * 5000
+    " <a href='javascript:alert(5)'>x</a> \u202egnp.exe\u202c \x1b[31mred " + "x" * 500
 )
 PHONE, DESK = 390, 1280
 PAPER = 688
