@@ -114,7 +114,7 @@ def _tables(items: Sequence[Item], screen: Screen, labels: Labels) -> Iterator[R
         head = _Head.of(line, screen, labels)
         if head is not None:
             below = lines[number + 1 :]
-            end = next((n for n, other in enumerate(below) if _Head.of(other, screen, labels)), len(below))
+            end = next((place for place, other in enumerate(below) if _Head.of(other, screen, labels)), len(below))
             part = _below(head, below[:end], items, screen)
             if part.items and (head.named or any(item.passed for item in part.items) or part.unknown < len(part.items)):
                 yield part
@@ -137,16 +137,16 @@ class _Head:
         captions = [item.text for item in line.items]
         if line.typed or len(captions) < 2:
             return None
-        states = tuple(n for n, caption in enumerate(captions) if _is_caption(caption, labels["column_status"]))
-        others = [n for n in range(len(captions)) if n not in states]
-        if not states or not others or any(len(captions[n].split()) > _CAPTION_WORDS for n in others):
+        states = tuple(column for column, text in enumerate(captions) if _is_caption(text, labels["column_status"]))
+        others = [column for column in range(len(captions)) if column not in states]
+        if not states or not others or any(len(captions[column].split()) > _CAPTION_WORDS for column in others):
             return None
-        names = [n for n in others if _is_caption(captions[n], labels["column_check"])]
+        names = [column for column in others if _is_caption(captions[column], labels["column_check"])]
         # “Reachability” is the name of a column, and of a check; a row that holds a state is no header.
         stated = any(state_of(caption, labels) in _KNOWN for caption in captions)
         if stated or (0 in states and not names):
             return None
-        name = names[0] if names else max((n for n in others if n < states[0]), default=others[0])
+        name = names[0] if names else max((column for column in others if column < states[0]), default=others[0])
         row = screen.rows[line.row] if line.row >= 0 else None
         return cls(line, states, name, bool(names), row, labels)
 
@@ -155,7 +155,7 @@ class _Head:
         columns: list[dict[str, None]] = [{} for _ in self.line.items]  # each text once, in order
         # A short word below a caption in the middle of its column may be nearer to another one.
         one_each = len(line.items) == len(columns) and all(
-            self._below(item) <= {n} for n, item in enumerate(line.items)
+            self._below(item) <= {column} for column, item in enumerate(line.items)
         )
         for number, item in enumerate(line.items):
             columns[number if one_each else self.column(item)][item.text] = None
@@ -172,7 +172,7 @@ class _Head:
         def apart(caption: Item) -> int:
             return max(caption.left, item.left) - min(caption.right, item.right)
 
-        return min(range(len(self.line.items)), key=lambda n: apart(self.line.items[n]))
+        return min(range(len(self.line.items)), key=lambda column: apart(self.line.items[column]))
 
     def marked_up(self, line: ScreenLine, screen: Screen) -> ScreenRow | None:
         """The row of the markup that a line is, where it has as many cells as the header."""
@@ -187,8 +187,8 @@ class _Head:
     def states_in(self, row: ScreenRow) -> str:
         """The worst of the states in a row of the markup."""
         heads = enumerate(self.row.cells if self.row else ())
-        columns = [n for n, cell in heads if _is_caption(cell, self.labels["column_status"])]
-        states = {state_of(row.cells[n], self.labels) for n in columns} or {_BLANK}
+        columns = [column for column, cell in heads if _is_caption(cell, self.labels["column_status"])]
+        states = {state_of(row.cells[column], self.labels) for column in columns} or {_BLANK}
         return next(state for state in _WORST_FIRST if state in states)
 
 
@@ -245,7 +245,8 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
             if _BLANK not in (told, state) and told != state:
                 problem = f"{cells[head.name]!r} is {state} by its place and {told} by its markup"
             state = min(state, told, key=_WORST_FIRST.index)
-        words = [cells[n] for n in range(len(cells)) if n != head.name and (n not in head.states or state != _PASSED)]
+        told_of = [column for column in range(len(cells)) if column not in head.states or state != _PASSED]
+        words = [cells[column] for column in told_of if column != head.name]
         judged.append((cells[head.name], state, ", ".join(filter(None, words))))
     return _of_states(judged, problem or _missing(head, rows, rest, items, screen))
 
@@ -398,7 +399,7 @@ def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:
     for number, cell in enumerate(cells):
         state = state_of(cell, labels)
         if state in _KNOWN and (number or len(cells) == 2):
-            rest = [other for n, other in enumerate(cells) if n != number]
+            rest = [other for place, other in enumerate(cells) if place != number]
             return rest[0], state, ", ".join([*([cell] if state != _PASSED else []), *rest[1:]])
     return cells[0], _UNKNOWN, ", ".join([_REASONS[_UNKNOWN], *cells[1:]])
 
