@@ -24,7 +24,7 @@ from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import make_folder, write_new, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import TOKEN_VARIABLE
-from runbook_lib.record.manifest import JOURNAL, list_files
+from runbook_lib.record.seal import JOURNAL, list_files
 from runbook_lib.record.signing import note_seen
 from runbook_lib.repair.approval import Judge
 

@@ -19,8 +19,8 @@ from runbook_lib.record.files import operator
 from runbook_lib.record.history import Query, incident_that_counts, past_incidents, standings
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import at_work
-from runbook_lib.record.signing import PUBLIC, new_key, read_public
-from runbook_lib.record.verification import NOT_PROVEN, Verification, trusted_in, verify_record
+from runbook_lib.record.signing import PUBLIC, new_key, read_public, trusted_in
+from runbook_lib.record.verification import NOT_PROVEN, Verification, verify_record
 from runbook_lib.show.document import BAD, GOOD, PLAIN, Row, Table
 from runbook_lib.show.incidents import AT_WORK, fleet_map, table_of
 from runbook_lib.show.rendering import View

@@ -23,9 +23,10 @@ from runbook_lib.models import StageState
 from runbook_lib.record.files import read_plain, write_new
 from runbook_lib.record.incident import INCIDENT
 from runbook_lib.record.journal import parse_whole_lines
-from runbook_lib.record.manifest import JOURNAL, list_files
+from runbook_lib.record.seal import JOURNAL, list_files
+from runbook_lib.record.signing import Trusted
 from runbook_lib.record.stages import stage_states
-from runbook_lib.record.verification import Trusted, Verification, verify_files, verify_record
+from runbook_lib.record.verification import Verification, verify_files, verify_record
 
 # -- Packing a record, and checking it in its archive ---------------------------------------------
 

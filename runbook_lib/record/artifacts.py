@@ -26,7 +26,7 @@ from runbook_lib.record.files import (
 )
 from runbook_lib.record.journal import About, Artifact, Kind, Line, LineTopic, is_inside
 from runbook_lib.record.journal_file import Journal
-from runbook_lib.record.manifest import ReadableFile
+from runbook_lib.record.seal import ReadableFile
 from runbook_lib.redactor import MARKED
 
 # -- The files of a record: written once, whole, through the redaction gate, and each named in the journal

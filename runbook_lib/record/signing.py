@@ -1,4 +1,4 @@
-"""The operator's key, DSSE envelopes, and whose word an approval is."""
+"""The operator's key, which keys are trusted, DSSE envelopes, and whose word an approval is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -27,6 +28,7 @@ from runbook_lib.decisions import Approval
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.files import FILE_MODE, gate_text, make_folder, plain_json_value, write_all, write_new, writing
+from runbook_lib.record.seal import NoStamp, read_certificates
 from runbook_lib.secrets import NotPrivate, check_folders, read_private
 
 # -- The key that signs records: Ed25519, in a folder that is the operator's own, never in a record.
@@ -171,6 +173,35 @@ def _unusable(path: Path, how: str) -> ParameterRefused:
         found=how,
         next_step="runbook key new makes a key; runbook key show prints the public one, for others to keep",
     )
+
+
+# -- What whoever checks a record trusts: public keys, and certificates of time-stamping authorities
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trusted:
+    """Nothing by default: then only contradictions are found."""
+
+    keys: tuple[VerifyingKey, ...] = ()
+    certificates: tuple[x509.Certificate, ...] = ()
+
+
+def trusted_in(folder: Path, *, key: str = "", authority: str = "") -> Trusted:
+    """Return what the key folder holds, ``*.pub.pem`` and ``*.tsa.pem``, or in its place the files that are named.
+
+    Raises ``ParameterRefused`` for a file that holds none.
+    """
+    stamping = [Path(authority).expanduser()] if authority else sorted(folder.glob("*.tsa.pem"))
+    try:
+        certificates = tuple(each for path in stamping for each in read_certificates(path))
+    except NoStamp as error:
+        raise ParameterRefused(
+            "The time-stamping authority cannot be checked",
+            found=str(error),
+            next_step="give a file with its certificate, or its issuer's, in PEM",
+        ) from None
+    keys = (read_public(Path(key).expanduser()),) if key else trusted_keys(folder)
+    return Trusted(keys=keys, certificates=certificates)
 
 
 # -- A DSSE envelope (version 1) around an in-toto Statement v1, signed with Ed25519; pure. --------

@@ -16,28 +16,30 @@ from runbook_lib import paths
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.artifacts import Drift, drifts
-from runbook_lib.record.attestation import NoStamp, Stamp, check_stamp, read_certificates, read_stamp
 from runbook_lib.record.files import read_plain
 from runbook_lib.record.incident import INCIDENT
 from runbook_lib.record.journal import JournalText, Kind, Line, parse_opening, parse_whole_lines
-from runbook_lib.record.manifest import (
+from runbook_lib.record.seal import (
     EMPTY,
     JOURNAL,
     FileEntry,
     Manifest,
+    NoStamp,
     ReadableFile,
+    Stamp,
+    check_stamp,
     list_files,
     measured,
     parse_manifest,
+    read_stamp,
 )
 from runbook_lib.record.signing import (
     PREDICATE_TYPE,
     STATEMENT_TYPE,
     Envelope,
+    Trusted,
     VerifyingKey,
     parse,
-    read_public,
-    trusted_keys,
 )
 from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, named_in_words, without_seal
 
@@ -105,35 +107,6 @@ class Verification:
         if problem not in self.told:
             self.told.add(problem)
             self.problems.append(problem)
-
-
-# -- What whoever checks a record trusts: public keys, and certificates of time-stamping authorities
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trusted:
-    """Nothing by default: then only contradictions are found."""
-
-    keys: tuple[VerifyingKey, ...] = ()
-    certificates: tuple[x509.Certificate, ...] = ()
-
-
-def trusted_in(folder: Path, *, key: str = "", authority: str = "") -> Trusted:
-    """Return what the key folder holds, ``*.pub.pem`` and ``*.tsa.pem``, or in its place the files that are named.
-
-    Raises ``ParameterRefused`` for a file that holds none.
-    """
-    stamping = [Path(authority).expanduser()] if authority else sorted(folder.glob("*.tsa.pem"))
-    try:
-        certificates = tuple(each for path in stamping for each in read_certificates(path))
-    except NoStamp as error:
-        raise ParameterRefused(
-            "The time-stamping authority cannot be checked",
-            found=str(error),
-            next_step="give a file with its certificate, or its issuer's, in PEM",
-        ) from None
-    keys = (read_public(Path(key).expanduser()),) if key else trusted_keys(folder)
-    return Trusted(keys=keys, certificates=certificates)
 
 
 # -- Checking the signed statement of a seal against the manifest beside it ------------------------

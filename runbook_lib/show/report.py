@@ -19,8 +19,9 @@ from runbook_lib.models import Diagnosis, Inventory, Stage, StageState
 from runbook_lib.record.files import gate_text, write_new, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.signing import Trusted, trusted_in
 from runbook_lib.record.stages import alarms_after, named_in_words
-from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
+from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Verification, verify_record
 from runbook_lib.show.document import NOWHERE, Ref
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, PostMortem, RecordStatus
 from runbook_lib.show.report_page import print_pdf, render_html, render_markdown

@@ -30,7 +30,7 @@ from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome
 from runbook_lib.record.incident import Record, list_records
 from runbook_lib.record.journal import Kind
-from runbook_lib.record.manifest import parse_manifest
+from runbook_lib.record.seal import parse_manifest
 from runbook_lib.record.verification import verify_record
 
 WRONG_KEY = "Wr0ng & unlucky/key+7"

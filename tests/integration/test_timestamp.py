@@ -15,9 +15,10 @@ from cryptography import x509
 
 from runbook_lib.cli.records import verification_report
 from runbook_lib.paths import project_root
-from runbook_lib.record.attestation import Authority, NoStamp, Seal, read_certificates, request_stamp, seal_record
+from runbook_lib.record.attestation import Seal, seal_record
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
+from runbook_lib.record.seal import Authority, NoStamp, read_certificates, request_stamp
 from runbook_lib.record.signing import new_key, trusted_keys
 from runbook_lib.record.verification import Verification, verify_record
 

@@ -25,8 +25,8 @@ from runbook_lib.record.history import Query, past_incidents
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import TOKEN_VARIABLE, SiteLock
-from runbook_lib.record.signing import new_key, trusted_keys
-from runbook_lib.record.verification import Trusted, verify_record
+from runbook_lib.record.signing import Trusted, new_key, trusted_keys
+from runbook_lib.record.verification import verify_record
 from runbook_lib.show.report import post_mortem
 from runbook_lib.show.report_page import render_html, render_markdown
 

@@ -18,8 +18,7 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.record.archive import pack, packed, verify_archive
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.incident import Record
-from runbook_lib.record.signing import new_key, trusted_keys
-from runbook_lib.record.verification import Trusted
+from runbook_lib.record.signing import Trusted, new_key, trusted_keys
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from runbook_lib.errors import RecordDamaged
 from runbook_lib.record.archive import MODE, TIME, pack, verify_archive
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.incident import Record
-from runbook_lib.record.verification import Trusted, Verification, verify_record
+from runbook_lib.record.signing import Trusted
+from runbook_lib.record.verification import Verification, verify_record
 
 HIDDEN = b"something that no reader of the record sees"
 

@@ -42,7 +42,8 @@ from runbook_lib.record.history import past_incidents, standings
 from runbook_lib.record.incident import Record, find_open, list_records
 from runbook_lib.record.journal import FIRST_PREV, Kind
 from runbook_lib.record.journal_file import Journal
-from runbook_lib.record.verification import Trusted, verify_record
+from runbook_lib.record.signing import Trusted
+from runbook_lib.record.verification import verify_record
 from runbook_lib.repair.sent_changes import deletion_ends, last_confirmed, records_of_site
 from runbook_lib.show.incidents import fleet_map, incidents
 from runbook_lib.show.progress import newest

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.device.ise_api import NotAvailable, admin_certificates
 from runbook_lib.event_loop import TooLate, in_time
-from runbook_lib.record.attestation import Authority, NoStamp, _post
+from runbook_lib.record.seal import Authority, NoStamp, _post
 
 DEADLINE_S = 0.5
 DRIPS = {

@@ -16,7 +16,7 @@ from runbook_lib.notebook.opening import open_runbook
 from runbook_lib.record.artifacts import drifts, note_template, without_outputs
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import About, Kind, LineTopic
-from runbook_lib.record.manifest import list_files
+from runbook_lib.record.seal import list_files
 from runbook_lib.record.verification import verify_record
 
 STAGE = Stage.DIAGNOSE

@@ -27,7 +27,7 @@ from runbook_lib.record.attestation import Seal, seal_record
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, parse_journal
 from runbook_lib.record.journal_file import Journal
-from runbook_lib.record.manifest import journal_part, parse_manifest
+from runbook_lib.record.seal import journal_part, parse_manifest
 from runbook_lib.record.secret_scan import scan
 from runbook_lib.record.signing import VerifyingKey, new_key, parse, read_public, sign, signing_key, trusted_keys
 from runbook_lib.record.verification import Verification, verify_record
