@@ -330,5 +330,4 @@ async def _outcome(future: Any) -> dict[str, Any]:
     done = asyncio.Event()
     future.add_done_callback(lambda _future: loop.call_soon_threadsafe(done.set))
     await done.wait()
-    result: dict[str, Any] = await asyncio.to_thread(future.result)
-    return result
+    return dict(await asyncio.to_thread(future.result))

@@ -76,12 +76,10 @@ def after_timeout(timeout_s: float, how: str) -> Ending:
 def after_silence(error: DeadKernelError | TimeoutError) -> Ending:
     """Return the ending of a cell whose kernel died, or answered and did not deliver the output."""
     if isinstance(error, DeadKernelError):
-        return Ending(
-            cause=Cause.KERNEL_DIED, name="KernelDied", text=f"The kernel died while it ran this cell. {_UNKNOWN}"
-        )
-    return Ending(
-        cause=Cause.TIMEOUT, name="OutputTimeout", text="The cell ended, and its output did not arrive in time."
-    )
+        text = f"The kernel died while it ran this cell. {_UNKNOWN}"
+        return Ending(cause=Cause.KERNEL_DIED, name="KernelDied", text=text)
+    text = "The cell ended, and its output did not arrive in time."
+    return Ending(cause=Cause.TIMEOUT, name="OutputTimeout", text=text)
 
 
 def after_error(error: CellExecutionError, cell: Any) -> Ending:

@@ -128,11 +128,10 @@ def _equal_endpoints(document: Document) -> None:
 def _shared_names(document: Document) -> None:
     """TOFU lists know a host by name and port; one that means two servers could delete the wrong entry."""
     seen: dict[tuple[str, str], Where] = {}
-    for server in _servers(document):
-        port = str(next(iter(_ports(document, server).values())))
+    ports = {server: str(next(iter(_ports(document, server).values()))) for server in _servers(document)}
+    for server, port in ports.items():
         seen.setdefault((_same_host(document.at(*server, "address")), port), server)
-    for server in _servers(document):
-        port = str(next(iter(_ports(document, server).values())))
+    for server, port in ports.items():
         for number in range(_length(document.at(*server, "names"))):
             where = (*server, "names", number)
             host = _same_host(document.at(*where))
