@@ -117,7 +117,8 @@ def _cluster_lock(task: SiteTask) -> Iterator[None]:
 
 
 async def _run(task: SiteTask, names: dict[str, str], on_event: Callable[[SiteEvent], None]) -> SiteResult:
-    executor = LocalExecutor(output_file(task), secrets=secret_references(load_site(Path(task.site_file))))
+    output = output_file(Path(task.records), task.incident)
+    executor = LocalExecutor(output, secrets=secret_references(load_site(Path(task.site_file))))
     watching = asyncio.create_task(_watch(executor, names))
     try:
         return await executor.run(task, on_event)

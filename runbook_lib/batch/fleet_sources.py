@@ -134,7 +134,7 @@ class _Sites:
             return FleetSite(load_site(self._folder / Path(given).expanduser()), f"{self._path.name}:{line}")
         except SiteFileInvalid as error:
             problems = (f"\n  {text}" for text in error.found.splitlines())  # of one problem of the fleet's description
-            self._problems.take_lines([f"{self._path.name}:{line}: {given}: {error.what}" + "".join(problems)])
+            self._problems.take_line(f"{self._path.name}:{line}: {given}: {error.what}" + "".join(problems))
             return None
 
     def _inline(self, where: Where, item: dict[str, Any]) -> FleetSite | None:

@@ -189,11 +189,11 @@ def under_lock(token: str) -> Iterator[None]:
             os.environ[TOKEN_VARIABLE] = " ".join(left)
 
 
-def output_file(task: SiteTask) -> Path:
-    """Return where what a run prints goes that nobody asked for; its folder is there then."""
-    folder = Path(task.records) / ".fleet"
+def output_file(records: Path, incident: str) -> Path:
+    """Return where what a run prints goes that nobody asked for; it is no part of a record, and its folder is there."""
+    folder = records / ".fleet"
     make_folder(folder)
-    return folder / f"{task.incident}.log"
+    return folder / f"{incident}.log"
 
 
 def brought_back(task: SiteTask, address: str) -> dict[str, Any]:

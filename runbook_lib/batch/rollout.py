@@ -138,7 +138,7 @@ DRAINED = "the fleet was told to end"
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How a fleet is gone through. ``first``: the first wave must end well before there is a second."""
+    """How a fleet is gone through. The first wave must end well before there is a second."""
 
     waves: tuple[Share, ...]
     failures: Share

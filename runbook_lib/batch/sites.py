@@ -42,10 +42,9 @@ class Problems:
             parts = [part for part in (site, shown_key(problem.where), problem.text) if part]
             self.say(": ".join(parts), line=problem.line)
 
-    def take_lines(self, lines: Iterable[str]) -> None:
-        """Take over lines that are worded already."""
-        for line in lines:
-            self._found["", 0, line] = None
+    def take_line(self, line: str) -> None:
+        """Take over a line that is worded already."""
+        self._found["", 0, line] = None
 
     def raise_for_them(self) -> None:
         """Raise SiteFileInvalid with all of them, where there are any; the first 100 are shown."""
@@ -130,14 +129,14 @@ def refuse_duplicates(sites: Iterable[FleetSite], problems: Problems) -> None:
     for each in sites:
         first = names.setdefault(each.name, each)
         if first is not each:
-            problems.take_lines([f"{each.where}: {each.name}: is the name of two sites (the other: {first.where})"])
+            problems.take_line(f"{each.where}: {each.name}: is the name of two sites (the other: {first.where})")
             continue
         for key in PI_SERVERS:
             for how, identity in _identities(pi_server(each.site, key)):
                 other, its_key = servers.setdefault(identity, (each, key))
                 if other is not each:
                     what = f"its {key} is the {its_key} of {other.name} ({other.where}): {how}; keep one, or correct it"
-                    problems.take_lines([f"{each.where}: {each.name}: {what}"])
+                    problems.take_line(f"{each.where}: {each.name}: {what}")
                     break
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from runbook_lib import paths
 from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
-from runbook_lib.batch.payload import require_storage
+from runbook_lib.batch.payload import output_file, require_storage
 from runbook_lib.batch.planning import approve_rollup, plan_fleet
 from runbook_lib.batch.rollout import (
     ClusterOptions,
@@ -251,7 +251,7 @@ def _executor(fleet: Fleet, round_: Round, options: ClusterOptions) -> Callable[
         require_storage(fleet.records)
     secrets = [secret for each in fleet.sites for secret in secret_references(each.site)]
     if not options.scheduler and not options.workers:
-        return lambda: LocalExecutor(_output(round_), fleet.records, secrets)
+        return lambda: LocalExecutor(output_file(round_.root, round_.incident), fleet.records, secrets)
     try:
         from runbook_lib.batch.dask import DaskExecutor, connect
     except ImportError:
@@ -391,13 +391,6 @@ def _round(fleet: Fleet, round_id: str) -> Round | None:
             next_step="leave --round out, or give the fleet that it is of",
         )
     return round_
-
-
-def _output(round_: Round) -> Path:
-    """Where what the workers print goes that nobody asked for; it is no part of the record."""
-    folder = round_.root / ".fleet"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / f"{round_.incident}.log"
 
 
 def _exit_code(report: FleetReport) -> int:
