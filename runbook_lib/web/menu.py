@@ -172,7 +172,8 @@ async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen],
     """Click through the labels of a menu path, for example administration, settings, high availability.
 
     An entry that is already visible is used at once. Where the menu does not lead on, a button that opens the menu is
-    tried, then the whole path once more and slowly. Raises PageNotUnderstood. Arrival is for the caller to see.
+    tried, then the whole path once more and slowly, then the search field. Raises PageNotUnderstood. Arrival is for
+    the caller to see.
     """
     done, slowly, before = 0, False, Screen()
     gone, others = set[object](), frozenset[object]()  # the entries that were clicked, and those that lead nowhere
@@ -188,7 +189,8 @@ async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen],
                 # entry that leads nowhere then is none of the menu, such as one of the way to the page that is shown.
                 done, slowly, before, others = 0, not slowly, Screen(), frozenset(gone if slowly else ())
                 continue
-            raise
+            await _search(hand, path[-1])
+            return
         done = position + 1
         gone.add((item.text, item.box))
         try:
@@ -364,3 +366,17 @@ async def _click_open(hand: PageActions, item: Item, left: Sequence[str]) -> Non
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
         if await hand.view.wait(changed, "", _HOVER_S, stirring=True) < before:
             await hand.click(await hand.view.again(item))
+
+
+async def _search(hand: PageActions, key: str) -> None:
+    """Type the page's name into the search field and take the entry that comes up."""
+    if not await hand.present("menu_search"):
+        raise hand.view.not_found(named(hand.labels[key]), await hand.view.look(), _STEP_S)
+    before = await hand.view.look()
+    await hand.fill("menu_search", hand.labels[key].texts[0])
+
+    def offered(screen: Screen) -> Item | None:
+        hits = find(screen, hand.labels[key], kinds=(*_PRESS, "option"))
+        return _chosen(hits, before) if hits else None
+
+    await hand.click(await hand.view.wait(offered, named(hand.labels[key])))

@@ -249,3 +249,32 @@ def test_the_menu_is_gone_through_where_the_way_to_the_page_had_its_words(monkey
     monkeypatch.setattr(menu, "_open", lambda hand, item, *_: hand.click(item))
     asyncio.run(menu.go(page, path, lambda _: False))  # type: ignore[arg-type]
     assert page.clicked == [(60, 50), (0, 10), (0, 128), (230, 80)]
+
+
+class MenuSearch(Breadcrumbs):
+    """A page whose menu can be found by one field alone; ``typed`` is what it was asked for."""
+
+    def __init__(self, caption: str) -> None:
+        super().__init__()
+        self.caption, self.typed = caption, list[str]()
+        self.view.wait, self.view.not_found = self.wait, Mock(return_value=PageNotUnderstood("nothing leads on"))
+
+    def shown(self) -> Screen:
+        items = [Item(kind="textbox", names=((0, self.caption),), box=(0, 0, 100, 20))]
+        items += [Item(kind="option", names=((0, "ISE Servers"),), box=(0, 30, 100, 20))] if self.typed else []
+        return Screen(tuple(items))
+
+    async def present(self, key: str) -> bool:
+        return bool(find(self.shown(), self.labels[key]))
+
+    async def fill(self, _key: str, value: str) -> None:
+        self.typed.append(value)
+
+
+@pytest.mark.parametrize(("caption", "asked"), [("Search menu", ["ISE Servers"]), ("Search", [])])
+def test_a_page_is_looked_for_in_the_search_of_the_menu_and_in_no_other(caption: str, asked: list[str]) -> None:
+    """What is called Search alone looks for devices: nothing is typed there."""
+    page = MenuSearch(caption)
+    with nullcontext() if asked else pytest.raises(PageNotUnderstood):
+        asyncio.run(menu.go(page, ("menu_servers", "menu_ise_servers"), lambda _: False))  # type: ignore[arg-type]
+    assert (page.typed, page.clicked) == (asked, [(0, 30)] if asked else [])
