@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from runbook_lib.errors import ParameterRefused, RecordDamaged, SiteLocked
 from runbook_lib.models import StageState
-from runbook_lib.record.files import read_plain, write_new
+from runbook_lib.record.files import LARGEST_READ, read_plain, write_new
 from runbook_lib.record.incident import INCIDENT
 from runbook_lib.record.journal import parse_whole_lines
 from runbook_lib.record.seal import JOURNAL, list_files
@@ -119,8 +119,6 @@ def archive_name(folder: Path) -> str:
 # its end, is no part of a record, and could be another file to another program.
 
 LARGEST = 4 << 30
-LARGEST_READ = 64 << 20
-"""The most that is taken into memory of one file: a journal, a manifest. Others are measured piece by piece."""
 TIME = (1980, 1, 1, 0, 0, 0)
 MODE = (stat.S_IFREG | 0o600) << 16
 _PIECE = 1 << 20

@@ -255,12 +255,17 @@ def write_new(path: Path, data: bytes, *, over: bool = False) -> bool:
     return True
 
 
+LARGEST_READ = 64 << 20  # of a file that is taken into memory: a journal, a manifest; others are read piece by piece
+
+
 def open_plain(path: Path) -> BinaryIO:
-    """Open a file of a record to be read. ``OSError`` for a pipe or a device, which could keep its reader for ever."""
+    """Open a file of a record to be read whole. ``OSError`` for a pipe or a device, which could keep its reader for ever,
+    and for more than LARGEST_READ: no record of a shared folder keeps the others from being read."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST_READ:
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a plain file")
+        raise OSError(errno.EINVAL, f"it is not a plain file of {LARGEST_READ >> 20} MB at most")
     return os.fdopen(descriptor, "rb")
 
 

@@ -318,6 +318,21 @@ def read_all(place: Place) -> None:
     record.read_approvals()
 
 
+def test_a_journal_without_an_end_keeps_no_other_record_from_being_read(place: Place) -> None:
+    """Whoever may write one record of a shared folder makes that one damaged; to write a hole of terabytes is free."""
+    place.write([dict(line) for line in place.lines])
+    path = place.folder / "journal.jsonl"
+    before = path.read_bytes()
+    os.truncate(path, 1 << 43)
+    try:
+        assert any("64 MB at most" in problem.what for problem in verify_record(place.folder).problems)
+        assert find_open(place.root, "paris") == place.other
+        look_from_00(place)
+        look_from_a_fleet(place)
+    finally:
+        path.write_bytes(before)
+
+
 @pytest.mark.parametrize("name", ["journal.jsonl", "incident.json", "approvals", "plans"])
 def test_a_pipe_keeps_nobody_waiting(place: Place, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A named pipe in the place of any file of a record makes that record damaged; nothing waits for its other end."""
