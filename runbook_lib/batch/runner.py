@@ -24,7 +24,7 @@ from runbook_lib.params.model import Site
 from runbook_lib.processes import environment_with
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import Seal, note_after_seal, seal_record
-from runbook_lib.record.files import gate_notebook, write_over
+from runbook_lib.record.files import gate_notebook, write_new
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
@@ -217,7 +217,7 @@ def _run_stage(
 def begin_notebook(record: Record, stage: Stage) -> Path:
     """Return where a running notebook is written: a new file, whatever lay there, since a link would lead elsewhere."""
     running = record.folder / "notebooks" / f"{stage}.running.ipynb"
-    write_over(running, b"")
+    write_new(running, b"", over=True)
     return running
 
 

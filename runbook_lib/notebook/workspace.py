@@ -22,7 +22,7 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.paths import from_anywhere
-from runbook_lib.record.files import make_folder, operator, write_new, write_over, writing
+from runbook_lib.record.files import make_folder, operator, write_new, writing
 from runbook_lib.record.incident import Record, find_open, list_records, site_slug
 from runbook_lib.show.document import READY, Link
 
@@ -66,7 +66,7 @@ def choose(choice: Choice) -> None:
     """Keep a choice, whole or not at all; a path is kept absolute. Raises RecordNotWritable."""
     kept = Choice(site=from_anywhere(choice.site), incident=choice.incident)
     if chosen() != kept:
-        write_over(_file(), json.dumps(asdict(kept)).encode())
+        write_new(_file(), json.dumps(asdict(kept)).encode(), over=True)
 
 
 def open_for(site: str) -> None:

@@ -12,6 +12,7 @@ import ipaddress
 import re
 import zoneinfo
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
@@ -53,12 +54,10 @@ def canonical_sha256(text: str) -> str:
 
 def _host(text: str) -> str:
     """An IP address without brackets or zone, or a host name of ASCII letters, digits, hyphens and dots."""
-    try:
-        return str(ipaddress.ip_address(text)) if "%" not in text else _not_a_host("has a zone after %")
-    except ValueError:
-        pass
     if text.startswith("[") or "%" in text:
         return _not_a_host("is not a plain address")
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(text))
     labels = text.removesuffix(".").split(".")
     if not text or len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
         return _not_a_host("is neither an IP address nor a host name")

@@ -224,13 +224,8 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def write_over(path: Path, data: bytes) -> None:
-    """Write ``path`` in the place of such a file: a reader finds the whole of either. Raises ``RecordNotWritable``."""
-    write_new(path, data, over=True)
-
-
 def write_new(path: Path, data: bytes, *, over: bool = False) -> bool:
-    """Write ``path`` whole and have it on disk; False, and nothing written, if there is such a file already."""
+    """Write ``path`` whole and have it on disk; False, and nothing done, if there is such a file and not ``over``."""
     make_folder(path.parent)
     partial = path.parent / f"{PARTIAL}{token_hex(8)}"
     with writing(path):
@@ -259,8 +254,7 @@ LARGEST_READ = 64 << 20  # of a file that is taken into memory: a journal, a man
 
 
 def open_plain(path: Path) -> BinaryIO:
-    """Open a file of a record to be read whole. ``OSError`` for a pipe or a device, which could keep its reader for ever,
-    and for more than LARGEST_READ: no record of a shared folder keeps the others from being read."""
+    """Open a file of a record. ``OSError`` for what could keep its reader for ever: a pipe, a device, or too much."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST_READ:
