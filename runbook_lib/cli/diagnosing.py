@@ -21,7 +21,7 @@ from runbook_lib.cli.terminal import err
 from runbook_lib.errors import UsageError, one_line
 from runbook_lib.logs.conclusions import exit_code, with_entries
 from runbook_lib.logs.diagnosis import diagnosis_of
-from runbook_lib.logs.formats import Report, as_html, as_json, as_text
+from runbook_lib.logs.formats import Report, as_json, as_text
 from runbook_lib.logs.jobs import SERVERS, Settings, read_sources
 from runbook_lib.logs.rules import RULES
 from runbook_lib.processes import Gated
@@ -66,8 +66,12 @@ def diagnose_command(request: DiagnoseRequest) -> int:
 def _print(report: Report, request: DiagnoseRequest) -> None:
     if request.json:
         text = json.dumps(as_json(report), indent=2) + "\n"
+    elif request.html:
+        from runbook_lib.show.findings import diagnosis_page
+
+        text = diagnosis_page(report)
     else:
-        text = as_html(report) if request.html else as_text(report, _width())
+        text = as_text(report, _width())
     try:
         if isinstance(sys.stdout, Gated):
             sys.stdout.reconfigure(encoding="utf-8", errors="replace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -196,29 +195,6 @@ def _again(numbers: Sequence[int]) -> Iterator[str]:
 
 def _line(text: str) -> str:
     return one_line(text, 20_000)
-
-
-# -- HTML -----------------------------------------------------------------------------------------
-
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-    "h2{font-size:1.1rem;overflow-wrap:anywhere}"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f3f3f3;color:#1f2328;padding:.5rem}"
-)
-
-
-def as_html(report: Report) -> str:
-    """Return the same as a page that loads nothing, runs nothing and shows log text as text."""
-    parts = ["<h1>Log diagnosis</h1>"]
-    for block in as_text(report).rstrip("\n").split("\n\n"):
-        title, _, rest = html.escape(block).partition("\n")
-        parts.append(f"<h2>{title}</h2><pre>{rest}</pre>" if rest else f"<p>{title}</p>")
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}"><title>Log diagnosis</title>'
-        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
-    )
 
 
 # -- JSON -----------------------------------------------------------------------------------------

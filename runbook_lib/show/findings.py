@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.i18n.language import AsIs, count, span
-from runbook_lib.logs.conclusions import timeline
-from runbook_lib.logs.formats import when, when_said
+from runbook_lib.logs.conclusions import timeline, verdict
+from runbook_lib.logs.formats import Report, as_text, when, when_said
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Presented, Stage
 from runbook_lib.show.document import ALARM, BAD, DOUBT, GOOD, PLAIN, Row, Table, mark_of
-from runbook_lib.show.rendering import View
+from runbook_lib.show.rendering import View, text_of
 from runbook_lib.show.tables import below, common_folder, facts_of, first_and_last, ha_states, shorten
 from runbook_lib.show.timeline import MismatchLane, draw_mismatches, remarks_of
 from runbook_lib.show.trust import TONES, UNSEEN, Trusts, draw_trust
@@ -24,6 +25,11 @@ PLACES = {
     "secondary_health_monitor": "the secondary's Health Monitor log",
     "unknown": "another log",
 }
+
+_PAGE_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f3f3f3;color:#1f2328;padding:.5rem}"
+)
 
 
 def diagnosis(value: Diagnosis) -> View[Diagnosis]:
@@ -80,6 +86,21 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
     if not value.look_alikes:
         look_alikes = replace(look_alikes, fold="Look-alikes: none")
     return View(value, (mismatches, look_alikes, *_history(value)), (draw_mismatches(value),))
+
+
+def diagnosis_page(report: Report) -> str:
+    """Return the picture, the tables and the whole text as a page that loads and runs nothing."""
+    shown = diagnosis(report.diagnosis)
+    tables = tuple(replace(table, artifact="") for table in shown.tables)  # there is no record that holds them whole
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}"><title>Log diagnosis</title>'
+        f"<style>{_PAGE_STYLE}</style></head><body><h1>Log diagnosis</h1>"
+        f"<p><strong>{text_of(verdict(report.diagnosis))}</strong></p>"
+        f"{replace(shown, tables=tables)._repr_html_()}"
+        f"<h2>In full</h2><pre>{html.escape(as_text(report))}</pre></body></html>\n"
+    )
 
 
 def _quiet(lane: MismatchLane) -> str:

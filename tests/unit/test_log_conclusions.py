@@ -14,11 +14,12 @@ from log_kit import CORE, DN
 from runbook_lib.errors import UsageError
 from runbook_lib.logs.conclusions import entry_note, exit_code, next_steps, timeline, verdict, with_entries
 from runbook_lib.logs.diagnosis import diagnose_sources
-from runbook_lib.logs.formats import Report, as_html, as_json, as_text
+from runbook_lib.logs.formats import Report, as_json, as_text
 from runbook_lib.logs.rules import PLACES, RULES
 from runbook_lib.logs.site_rules import load_rules, read_stores
 from runbook_lib.models import Diagnosis
 from runbook_lib.paths import project_root
+from runbook_lib.show.findings import diagnosis_page
 
 STAMP = "2026-11-23 12:00:00,000 "
 LISTED = "/C=US/ST=CA/L=SJ/O=Cisco Systems/OU=Prime Infra/CN=prime-sec"
@@ -237,7 +238,7 @@ def test_html_shows_log_text_as_text(tmp_path: Path) -> None:
             self.seen.add(tag)
 
     tags = Tags()
-    page = as_html(Report(diagnosed(tmp_path, event(HOSTILE, thread="<img src=x>"))))
+    page = diagnosis_page(Report(diagnosed(tmp_path, event(HOSTILE, thread="<img src=x>"))))
     tags.feed(page)
     assert tags.seen & {"script", "img"} == set()
     assert "&lt;script&gt;" in page

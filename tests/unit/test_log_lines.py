@@ -13,11 +13,12 @@ from log_kit import CAUSE, CORE, DN, HEAD, THREAD, findings
 
 from runbook_lib.logs.conclusions import command_of, exit_code, next_steps, verdict
 from runbook_lib.logs.diagnosis import diagnose_sources
-from runbook_lib.logs.formats import NARROWEST, Report, as_html, as_json, as_text
+from runbook_lib.logs.formats import NARROWEST, Report, as_json, as_text
 from runbook_lib.logs.lines import APART, SAMPLE, Likeness, looked_at
 from runbook_lib.models import Diagnosis
 from runbook_lib.paths import project_root
 from runbook_lib.show.findings import diagnosis as diagnosis_view
+from runbook_lib.show.findings import diagnosis_page
 
 LINE = "2026-11-23 12:00:01,123 INFO [system] [HealthMonitorThread] Connected\n"
 PROSE = "The quick brown fox jumps over the lazy dog, and nobody noticed at all.\n" * 40
@@ -187,7 +188,7 @@ def test_mixture_says_how_much_was_recognised(tmp_path: Path) -> None:
     assert "in what looks like a log" in said
     assert "2 of 3 files and 7 of 47 lines look like logs" in said
     report = Report(found)
-    for text in (as_text(report), as_html(report)):
+    for text in (as_text(report), diagnosis_page(report)):
         assert "README.md" in text
         assert "text without the stamps" in text
     assert [other["source"] for other in as_json(report)["not_logs"]] == [str(tmp_path / "README.md")]

@@ -11,11 +11,12 @@ from log_kit import CORE, HEAD, tgz_of, zip_of
 
 from runbook_lib.logs.conclusions import exit_code, next_steps, verdict, with_entries
 from runbook_lib.logs.diagnosis import LogWatcher, diagnose_sources
-from runbook_lib.logs.formats import Report, as_html, as_json, as_text
+from runbook_lib.logs.formats import Report, as_json, as_text
 from runbook_lib.logs.jobs import Settings
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.site_rules import read_stores
 from runbook_lib.models import Diagnosis, LogLine
+from runbook_lib.show.findings import diagnosis_page
 
 STAMP = "2026-11-23 12:00:00,000 ERROR [system] "
 REPORTS = f"TOFU failed. Check local trust {CORE}"
@@ -166,7 +167,7 @@ def test_a_guess_is_called_one(tmp_path: Path) -> None:
     report = Report(found)
     assert "the primary's log (guessed) reports" in verdict(found)
     assert "primary, guessed" in as_text(report)
-    assert "primary, guessed" in as_html(report)
+    assert "primary, guessed" in diagnosis_page(report)
     assert [(m["guessed"], m["confidence"]) for m in as_json(report)["mismatches"]] == [(True, "likely")] * 2
     assert "--server primary=PATH" in next_steps(found, {})[0].advice
     said = diagnose_sources({"primary": [tmp_path / "x"]})
@@ -268,7 +269,7 @@ def test_next_steps_and_facts_that_all_share_are_said_once(tmp_path: Path) -> No
     """Three mismatches ask for one list, with the three places to delete; what is known of none is said once."""
     in_folders(tmp_path)
     found = diagnose_sources({"primary": [tmp_path / "pri-logs"], "secondary": [tmp_path / "sec-logs"]})
-    for text in (as_text(Report(found)), as_html(Report(found))):
+    for text in (as_text(Report(found)), diagnosis_page(Report(found))):
         assert text.count("List both stores") == 1
         assert text.count("on the primary; HA is registered again") == 1
         assert text.count("on the primary; the ISE server is added again") == 1
