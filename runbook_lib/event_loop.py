@@ -174,7 +174,7 @@ async def poll_until(
         await asyncio.sleep(min(pause_s, limit_s - waited))
 
 
-def cut_off(writer: asyncio.StreamWriter) -> None:
+def abort_connection(writer: asyncio.StreamWriter) -> None:
     """Close a connection at once: TLS would wait half a minute for a server that does not say goodbye."""
     with suppress(AttributeError):  # raised before Python 3.11.4 for one that was closed twice
         writer.transport.abort()
@@ -188,7 +188,7 @@ class TooLate(OSError):
 
 
 @contextmanager
-def in_time(sock: socket.socket, end: float) -> Iterator[None]:
+def within_time(sock: socket.socket, end: float) -> Iterator[None]:
     """Cut the connection of ``sock`` at ``end`` (of the monotonic clock), if what is within is not over by then.
 
     Raises TooLate then, whatever the cut has led to within. ``sock`` may be handed on to TLS meanwhile.

@@ -26,7 +26,7 @@ def same_host(one: str, other: str) -> bool:
     return one.isascii() and other.isascii() and _name(one) == _name(other)
 
 
-def with_port(text: str) -> tuple[str, int | None]:
+def split_port(text: str) -> tuple[str, int | None]:
     """Return the host and the number of the port in ``HOST:PORT`` or ``[v6]:PORT``; otherwise no port."""
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")

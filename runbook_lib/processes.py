@@ -178,7 +178,7 @@ def leave_ctrl_c_to_the_parent() -> None:
 
 
 @contextmanager
-def taken(act: Callable[[int], Any] = raise_for_signal) -> Iterator[None]:
+def signals_taken(act: Callable[[int], Any] = raise_for_signal) -> Iterator[None]:
     """Let ``act`` take each of these signals while this is entered; by default they end the program in good order.
 
     In another thread than the main one it does nothing, since Python delivers signals to the main thread only.

@@ -32,15 +32,15 @@ from runbook_lib import paths
 from runbook_lib.batch.local import (
     PURPOSE,
     LocalExecutor,
-    after_death,
-    alone,
     event_from,
-    left_behind,
-    locked,
+    result_after_death,
     result_from,
+    result_of_leftover,
+    result_of_locked,
     take_lock,
+    wait_until_alone,
 )
-from runbook_lib.batch.payload import Payload, brought_back, output_file, payload_of, take_in, under_lock, unpack
+from runbook_lib.batch.payload import Payload, brought_back, merge_record, output_file, payload_of, under_lock, unpack
 from runbook_lib.batch.rollout import ClusterOptions, require_protected
 from runbook_lib.batch.runner import kernel_environment
 from runbook_lib.batch.site_run import (
@@ -244,12 +244,12 @@ class DaskExecutor:
         try:
             lock = await asyncio.to_thread(take_lock, task, f"{PURPOSE}, on a cluster")
         except RunbookError as error:
-            return locked(task, error)
+            return result_of_locked(task, error)
         self._listeners[task.site] = on_event
         result = await self._run(task, lock.token)
         if result is None:
-            if self._begun.get(task.site) and not await alone(lock):
-                return left_behind(task)
+            if self._begun.get(task.site) and not await wait_until_alone(lock):
+                return result_of_leftover(task)
             result = await asyncio.to_thread(self._after_death, task)
         lock.__exit__(None, None, None)
         return result
@@ -276,14 +276,14 @@ class DaskExecutor:
             self.refused.append(f"{task.site}: {message['refused']}")
         try:
             if message["record"]:
-                take_in(Path(task.records) / task.incident, message["record"])
+                merge_record(Path(task.records) / task.incident, message["record"])
         except RunbookError as error:
             self.refused.append(f"{task.site}: {error.what}: {error.where}; the run's own lies on its worker")
         return result_from(message["result"])
 
     def _after_death(self, task: SiteTask) -> SiteResult:
         if self._begun.get(task.site):  # on this disk: the record says what is known
-            return after_death(task)
+            return result_after_death(task)
         unknown = task.until not in READING
         why = f"{_LOST}" + ("; whether something was changed is not known here" if unknown else "")
         state = SiteState.UNKNOWN if unknown else SiteState.FAILED

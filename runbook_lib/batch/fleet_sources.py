@@ -29,7 +29,7 @@ OF_THE_FLEET = frozenset({"groups", "file"})
 """Keys of an item of ``sites`` that are the fleet's own, and not the site's."""
 
 
-def merged(fleet: Document, places: Iterable[Where]) -> Document:
+def merged_sections(fleet: Document, places: Iterable[Where]) -> Document:
     """Return the document that the sections at ``places`` of a fleet's file make together, the later ones on top."""
     document = Document(complete=True)
     for place in places:
@@ -139,7 +139,7 @@ class _Sites:
 
     def _inline(self, where: Where, item: dict[str, Any]) -> FleetSite | None:
         groups = self._groups(where, item.get("groups", []))
-        document = merged(self._document, [("defaults",), *(("groups", name) for name in groups), where])
+        document = merged_sections(self._document, [("defaults",), *(("groups", name) for name in groups), where])
         site = site_of(document, self._folder)
         name = document.data.get("name")
         self._problems.take(document, site=name if isinstance(name, str) else f"sites[{where[1]}]")

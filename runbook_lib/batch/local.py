@@ -53,7 +53,7 @@ def take_lock(task: SiteTask, purpose: str) -> SiteLock:
     return SiteLock(task.site, servers, incident=task.incident, purpose=purpose).__enter__()
 
 
-async def alone(lock: SiteLock) -> bool:
+async def wait_until_alone(lock: SiteLock) -> bool:
     """Wait until no process works at the site any more.
 
     Who works under another's lock himself cannot tell, and leaves it to that one.
@@ -65,19 +65,19 @@ async def alone(lock: SiteLock) -> bool:
     return await poll_until(look, bool, limit_s=STRAGGLERS_S, pause_s=0.1)
 
 
-def locked(task: SiteTask, error: RunbookError) -> SiteResult:
+def result_of_locked(task: SiteTask, error: RunbookError) -> SiteResult:
     """Return the result of a site whose lock cannot be had: mostly because another run has it."""
     why = f"{type(error).__name__}: {error.what}: {error.found}; {error.next_step}"
     return SiteResult(site=task.site, incident=task.incident, state=refused_state(task, stopped=True), why=why)
 
 
-def left_behind(task: SiteTask) -> SiteResult:
+def result_of_leftover(task: SiteTask) -> SiteResult:
     """Return the result of a site at which something still works that nobody steers."""
     why = f"{_DIED}, and something that it had started still works at the site"
     return SiteResult(site=task.site, incident=task.incident, state=SiteState.UNKNOWN, why=why)
 
 
-def after_death(task: SiteTask) -> SiteResult:
+def result_after_death(task: SiteTask) -> SiteResult:
     """Say what is known after a worker died, in the site's record too: it could not do so itself."""
     state = settled_state(task)
     if state in FINISHED:
@@ -131,12 +131,12 @@ class LocalExecutor:
         try:
             lock = await asyncio.to_thread(take_lock, task, PURPOSE)
         except RunbookError as error:
-            return locked(task, error)
+            return result_of_locked(task, error)
         result = await self._run(replace(task, token=lock.token or task.token), on_event)
         if result is None:
-            if not await alone(lock):
-                return left_behind(task)  # and so is the lock: whoever frees it has to look first
-            result = await asyncio.to_thread(after_death, task)
+            if not await wait_until_alone(lock):
+                return result_of_leftover(task)  # and so is the lock: whoever frees it has to look first
+            result = await asyncio.to_thread(result_after_death, task)
         if self._address:
             await asyncio.to_thread(self._store, task)
         lock.__exit__(None, None, None)

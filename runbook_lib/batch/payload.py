@@ -19,7 +19,7 @@ from runbook_lib.batch.sites import named_files
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, UsageError
 from runbook_lib.params.load import load_site
-from runbook_lib.record.archive import packed
+from runbook_lib.record.archive import archive_bytes
 from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import make_folder, write_new, writing
 from runbook_lib.record.incident import Record
@@ -64,7 +64,7 @@ def payload_of(task: SiteTask, address: str) -> Payload:
         site=Path(task.site_file).read_bytes(),
         files=files,
         programs=programs(),
-        record=packed(Path(task.records) / task.incident),
+        record=archive_bytes(Path(task.records) / task.incident),
         approvals=Judge.here().vouches(Record.open(Path(task.records), task.incident)),
         address=address,
     )
@@ -92,7 +92,7 @@ def unpack(payload: Payload, root: Path) -> SiteTask:
             next_step="bring the worker's checkout to the same state; nothing was contacted",
         )
     root = _where(payload, root)
-    take_in(root / payload.task.incident, payload.record)
+    merge_record(root / payload.task.incident, payload.record)
     note_seen(paths.key_dir(), payload.approvals)
     folder = root / ".fleet" / payload.task.incident
     replaced: dict[str, str] = {}
@@ -118,7 +118,7 @@ def _where(payload: Payload, root: Path) -> Path:
     return theirs if same else root
 
 
-def take_in(folder: Path, data: bytes) -> None:
+def merge_record(folder: Path, data: bytes) -> None:
     """Take a record's archive into ``folder``: what is there stays, what is new is added, the journal grows.
 
     Where the folder's journal goes on after the archive's, the folder is the newer one and is left as it is. Raises
@@ -206,7 +206,7 @@ def brought_back(task: SiteTask, address: str) -> dict[str, Any]:
     except RecordNotWritable as error:
         refused = f"{error.what}: {error.where}: {error.found}; it lies in {folder} on {os.uname().nodename}"
     try:
-        return {"record": packed(folder), "refused": refused}
+        return {"record": archive_bytes(folder), "refused": refused}
     except OSError as error:
         return {"record": b"", "refused": f"the record could not be read on the worker: {error}"}
 

@@ -22,7 +22,7 @@ from runbook_lib.record.files import operator, to_json_value
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
-from runbook_lib.record.stages import met
+from runbook_lib.record.stages import alarms_in_words
 from runbook_lib.repair.approval import approve, approver
 from runbook_lib.repair.context import Context, Devices
 from runbook_lib.repair.inventory import recorded_inventory
@@ -115,7 +115,7 @@ def _plan_in(record: Record, each: FleetSite) -> Planned:
         deletions=tuple(f"{row.server}: {row.command}" for row in plan.deletions),
         changes=tuple(f"{change.server}: {change.kind} ({change.target})" for change in plan.changes),
         needs_approval=plan.needs_approval,
-        met=met(record.journal.read().lines),
+        met=alarms_in_words(record.journal.read().lines),
     )
 
 

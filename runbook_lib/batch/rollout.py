@@ -19,7 +19,7 @@ from runbook_lib.batch.sites import Fleet
 from runbook_lib.errors import ParameterRefused, RecordError, RunbookError, opening_line
 from runbook_lib.i18n.language import count
 from runbook_lib.models import Stage
-from runbook_lib.processes import taken
+from runbook_lib.processes import signals_taken
 from runbook_lib.record.attestation import Seal
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
@@ -284,7 +284,7 @@ async def _go(
             executor.abort()
 
     try:
-        with taken(lambda signum: loop.call_soon_threadsafe(note, signum)):
+        with signals_taken(lambda signum: loop.call_soon_threadsafe(note, signum)):
             await rollout.go(admission.tasks)
     finally:
         await executor.close()

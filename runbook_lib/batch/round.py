@@ -11,8 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runbook_lib.batch.site_run import FAILURES, FINISHED, READING, SiteResult, SiteState, SiteTask, begun, state_of
-from runbook_lib.batch.sites import Fleet, FleetSite, resolved
+from runbook_lib.batch.site_run import (
+    FAILURES,
+    FINISHED,
+    READING,
+    SiteResult,
+    SiteState,
+    SiteTask,
+    change_was_sent,
+    state_of,
+)
+from runbook_lib.batch.sites import Fleet, FleetSite, resolved_site_file
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RunbookError
 from runbook_lib.models import FINAL, Outcome, Stage
@@ -58,7 +67,7 @@ class Round(Record):
 
         Its name ends in the SHA-256 of its content, so that it is read as it was kept or not at all.
         """
-        data = resolved(each.site)
+        data = resolved_site_file(each.site)
         path = f"sites/{slug(each.name, 40)}-{sha256_hex(data)}.json"
         return self.keep_gated(path, data, stage=STAGE, server=each.name, seen=each.sha256, text="site")
 
@@ -193,12 +202,12 @@ def keep_outcome(
     if SiteState.DONE not in outcome.counts:  # what was only read has no outcome
         left = tuple(others)
         words = _in_words(outcome) + (f", and {len(left)} that were not asked for" if left else "")
-        round_.set_outcome(whole((*outcome.counts, *left)), words)
+        round_.set_outcome(worst_outcome((*outcome.counts, *left)), words)
     described = {each.site: each.incident for each in outcome.sites}
     return outcome, seal_record(round_, {"fleet": round_.site, "sites": described})
 
 
-def whole(states: Iterable[SiteState]) -> Outcome:
+def worst_outcome(states: Iterable[SiteState]) -> Outcome:
     """Return the worst that became of a site, as the outcome of the round; not started is stopped."""
     became = {SiteState.STOPPED if state is SiteState.NOT_STARTED else state for state in states}
     worst = (Outcome.UNKNOWN, Outcome.FAILED, Outcome.STOPPED, Outcome.REPAIRED_UNVERIFIED, Outcome.REPAIRED)
@@ -300,7 +309,7 @@ def _admit(round_: Round, each: FleetSite, rollup: Rollup | None, until: Stage) 
         return _not_started(each, why_changed, record.incident)
     if not _approved(round_, each.name, planned.plan, record, needed=planned.to_approve):
         return _not_started(each, f"nobody has approved its plan {planned.plan}", record.incident)
-    fresh = each.site.kind == "lab" and not begun(record)
+    fresh = each.site.kind == "lab" and not change_was_sent(record)
     return _task(round_, each, record, until, approve=planned.plan if fresh and planned.to_approve else "")
 
 

@@ -22,7 +22,7 @@ from runbook_lib.errors import RecordError, RunbookError, SafetyStop, UsageError
 from runbook_lib.models import FINAL, Outcome, Stage, Verdict
 from runbook_lib.notebook.warm_kernels import WarmKernels
 from runbook_lib.params.load import load_site
-from runbook_lib.processes import gate_streams, leave_ctrl_c_to_the_parent, taken
+from runbook_lib.processes import gate_streams, leave_ctrl_c_to_the_parent, signals_taken
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, LineTopic
 from runbook_lib.record.lock import TOKEN_VARIABLE
@@ -115,7 +115,7 @@ class _Listener:
         """The site's journal names it: nobody looks at a terminal there."""
 
     def stage_started(self, stage: Stage) -> None:
-        if stage in CHANGING and self._halted() and not begun(self._record):
+        if stage in CHANGING and self._halted() and not change_was_sent(self._record):
             self._record.set_outcome(Outcome.STOPPED, HALTED)
             raise SafetyStop(HALTED, where=self._task.site, next_step="run the same command to go on")
         self._on_event(SiteEvent(site=self._task.site, stage=stage))
@@ -195,7 +195,7 @@ def refused_state(task: SiteTask, *, stopped: bool) -> SiteState:
     return SiteState.STOPPED if stopped else SiteState.FAILED
 
 
-def begun(record: Record) -> bool:
+def change_was_sent(record: Record) -> bool:
     """Whether a change was sent in this incident, or may have been."""
     return any(line.kind is Kind.INTENT for line in record.journal.read().lines)
 
@@ -278,7 +278,7 @@ def main() -> None:
     target = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     gate_streams()
-    with taken(), WarmKernels(inherited=int(sys.argv[1]) if sys.argv[1:] else None):
+    with signals_taken(), WarmKernels(inherited=int(sys.argv[1]) if sys.argv[1:] else None):
         Worker(sys.stdin, target).serve()
 
 

@@ -82,7 +82,7 @@ class FleetSite:
     def sha256(self) -> str:
         """The digest of what the site's description says, the small files that it names included (not its logs)."""
         files = {str(path): sha256_hex(path.read_bytes()) for path in named_files(self.site)}
-        return sha256_hex(canonical_json({"site": sha256_hex(resolved(self.site)), "files": files}))
+        return sha256_hex(canonical_json({"site": sha256_hex(resolved_site_file(self.site)), "files": files}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class Fleet:
         return next((each for each in self.sites if each.name == name), None)
 
 
-def resolved(site: Site) -> bytes:
+def resolved_site_file(site: Site) -> bytes:
     """Return a site's file that says all that the fleet says of the site; it is JSON, which is YAML too."""
     fields = site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()

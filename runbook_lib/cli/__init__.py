@@ -15,7 +15,7 @@ from runbook_lib.cli.terminal import err, err_lines
 from runbook_lib.errors import RunbookError, UsageError
 from runbook_lib.i18n.language import ENGLISH, set_language
 from runbook_lib.paths import delivered
-from runbook_lib.processes import gate_streams, taken
+from runbook_lib.processes import gate_streams, signals_taken
 
 __all__ = ["main"]
 
@@ -27,7 +27,7 @@ def main() -> None:
     gate_streams()
     set_language(ENGLISH)  # the help and the exit codes' words are; what the notebooks say follows RUNBOOK_LANG
     try:
-        with taken():
+        with signals_taken():
             _run()
     except RunbookError as error:
         err_lines(str(error))

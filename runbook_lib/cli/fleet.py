@@ -32,7 +32,7 @@ from runbook_lib.batch.site_run import FINISHED, READING, SiteState
 from runbook_lib.batch.sites import Fleet, FleetSite
 from runbook_lib.batch.triage import Condition, TriagedSite, TriageLimits, triage_fleet
 from runbook_lib.cli.plans import approved_by
-from runbook_lib.cli.records import tell_standings
+from runbook_lib.cli.records import print_standings
 from runbook_lib.cli.terminal import err, out, out_lines, prose
 from runbook_lib.device.prime import DELETE_TOFU
 from runbook_lib.errors import DeviceError, OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError
@@ -41,7 +41,7 @@ from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import stage_named
 from runbook_lib.params.load import secret_references
 from runbook_lib.record.files import plain_json_value
-from runbook_lib.record.history import past_incidents, standings
+from runbook_lib.record.history import past_incidents, site_statuses
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import refusal
 from runbook_lib.show.document import Row, Table
@@ -294,7 +294,7 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
     names = [each.name for each in fleet.sites]
     for held in filter(None, map(refusal, (f"fleet:{fleet.name}", *names))):
         out(f"lock:    {held.what}; {held.next_step}")
-    tell_standings(standings(past_incidents(root), names) if names else (), map_file)
+    print_standings(site_statuses(past_incidents(root), names) if names else (), map_file)
     return 0
 
 

@@ -21,7 +21,14 @@ from runbook_lib.lab.pages.skins import skin_named
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.models import Diagnosis
 from runbook_lib.notebook.runbook import sign_of
-from runbook_lib.notebook.workspace import DEFAULT_SITE, chosen, folder_of, open_for, open_site, serve_jupyter
+from runbook_lib.notebook.workspace import (
+    DEFAULT_SITE,
+    current_choice,
+    folder_of,
+    open_site,
+    separate_choice,
+    serve_jupyter,
+)
 from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.record.files import operator
@@ -164,7 +171,7 @@ def jupyter_command() -> int:
 
     A lab that it started ends with it.
     """
-    open_for(DEFAULT_SITE)
+    separate_choice(DEFAULT_SITE)
     lab_up = lab.is_up(paths.lab_dir())
     open_site(DEFAULT_SITE)
     try:
@@ -182,14 +189,14 @@ def notebook_command(site: str) -> int:
     loaded = load_site_or_lab(site)
     if isinstance(loaded, LabRequest) and site == DEFAULT_SITE:
         return jupyter_command()
-    open_for(site)
+    separate_choice(site)
     if isinstance(loaded, Site) and loaded.kind != "lab":
         out_lines(sign_of(loaded).text(room()))
     return _serve(loaded.name)
 
 
 def _serve(site: str) -> int:
-    choice = chosen()
+    choice = current_choice()
     notebooks = folder_of(site, choice.incident if choice else "")
     if hint := font_hint():
         out(hint)
@@ -253,14 +260,14 @@ def _repair(folder: Path, state: dict[str, Any]) -> int:
         after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")
         out("5. What the lab itself saw: its own log, which the runbook cannot write.")
         out()
-        out_lines(View(seen, (witness(seen), _state(after), trust(after))).text())
+        out_lines(View(seen, (changes_seen(seen), _state(after), trust(after))).text())
         code = conclude(report, seconds, then="runbook demo")
     finally:
         if not record.is_closed():  # its servers end now, so nothing can go on in it
             close_unfinished(record, by=operator(), reason="the lab of the demonstration has ended")
             prose("The lab of this demonstration has ended, and its incident is closed with it.")
     if code == 0:
-        require_witness(seen, stale_entries(state))
+        require_changes_seen(seen, stale_entries(state))
         prose("Next: open the report; the same by hand: runbook lab jupyter; for servers of your own: runbook new NAME")
     return code
 
@@ -308,7 +315,7 @@ def stale_entries(state: dict[str, Any]) -> set[tuple[str, str]]:
     return {(name, key) for name, key, pinned, presented in _entries(state) if presented not in ("", pinned)}
 
 
-def witness(lines: list[dict[str, Any]]) -> Table:
+def changes_seen(lines: list[dict[str, Any]]) -> Table:
     """Return what was changed, from the lines of the lab's log that tell of an effect."""
     rows = tuple(
         Row(line["utc"][11:19], line["server"], line["what"], line["effect"]) for line in lines if is_change(line)
@@ -322,7 +329,7 @@ def is_change(line: dict[str, Any]) -> bool:
     return bool(line.get("effect")) and (what.startswith((DELETE, "HA registration")) or " ISE " in what)
 
 
-def require_witness(lines: list[dict[str, Any]], stale: set[tuple[str, str]]) -> None:
+def require_changes_seen(lines: list[dict[str, Any]], stale: set[tuple[str, str]]) -> None:
     """Raise RepairFailed unless the lab saw exactly the stale entries deleted, once each, and one registration."""
     changed = [line for line in lines if is_change(line)]
     deleted = sorted((li["server"], li["what"].removeprefix(DELETE)) for li in changed if li["what"].startswith(DELETE))

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from runbook_lib import paths
-from runbook_lib.cli.records import tell_reading, tell_sites
-from runbook_lib.cli.terminal import answer_to, asks, out, out_lines, prose
+from runbook_lib.cli.records import print_reading, print_sites
+from runbook_lib.cli.terminal import answer_to, can_ask, out, out_lines, prose
 from runbook_lib.decisions import Override, PastIncident, Plan
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import (
@@ -29,10 +29,10 @@ from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.files import operator, to_json_value
 from runbook_lib.record.history import incident_that_counts, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open
-from runbook_lib.record.lock import Holder, at_work, free_stale, holder_of, is_left_behind
+from runbook_lib.record.lock import Holder, free_stale, holder_of, holders_by_incident, is_left_behind
 from runbook_lib.record.stages import closed_by
-from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked, standing
-from runbook_lib.repair.confirmation import guidance, settling, write_override
+from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked, standing_approvals
+from runbook_lib.repair.confirmation import plan_guidance, what_settles, write_override
 from runbook_lib.repair.sent_changes import unseen_changes
 from runbook_lib.show import tables
 from runbook_lib.show.document import BAD, Row, Table
@@ -79,13 +79,13 @@ def show_plan(record: Record, plan: Plan) -> None:
     out(f"approved: {approved_by(record, plan)}")
     _say_where_help_is(plan)
     out()
-    prose(f"Next: {next_of(record, plan)}")
+    prose(f"Next: {next_step_of(record, plan)}")
 
 
 def _show_changes(record: Record, plan: Plan) -> None:
     left = len(plan.rows) - len(plan.deletions)
     prose(f"Site {record.site}: {_extent(plan)}; {count(left, 'entry is', 'entries are')} left alone.")
-    out_lines(tables.plan(plan, *guidance(record, plan)).text())
+    out_lines(tables.plan(plan, *plan_guidance(record, plan)).text())
 
 
 def _extent(plan: Plan) -> str:
@@ -100,16 +100,16 @@ def _say_where_help_is(plan: Plan) -> None:
 
 def approved_by(record: Record, plan: Plan) -> str:
     """Return in words who has approved this plan, by its own digest."""
-    if names := dict.fromkeys(each.by for each in standing(record, plan)):
+    if names := dict.fromkeys(each.by for each in standing_approvals(record, plan)):
         return "by " + " and by ".join(names)
     if plan.blocked:
         return "no; it is blocked, and cannot be"
     return "not yet" if plan.needs_approval else "it needs none at present"
 
 
-def next_of(record: Record, plan: Plan) -> str:
+def next_step_of(record: Record, plan: Plan) -> str:
     """Return what comes next for a plan: a command, and what else it takes."""
-    if record.incident in at_work():
+    if record.incident in holders_by_incident():
         return shlex.join(("runbook", "status", record.site))
     if record.is_closed():
         return next_command(record)
@@ -120,7 +120,7 @@ def next_of(record: Record, plan: Plan) -> str:
 
 def waits_for_approval(record: Record, plan: Plan) -> bool:
     """Whether nothing but somebody's approval is missing to carry a plan out."""
-    return plan.needs_approval and not plan.blocked and not standing(record, plan)
+    return plan.needs_approval and not plan.blocked and not standing_approvals(record, plan)
 
 
 def approval_of_plan(plan: Plan) -> str:
@@ -145,7 +145,7 @@ def next_command(record: Record) -> str:
     return approval_of_plan(plan) if plan and looked and waits_for_approval(record, plan) else next_run(record)
 
 
-def would(plan: Plan, *, lab: bool) -> View[Plan]:
+def dry_run_view(plan: Plan, *, lab: bool) -> View[Plan]:
     """Return what a run would do with a plan, in order, for ``--dry-run``; the ``lab`` approves its plan itself."""
     rows = tuple(_steps(plan, lab=lab))
     return View(plan, (Table(title="What a run would do", headers=("what", "when"), rows=rows, whole=("what",)),))
@@ -176,9 +176,9 @@ def status_command(which: str = "") -> None:
     Raises SiteFileInvalid for a site that neither a file nor a record knows, RecordDamaged where its newest record does
     not verify.
     """
-    incidents = past_incidents(paths.records_dir(), progress=tell_reading)
+    incidents = past_incidents(paths.records_dir(), progress=print_reading)
     if not which:
-        tell_sites(incidents)
+        print_sites(incidents)
         return
     site = _site_called(which, incidents)
     one = incident_that_counts(site, incidents)
@@ -187,7 +187,7 @@ def status_command(which: str = "") -> None:
         out(f"Next: {shlex.join(('runbook', 'run', which))}")
         return
     _require_sound(one, which)
-    tell_status(Record.open(paths.records_dir(), one.incident))
+    print_status(Record.open(paths.records_dir(), one.incident))
 
 
 def _site_called(which: str, incidents: Sequence[PastIncident]) -> str:
@@ -211,7 +211,7 @@ def _require_sound(one: PastIncident, which: str) -> None:
         )
 
 
-def tell_status(record: Record) -> None:
+def print_status(record: Record) -> None:
     """Print what a record says of its incident: stages, plan, what is open, who holds the lock, what comes next."""
     opening, outcome, states = record.opening(), record.outcome(), record.stage_states()
     plan, holder = newest_plan(record), holder_of(record.site)
@@ -219,7 +219,7 @@ def tell_status(record: Record) -> None:
     out(f"site:     {record.site}")
     out(f"incident: {record.incident}, {'closed' if record.is_closed() else 'open'}")
     out(f"since:    {stamp(datetime.fromisoformat(opening['opened_utc']))}, opened by {opening['by']}")
-    run = at_work().get(record.incident)
+    run = holders_by_incident().get(record.incident)
     out(f"outcome:  {f'not yet, a run goes on since {run.utc}' if run else outcome or 'none yet'}")
     if (closing := closed_by(record.journal.read().lines)) and closing.artifact:
         person = record.read_json(closing.artifact, dict[str, str])
@@ -229,7 +229,7 @@ def tell_status(record: Record) -> None:
         out(f"approved: {approved_by(record, plan)}")
         for reason in plan.blocked:
             prose(f"blocked:  {reason}")
-        for _, way in settling(record, plan):
+        for _, way in what_settles(record, plan):
             prose(f"settle:   {way}")
         _say_where_help_is(plan)
     for server, what in unseen_changes(record):
@@ -264,10 +264,10 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     plan = record.read_plan()
     _show_changes(record, plan)
     require_not_blocked(plan)
-    person = asks()
+    person = can_ask()
     _require_digest(plan, digest, shown=person)
     by = approver(by or (operator() if person else ""))
-    if standing(record, plan):
+    if standing_approvals(record, plan):
         prose(f"This plan is approved already, {approved_by(record, plan)}; another approval is written beside it.")
     if person:
         if answer_to(f"Approve plan {plan.digest[:SHORTEST]}… as {by}? Type yes:").lower() != "yes":

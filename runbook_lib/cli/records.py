@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runbook_lib import paths
-from runbook_lib.cli.terminal import answer_to, asks, err, out, out_lines, prose
+from runbook_lib.cli.terminal import answer_to, can_ask, err, out, out_lines, prose
 from runbook_lib.decisions import PastIncident, SiteStatus
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import DecisionNeeded, ParameterRefused, RecordDamaged, RunbookError
 from runbook_lib.models import Outcome
 from runbook_lib.record.archive import archive_name, pack, verify_archive
 from runbook_lib.record.files import operator
-from runbook_lib.record.history import Query, incident_that_counts, past_incidents, standings
+from runbook_lib.record.history import Query, incident_that_counts, past_incidents, site_statuses
 from runbook_lib.record.incident import Record
-from runbook_lib.record.lock import at_work
+from runbook_lib.record.lock import holders_by_incident
 from runbook_lib.record.signing import PUBLIC, new_key, read_public, trusted_in
 from runbook_lib.record.verification import NOT_PROVEN, Verification, verify_record
 from runbook_lib.show.document import BAD, GOOD, PLAIN, Row, Table
@@ -67,7 +67,7 @@ def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
         result = verify_archive(path, trusted)
     else:
         result = verify_record(path, trusted.keys, trusted.certificates)
-    tell_verification(result)
+    print_verification(result)
     return verify_exit_code(result)
 
 
@@ -78,7 +78,7 @@ def verify_exit_code(result: Verification) -> int:
     return AFTER_SEAL if result.later else 0
 
 
-def tell_verification(result: Verification) -> None:
+def print_verification(result: Verification) -> None:
     """Print what checking a record found."""
     for line in verification_report(result):
         prose(line)
@@ -149,7 +149,7 @@ def archive_command(record: str, *, to: str = "", key: str = "", anyway: bool = 
     if target.is_dir():
         target = target / archive_name(folder)
     result = pack(folder, target.absolute(), trusted_in(paths.key_dir(), key=key), anyway=anyway)
-    tell_verification(result)
+    print_verification(result)
     data = target.read_bytes()
     out(f"archive:   {target} ({len(data)} bytes, SHA-256 {sha256_hex(data)})")
     prose(
@@ -177,7 +177,7 @@ def close_command(incident: str, *, by: str = "", reason: str = "") -> None:
     for server, what in sent_changes.unseen_changes(record):
         prose(f"unknown:  {server}: {what}: it was sent, or may have been; look at the server before you go on")
     outcome = sent_changes.outcome_unfinished(record)
-    person = asks()
+    person = can_ask()
     by = (by or (operator() if person else "")).strip()
     reason = (reason or (answer_to("Why will it not be finished?") if person else "")).strip()
     if person and by and reason and answer_to(f"Close {incident} as {outcome}, by {by}? Type yes:").lower() != "yes":
@@ -208,7 +208,7 @@ def report_command(record: str, *, forms: tuple[str, ...] = (), folder: str = ""
     else:
         target = Path(folder).expanduser() if folder else Path.cwd() / f"{pm.incident}-report"
         written = write_beside(target, pm, record=source, forms=forms or FORMS)
-    for line in told(pm, written, sealed=inside is None and not folder):
+    for line in report_lines(pm, written, sealed=inside is None and not folder):
         out(line)
     return RecordDamaged.exit_code if pm.standing.problems else 0
 
@@ -223,7 +223,7 @@ def _unsealed(folder: Path, pm: PostMortem) -> Record | None:
         return None  # a copy under another name is no record that goes on
 
 
-def told(pm: PostMortem, written: Written, *, sealed: bool) -> list[str]:
+def report_lines(pm: PostMortem, written: Written, *, sealed: bool) -> list[str]:
     """What was written, one line each."""
     lines = [f"outcome: {pm.headline.outcome or 'none'}: {pm.headline.words}"]
     lines += [f"PROBLEM  {path}: {what}" for path, what in pm.standing.problems]
@@ -247,19 +247,19 @@ def history_command(query: Query, *, last: int, as_json: bool, sites: bool = Fal
 
     ``sites``: how each site of these incidents stands instead; ``map_file``: write that as a picture, too.
     """
-    incidents = past_incidents(paths.records_dir(), query, tell_reading)
+    incidents = past_incidents(paths.records_dir(), query, print_reading)
     if sites or map_file:
-        tell_standings(standings(incidents), map_file)
+        print_standings(site_statuses(incidents), map_file)
     elif as_json:
         from pydantic_core import to_jsonable_python
 
         rows = [{**to_jsonable_python(one), "state": one.state} for one in (incidents[:last] if last else incidents)]
         out_lines(json.dumps(rows, indent=1))
     else:
-        out_lines(View(incidents, (table_of(incidents, last, at_work()),)).text().rstrip())
+        out_lines(View(incidents, (table_of(incidents, last, holders_by_incident()),)).text().rstrip())
 
 
-def tell_standings(sites: Sequence[SiteStatus], map_file: str) -> None:
+def print_standings(sites: Sequence[SiteStatus], map_file: str) -> None:
     """Print how each site stands, and write the map where a file is named.
 
     Raises ParameterRefused where that cannot be written.
@@ -276,22 +276,22 @@ def tell_standings(sites: Sequence[SiteStatus], map_file: str) -> None:
     out(f"map:     {path}")
 
 
-def tell_reading(count: int, total: int) -> None:
+def print_reading(count: int, total: int) -> None:
     """Say on standard error how many records of a long list were read, now and then."""
     if total >= TELL_FROM and (count == total or count % TELL_FROM == 0):
         err(f"read {count} of {total} records that are new or have changed")
 
 
-def tell_sites(incidents: Sequence[PastIncident]) -> None:
+def print_sites(incidents: Sequence[PastIncident]) -> None:
     """Print one line for each site that has an incident, and the command that says more."""
-    sites = [each.site for each in standings(incidents)]
+    sites = [each.site for each in site_statuses(incidents)]
     standing = ((site, incident_that_counts(site, incidents)) for site in sites)
     newest = {site: one for site, one in standing if one}
     if not newest:
         out("There is no incident yet.")
         out("Next: runbook diagnose LOGS")
         return
-    working = at_work()
+    working = holders_by_incident()
     rows = tuple(
         Row(site, AT_WORK, one.incident)
         if one.incident in working

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from runbook_lib import paths
 from runbook_lib.batch.runner import RunReport, StageReport, run_stages
-from runbook_lib.cli.plans import show_plan, would
-from runbook_lib.cli.terminal import begin, err_lines, out, out_lines, prose, renew, renews
+from runbook_lib.cli.plans import dry_run_view, show_plan
+from runbook_lib.cli.terminal import begin_line, can_renew_line, err_lines, out, out_lines, prose, renew_line
 from runbook_lib.digest import is_sha256
 from runbook_lib.errors import (
     MOST_LINES,
@@ -37,7 +37,7 @@ from runbook_lib.record.journal import About, Kind, Line, LineTopic
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair.inventory import check_given
 from runbook_lib.repair.preflight import require_logins
-from runbook_lib.repair.sent_changes import change_intents, deleting, deletion_intents, unseen_changes
+from runbook_lib.repair.sent_changes import about_deletion, change_intents, deletion_intents, unseen_changes
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.show.document import STATE_TONES, Row, Table
 from runbook_lib.show.rendering import View
@@ -97,9 +97,9 @@ class RunProgress:
         while not self._over.wait(LOOK_EVERY_S):
             with self._guard:
                 self._tell_changes()
-                if self._stage and renews():
+                if self._stage and can_renew_line():
                     took = f"{time.monotonic() - self._began:.0f} s"
-                    renew(f"{self._open_line or self._stage} … {f'{self._doing}, ' if self._doing else ''}{took}")
+                    renew_line(f"{self._open_line or self._stage} … {f'{self._doing}, ' if self._doing else ''}{took}")
                     self._renewed = True
 
     def _tell_changes(self) -> None:
@@ -126,21 +126,21 @@ class RunProgress:
 
     def _begin(self, what: str) -> None:
         self._break_line()
-        begin(f"{what} … ")
+        begin_line(f"{what} … ")
         self._open_line = what
 
     def _end(self, what: str, how: str) -> None:
         self._as_begun()
         if self._open_line != what:
             self._break_line()
-            begin(f"{what}: ")
+            begin_line(f"{what}: ")
         out(how)
         self._open_line = ""
 
     def _as_begun(self) -> None:
         """Take back what the renewed line said beyond what was begun."""
         if self._renewed:
-            renew(f"{self._open_line} … " if self._open_line else "")
+            renew_line(f"{self._open_line} … " if self._open_line else "")
             self._renewed = False
 
     def _break_line(self) -> None:
@@ -161,11 +161,11 @@ _WIDTH, _INDENT, _FURTHER = 80, " " * 12, " " * 9
 def left_behind(record: Record, then: str = "") -> str:
     """Return the text; where nothing was sent and nothing is planned, the next command alone: ``then``, if given."""
     unknown = unseen_changes(record)
-    sent = [(server, deleting(key)) for server, key in deletion_intents(record)]
+    sent = [(server, about_deletion(key)) for server, key in deletion_intents(record)]
     changes = [("primary", what) for what, _ in change_intents(record)]
     planned = []
     with suppress(StageOutOfOrder):
-        planned = [(row.server, deleting(row.key)) for row in record.read_plan().deletions]
+        planned = [(row.server, about_deletion(row.key)) for row in record.read_plan().deletions]
     rows = [
         ("done", [change for change in (*sent, *changes) if change not in unknown]),
         ("not done", [change for change in planned if change not in sent]),
@@ -284,7 +284,7 @@ def run_command(
         show_plan(record, plan)
         if dry_run:
             out()
-            out_lines(would(plan, lab=settings.kind == "lab").text())
+            out_lines(dry_run_view(plan, lab=settings.kind == "lab").text())
             out("Nothing was changed.")
     return conclude(report, seconds)
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from runbook_lib import event_loop, paths
-from runbook_lib.cli.terminal import answer_to, asks, out, out_lines, prose
+from runbook_lib.cli.terminal import answer_to, can_ask, out, out_lines, prose
 from runbook_lib.decisions import Check
 from runbook_lib.device_prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.errors import (
@@ -26,7 +26,7 @@ from runbook_lib.errors import (
     SiteFileInvalid,
     UsageError,
 )
-from runbook_lib.hosts import with_port
+from runbook_lib.hosts import split_port
 from runbook_lib.models import Stage
 from runbook_lib.notebook.workspace import open_site
 from runbook_lib.params.load import Draft, draft_site, secret_references
@@ -60,7 +60,7 @@ def new_command(name: str) -> None:
 
     Raises UsageError where nobody is at a terminal, ParameterRefused for a site that is there, SiteFileInvalid.
     """
-    if not asks():
+    if not can_ask():
         raise UsageError(
             "This asks on a terminal, and there is none",
             next_step=f"copy {paths.examples_dir() / 'example.yaml'} to {paths.params_dir() / name}.yaml and change it,"
@@ -197,11 +197,11 @@ class Interview:
 
     def _certificate(self, target: Target) -> None:
         """Look at a host's certificate; propose its names, and ``self`` where its own SSH server shows the same."""
-        from runbook_lib.repair.confirmation import look_at
+        from runbook_lib.repair.confirmation import look_at_certificate
 
         place = self._place(target.name)
         may_login = target.ssh is not None and bool(target.ssh.host_key) and not unresolved((target.ssh.password,))
-        look: Look = event_loop.run(look_at(target, login=may_login))
+        look: Look = event_loop.run(look_at_certificate(target, login=may_login))
         prose(f"{target.name}: certificate on {target.address}:{target.port}: {look.sha256 or look.problem}")
         if look.names and self._yes(f"{target.name}: it names {', '.join(look.names)}; are these names of that host?"):
             self._put((*place, "names"), list(look.names))
@@ -237,7 +237,7 @@ class Interview:
         """Ask until the answer is right; return whether there is one. ``port``: where the port of HOST:PORT belongs."""
 
         def problem_of(answer: str) -> str:
-            answer, given = with_port(answer) if port else (answer, None)
+            answer, given = split_port(answer) if port else (answer, None)
             value = int(answer) if where[-1] == "port" and answer.isascii() and answer.isdecimal() else answer
             problem = self._put(where, value, checked=checked) if answer else "an answer is needed"
             return problem or ("" if given is None else self._put(port, given))

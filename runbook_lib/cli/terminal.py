@@ -74,17 +74,17 @@ def _err(text: str) -> None:
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
 
 
-def begin(text: str) -> None:
+def begin_line(text: str) -> None:
     """Print a part of a line, which a later ``out`` ends."""
     print(one_line(text, LONGEST_LINE), end="", flush=True)  # noqa: T201 - this is the terminal
 
 
-def renews() -> bool:
+def can_renew_line() -> bool:
     """Whether a line can take the place of the one before it: on a terminal that moves its cursor."""
     return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def renew(text: str) -> None:
+def renew_line(text: str) -> None:
     """Put a text in the place of the line in which the cursor is, cut to the width of the terminal."""
     from rich.cells import set_cell_size
 
@@ -93,12 +93,12 @@ def renew(text: str) -> None:
     print(f"\r\x1b[K{shown}", end="", flush=True)  # noqa: T201 - this is the terminal
 
 
-def asks() -> bool:
+def can_ask() -> bool:
     """Whether somebody at a terminal can be asked."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 def answer_to(question: str) -> str:
     """Ask at the terminal and return the answer; the end of the input is an empty one."""
-    begin(f"{question} ")
+    begin_line(f"{question} ")
     return (sys.stdin.readline() if sys.stdin else "").strip()

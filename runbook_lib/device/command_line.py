@@ -159,7 +159,7 @@ class Console:
         login = Dialog(server=self.server, reply=device_prompts.login_reply, echo=False, login=True, host=prompt_host)
         banner = Transcript()
         try:
-            await login.lead(self._feed, banner, self._deadlines.login_s)
+            await login.read_answer(self._feed, banner, self._deadlines.login_s)
             paging = Dialog(server=self.server, reply=device_prompts.login_reply, login=True, host=prompt_host)
             answer, transcript = await self._exchange("terminal length 0", paging, self._deadlines.login_s)
             if question := _question(answer):
@@ -169,7 +169,7 @@ class Console:
             error.found = "\n".join(filter(None, printed))
             raise
         self.prompt = transcript.prompt
-        self._echoes = transcript.echoed
+        self._echoes = transcript.has_echo
         self.sent_commands.clear()
 
     async def _exchange(self, text: str, dialog: Dialog, deadline_s: float) -> tuple[Answer, Transcript]:
@@ -187,7 +187,7 @@ class Console:
         self.sent_commands.append(text)
         try:
             self._feed.write(text.encode() + b"\n")
-            await dialog.lead(self._feed, transcript, deadline_s)
+            await dialog.read_answer(self._feed, transcript, deadline_s)
         except BaseException as error:
             self.unfinished = self._answer(text, transcript, started_utc)
             await self._drop()

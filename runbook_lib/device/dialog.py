@@ -128,7 +128,7 @@ class Dialog:
     waiting: Callable[[float, str], None] | None = None
     _replies: int = field(default=0, init=False)
 
-    async def lead(self, feed: Feed, transcript: Transcript, deadline_s: float) -> None:
+    async def read_answer(self, feed: Feed, transcript: Transcript, deadline_s: float) -> None:
         """Read until the end of the answer, for at most ``deadline_s``.
 
         Raises ``ConnectionLost``, ``DeviceSilent``, ``LoginRefused`` or ``LoginQuestion`` (with ``login``), or
@@ -152,7 +152,7 @@ class Dialog:
             elif now >= tick:
                 tick = now + PROGRESS_S
                 if self.waiting:
-                    self.waiting(now - begun, transcript.said.strip().rpartition("\n")[2])
+                    self.waiting(now - begun, transcript.printed.strip().rpartition("\n")[2])
 
     def _take(self, feed: Feed, transcript: Transcript, at: float) -> None:
         data = feed.take()
@@ -174,9 +174,9 @@ class Dialog:
             return PAGER_SETTLE_S, self._turn_page
         if self._is_prompt(line, transcript):
             return self._end_settle_s(transcript), self._finish
-        if not self.login and transcript.glued:
+        if not self.login and transcript.is_glued:
             return max(transcript.settle_s, DOUBTFUL_SETTLE_S), self._finish
-        if self.login and device_prompts.wants_yes_or_no(transcript.said[-200:]):
+        if self.login and device_prompts.wants_yes_or_no(transcript.printed[-200:]):
             return DOUBTFUL_SETTLE_S, self._asked
         if line.strip() and self._reply_to(transcript) is not None:
             return transcript.settle_s, self._reply
@@ -196,18 +196,18 @@ class Dialog:
 
     def _end_settle_s(self, transcript: Transcript) -> float:
         if transcript.is_proven:
-            return max(PROVEN_SETTLE_S, transcript.settle_s if transcript.trickles else 0.0)
-        if self.echo and not transcript.echoed:
+            return max(PROVEN_SETTLE_S, transcript.settle_s if transcript.is_slow else 0.0)
+        if self.echo and not transcript.has_echo:
             return max(transcript.settle_s, DOUBTFUL_SETTLE_S)
-        asks = self.prove and not transcript.trickles and not transcript.proofs
+        asks = self.prove and not transcript.is_slow and not transcript.proofs
         return PAGER_SETTLE_S if asks else transcript.settle_s
 
     def _asks(self, transcript: Transcript) -> bool:
-        text = transcript.said if transcript.last_line.strip() else ""
+        text = transcript.printed if transcript.last_line.strip() else ""
         return is_yes_no(text) or device_prompts.is_asking(text)
 
     def _reply_to(self, transcript: Transcript) -> str | None:
-        return self.reply(transcript.said) if self._replies < MOST_REPLIES else None
+        return self.reply(transcript.printed) if self._replies < MOST_REPLIES else None
 
     def _turn_page(self, feed: Feed, transcript: Transcript) -> bool:
         transcript.turn_page()
@@ -217,7 +217,7 @@ class Dialog:
     def _reply(self, feed: Feed, transcript: Transcript) -> bool:
         reply = self._reply_to(transcript) or ""
         self._replies += 1
-        transcript.answered(reply)
+        transcript.note_reply(reply)
         feed.write(reply.encode() + b"\n")
         return False
 
@@ -272,7 +272,7 @@ class Dialog:
         )
 
     def _question(self, transcript: Transcript) -> AnswerNotUnderstood:
-        asked = cut_front(unfolded(transcript.said), 300)
+        asked = cut_front(unfolded(transcript.printed), 300)
         return AnswerNotUnderstood(
             f"the server asked an unknown question, {asked!r}; it was not answered, and the session is closed",
             where=self.server,

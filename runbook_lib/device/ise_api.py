@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit
 from runbook_lib.device.answers import not_understood, without_tags
 from runbook_lib.digest import is_sha256
 from runbook_lib.errors import AnswerNotUnderstood, CertificateMoved, UsageError, cut
-from runbook_lib.event_loop import TooLate, in_time
+from runbook_lib.event_loop import TooLate, within_time
 
 # -- What ISE's API says of a node's certificates, page by page, and how it refuses. Pure; total.
 #
@@ -250,7 +250,7 @@ def _get(host: str, port: int, path: str, login: tuple[str, str], pin: str, end:
     left_s = max(0.001, end - time.monotonic())
     with (
         socket.create_connection((host, port), timeout=left_s) as sock,
-        in_time(sock, end),
+        within_time(sock, end),
         _trust_nothing().wrap_socket(sock) as tls,
     ):
         shown = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()

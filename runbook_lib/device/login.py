@@ -157,7 +157,7 @@ def accept_any_text(connection: Any, rewrite: Rewrite, succeeded: Callable[[], N
     method.auth_succeeded = auth_succeeded
 
 
-def challenge(packet: SSHPacket) -> bytes:
+def challenge_in_utf8(packet: SSHPacket) -> bytes:
     """The content of a keyboard-interactive challenge, its texts in UTF-8."""
     texts = [_text(packet) for _ in range(3)]
     count = packet.get_uint32()
@@ -165,7 +165,7 @@ def challenge(packet: SSHPacket) -> bytes:
     return b"".join((*texts, UInt32(count), *prompts))
 
 
-def new_password(packet: SSHPacket) -> bytes:
+def new_password_in_utf8(packet: SSHPacket) -> bytes:
     """The content of a request for a new password, its texts in UTF-8."""
     return _text(packet) + _text(packet)
 
@@ -220,7 +220,7 @@ class Login(asyncssh.SSHClient):
         if self.password_taken:
             self.asked.append("the server accepts the password and asks for it again")
             return None
-        accept_any_text(self._connection, new_password, self._taken)
+        accept_any_text(self._connection, new_password_in_utf8, self._taken)
         return await self._once()
 
     def password_change_requested(self, prompt: str, lang: str) -> object:  # type: ignore[override]
@@ -232,7 +232,7 @@ class Login(asyncssh.SSHClient):
     def kbdint_auth_requested(self) -> str | None:
         if self.failure or (self.password_sent and not self.password_taken):
             return None
-        accept_any_text(self._connection, challenge, self._taken)
+        accept_any_text(self._connection, challenge_in_utf8, self._taken)
         return ""
 
     async def kbdint_challenge_received(

@@ -20,7 +20,7 @@ import asyncssh
 
 from runbook_lib.device.command_line import Console
 from runbook_lib.errors import ConnectionLost, DeviceUnreachable, VantageUnavailable, system_words
-from runbook_lib.event_loop import cut_off
+from runbook_lib.event_loop import abort_connection
 from runbook_lib.hosts import is_address, is_loopback
 from runbook_lib.models import Presented, Vantage
 from runbook_lib.params.model import Deadlines
@@ -112,7 +112,7 @@ async def open_unjudged(host: str, port: int) -> AsyncIterator[tuple[asyncio.Str
     try:
         yield reader, writer
     finally:
-        cut_off(writer)
+        abort_connection(writer)
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 

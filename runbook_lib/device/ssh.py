@@ -53,7 +53,7 @@ _LISTS = ("key exchange", "host key", "encryption", "encryption back", "integrit
 Offers = Mapping[str, Sequence[str]]
 
 
-def missing(offers: Offers) -> list[str] | None:
+def missing_algorithms(offers: Offers) -> list[str] | None:
     """Return the old algorithms that a site would have to allow for a server; None where these are not enough."""
     needed: list[str] = []
     for kind, used, old in (
@@ -256,7 +256,7 @@ async def _ended_before_password(
     error: Exception, where: str, words: str, connect_s: float, place: Place
 ) -> DeviceError:
     offers = await _offers(place, connect_s)
-    needed = missing(offers) if offers else []
+    needed = missing_algorithms(offers) if offers else []
     if isinstance(error, asyncssh.KeyExchangeFailed) or needed or needed is None:
         return _nothing_in_common(error, where, offers, needed)
     return ConnectionLost(

@@ -112,7 +112,7 @@ def parse_tofu_list(text: str, server: str, read_utc: datetime, ignore: Iterable
     return TofuStore(server=server, entries=tuple(entries), read_utc=read_utc, ignored=tuple(ignored))
 
 
-def vanished(before: Iterable[str], after: Iterable[str]) -> list[str]:
+def vanished_entries(before: Iterable[str], after: Iterable[str]) -> list[str]:
     """Return the lines of entries in ``before`` that ``after`` does not hold, or holds less often.
 
     Entries are compared by what they say: the key to the letter, the subject by its attributes. Blanks, the order

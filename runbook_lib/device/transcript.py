@@ -41,7 +41,7 @@ def without_pagers(raw: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
     return b"".join(kept) + raw[at:]
 
 
-def typed(line: str) -> str:
+def rendered(line: str) -> str:
     """Return what a terminal shows of one line in which backspaces move the cursor."""
     if "\b" not in line:
         return line
@@ -63,7 +63,7 @@ def scrolled_echo_end(raw: bytes, command: str) -> int | None:
     """
     end = raw.find(b"\n") + 1
     *drawn, last = raw[:end].rstrip(b"\r\n").split(b"\r")
-    shown = typed(plain(last)).strip().strip("<>").strip()
+    shown = rendered(plain(last)).strip().strip("<>").strip()
     long_enough = len(shown) > LEAST_SEEN and command.endswith(shown)
     return end if drawn and long_enough else None
 
@@ -92,7 +92,7 @@ def stands_at_prompt(raw: bytes, prompt: str) -> bool:
     Where no prompt is known yet, nothing can be told.
     """
     *_, line = plain(raw).split("\n")
-    return not prompt or typed(line).strip() in ("", prompt.strip())
+    return not prompt or rendered(line).strip() in ("", prompt.strip())
 
 
 # -- What arrived since a command was sent, and what that means: pure, without clock or socket of its own
@@ -142,7 +142,7 @@ class Transcript:
         return min(max(SETTLE_S, 3 * usual), SLOWEST_SETTLE_S)
 
     @property
-    def trickles(self) -> bool:
+    def is_slow(self) -> bool:
         """Whether the bytes come so slowly that pauses between them are usual."""
         return self.settle_s > SETTLE_S
 
@@ -152,22 +152,22 @@ class Transcript:
         start = self._line_start()
         if len(self.raw) - start > _TAIL:
             return ""
-        return typed(plain(bytes(self.raw[start:])))
+        return rendered(plain(bytes(self.raw[start:])))
 
     @property
-    def said(self) -> str:
+    def printed(self) -> str:
         """What was printed since the command, or since the last reply, without the command; at most 8 KB of it."""
         text = plain(bytes(self.raw[max(self._floor, self._begin) :][-_SAID:]))
         return text[echo_end(text, self.command, self.prompt) or 0 :].replace(self.command or "\0", "")
 
     @property
-    def glued(self) -> bool:
+    def is_glued(self) -> bool:
         """Whether the prompt stands at the end of a longer line: an answer without a line end."""
         prompt = self.prompt.rstrip()
         return bool(prompt) and plain(bytes(self.raw[self._floor :][-_TAIL:])).rstrip().endswith(prompt)
 
     @property
-    def echoed(self) -> bool:
+    def has_echo(self) -> bool:
         """Whether the echo of the command has arrived whole."""
         if not self._echoed and self.command:
             head = bytes(self.raw[self._begin : self._begin + 8 * len(self.command) + 8192])
@@ -203,7 +203,7 @@ class Transcript:
         self._pagers.append((self._line_start(), len(self.raw)))
         self._floor = len(self.raw)
 
-    def answered(self, reply: str) -> None:
+    def note_reply(self, reply: str) -> None:
         """The unfinished line is a question, and ``reply`` was sent."""
         self.questions.append((self.last_line.strip(), reply))
         self._floor = len(self.raw)

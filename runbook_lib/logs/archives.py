@@ -28,7 +28,7 @@ from runbook_lib.logs.inflate import (
     Meter,
     Metered,
     UnpackLimits,
-    framed,
+    as_gzip_member,
     inflated,
 )
 from runbook_lib.logs.streams import (
@@ -123,7 +123,7 @@ def _unpacked(member: zipfile.ZipInfo, packed: Reopen, again: Reopen | None) -> 
         return _Stored(packed(), member.compress_size, member.CRC)
 
     def member_of_gzip() -> ByteSource:
-        return framed(packed(), member.CRC, member.file_size)
+        return as_gzip_member(packed(), member.CRC, member.file_size)
 
     return inflated(member_of_gzip(), again and member_of_gzip)
 

@@ -32,7 +32,7 @@ from runbook_lib.logs.rules import PLACES, RULES, Rule, next_step
 from runbook_lib.logs.scanner import OWN_NAME
 from runbook_lib.logs.search import PlainText
 from runbook_lib.logs.sources import Identity, is_archive_file, list_logs, read_logs
-from runbook_lib.logs.streams import Guarded, Notes, follows
+from runbook_lib.logs.streams import Guarded, Notes, follows_in_series
 from runbook_lib.models import Damage, Diagnosis, LookAlike, Mismatch, NotALog
 
 # -- Groups of events to the mismatches of one server: which of the three places, and which groups mean one subject
@@ -356,7 +356,7 @@ class _Tail:
             while self._scanner.read(log.stream):
                 pass
         before = job.files[-2].path.as_posix() if len(job.files) > 1 else ""
-        self._open(self._path.open("rb", buffering=0), continues=follows(before, self._path.as_posix()))
+        self._open(self._path.open("rb", buffering=0), continues=follows_in_series(before, self._path.as_posix()))
         self._told = -1
         self._found: Findings | None = None
 

@@ -77,7 +77,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield from (f"    {line}" for line in _evidence(alike.evidence))
     if moments := conclusions.timeline(diagnosis):
         yield from ("", "TIMELINE")
-        yield from (f"  {when(moment):<27} {moment.server:<10} {moment.what}" for moment in moments)
+        yield from (f"  {moment_in_words(moment):<27} {moment.server:<10} {moment.what}" for moment in moments)
     if diagnosis.damaged:
         yield from ("", "NOT READ WHOLE")
         yield from (f"  {damage.source}: {damage.problem}" for damage in diagnosis.damaged)
@@ -146,19 +146,19 @@ def _facts(mismatch: Mismatch, stores: int) -> Iterator[tuple[str, str]]:
     yield "server", server
     yield "thread", ", ".join(mismatch.threads) or "not in the log"
     yield "count", f"{mismatch.count:,}"
-    yield "first seen", when_said(mismatch.first_utc, mismatch.first_said, mismatch.zone_known)
-    yield "last seen", when_said(mismatch.last_utc, mismatch.last_said, mismatch.zone_known)
+    yield "first seen", logged_moment(mismatch.first_utc, mismatch.first_said, mismatch.zone_known)
+    yield "last seen", logged_moment(mismatch.last_utc, mismatch.last_said, mismatch.zone_known)
     yield "entry", conclusions.entry_note(mismatch, stores)
     for note in mismatch.notes:
         yield "not known", note
 
 
-def when(moment: conclusions.LogMoment) -> str:
+def moment_in_words(moment: conclusions.LogMoment) -> str:
     """Return a moment as people read it, and what is not known of it."""
-    return when_said(moment.utc, moment.said, moment.zone_known)
+    return logged_moment(moment.utc, moment.said, moment.zone_known)
 
 
-def when_said(utc: datetime | None, said: str, zone_known: bool) -> str:
+def logged_moment(utc: datetime | None, said: str, zone_known: bool) -> str:
     """Return a time as people read it: in UTC, or as the log says it, and what is not known of it."""
     if utc is not None:
         return stamp(utc) if zone_known else f"{to_the_second(utc)} (zone?)"

@@ -166,7 +166,7 @@ def _one_by_one(inflate: Any, packed: bytes) -> bytes:
     return bytes(data)
 
 
-def framed(packed: ByteSource, checksum: int, size: int) -> ByteSource:
+def as_gzip_member(packed: ByteSource, checksum: int, size: int) -> ByteSource:
     """Return a zip entry's raw bytes as a gzip member, so that inflating also compares checksum and size."""
     trailer = checksum.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
     return _Joined((io.BytesIO(b"\x1f\x8b\x08" + bytes(6) + b"\xff"), packed, io.BytesIO(trailer)))

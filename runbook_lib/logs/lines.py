@@ -353,7 +353,7 @@ class Likeness:
         return self.looks_like or (PROSE if self.lines or self.samples else EMPTY)
 
 
-def looked_at(before: Likeness, sample: bytes) -> Likeness:
+def likeness_after(before: Likeness, sample: bytes) -> Likeness:
     """Return what is known of a file after one more sample of it; the first is its beginning."""
     binary, looks_like = before.binary, before.looks_like
     if not before.samples:

@@ -16,7 +16,7 @@ from datetime import tzinfo
 
 from runbook_lib.errors import cut
 from runbook_lib.logs.events import CutOff, Findings, Tally
-from runbook_lib.logs.lines import APART, MOST_SAMPLES, SAMPLE, Likeness, as_utc, looked_at
+from runbook_lib.logs.lines import APART, MOST_SAMPLES, SAMPLE, Likeness, as_utc, likeness_after
 from runbook_lib.logs.mismatch import (
     FURTHER,
     LITERAL,
@@ -32,7 +32,7 @@ from runbook_lib.logs.mismatch import (
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.search import AFTER, BEFORE, BEFORE_WRAPPED, Search, Window, count, find
 from runbook_lib.logs.streams import ByteSource
-from runbook_lib.logs.wrapped_json import JOURNAL, LEFT_OUT, LISTS, read_wrapped, readable, wrapped_time
+from runbook_lib.logs.wrapped_json import JOURNAL, LEFT_OUT, LISTS, read_wrapped, readable_line, wrapped_time
 from runbook_lib.models import LogLine
 
 STEP = 1 << 19
@@ -185,7 +185,7 @@ class Scanner:
     def _look_at(self, at: int) -> None:
         sample = self._view[at - self._base : min(at - self._base + SAMPLE, self._size)]
         if sample and not self._likeness.is_log:
-            self._likeness = looked_at(self._likeness, bytes(sample))
+            self._likeness = likeness_after(self._likeness, bytes(sample))
 
     def _work_if_full(self) -> None:
         if self._size - self._searched >= STEP + AFTER:
@@ -321,7 +321,7 @@ class Scanner:
             begun = (file for file in reversed(self._files) if file.start <= self._base + start)
             file = next(begun, self._files[0])
             number = self._feeds + self._feeds_before(start) - file.lines_before + 1
-            text = cut(readable(window.text(start, min(stop, start + _LINE_REACH))), LINE_LIMIT)
+            text = cut(readable_line(window.text(start, min(stop, start + _LINE_REACH))), LINE_LIMIT)
             lines.append(LogLine(source=file.source, number=number, text=text))
             start = stop + 1
         return lines

@@ -15,7 +15,16 @@ from typing import BinaryIO, cast
 
 from runbook_lib.errors import UsageError, cut
 from runbook_lib.logs.search import PlainText
-from runbook_lib.logs.streams import HEAD, ByteSource, Guarded, Notes, follows, is_archive, oldest_first, unreadable
+from runbook_lib.logs.streams import (
+    HEAD,
+    ByteSource,
+    Guarded,
+    Notes,
+    follows_in_series,
+    is_archive,
+    oldest_first,
+    unreadable,
+)
 
 # Nothing is written to disk, and memory does not grow with what is read. What kind of file it is is told
 # from its first bytes, not from its name. Symbolic links in a folder are not followed.
@@ -73,7 +82,7 @@ def by_series(files: Sequence[Listed]) -> list[list[Listed]]:
     """Return the files in groups that can be read one without the other: a message goes on within a series only."""
     groups: list[list[Listed]] = []
     for file in files:
-        if groups and follows(groups[-1][-1].path.as_posix(), file.path.as_posix()):
+        if groups and follows_in_series(groups[-1][-1].path.as_posix(), file.path.as_posix()):
             groups[-1].append(file)
         else:
             groups.append([file])
@@ -93,7 +102,7 @@ def read_logs(files: Iterable[Listed], notes: Notes) -> Iterator[LogFile]:
             continue
         with file:
             for name, stream in _unrefused(listed, file, notes):
-                yield LogFile(name, follows(before, name), PlainText(stream))
+                yield LogFile(name, follows_in_series(before, name), PlainText(stream))
                 before = name
 
 

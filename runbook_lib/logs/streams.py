@@ -21,7 +21,7 @@ _YEAR = re.compile(r"(?:19|20)\d\d[-_.]?\d\d")
 _PACKED = re.compile(r"\.(?:gz|zip|tgz)\Z", re.I)
 
 
-def follows(before: str, name: str) -> bool:
+def follows_in_series(before: str, name: str) -> bool:
     """Return whether the log ``name`` is the next younger of the same series as ``before``."""
     one = _rotation(before)
     other = _rotation(name)

@@ -82,7 +82,7 @@ def read_wrapped(window: Window, at: int) -> tuple[list[MessageHit], int, bool] 
     return hits, end, not hits and bool(ANYHOW.search(b"\n".join(piece.text for piece in pieces)))
 
 
-def readable(line: str) -> str:
+def readable_line(line: str) -> str:
     """Return a line with a message that stands in it as numbers written as text: for people, and for the redaction."""
 
     def text(match: re.Match[str]) -> str:

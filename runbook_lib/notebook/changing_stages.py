@@ -12,7 +12,7 @@ from runbook_lib.models import Stage
 from runbook_lib.notebook.runbook import Runbook, T, sign_of
 from runbook_lib.repair import approval, deletion, guard, ha, ise, planned_changes
 from runbook_lib.repair.approval import approval_of, approve, approve_as_asked
-from runbook_lib.repair.confirmation import guidance
+from runbook_lib.repair.confirmation import plan_guidance
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.ha import HaAction, decide_ha, why_no_readiness
 from runbook_lib.repair.ha_state import form_rows, observe_ha, prove_ha
@@ -86,7 +86,7 @@ class Changing(Runbook):
     def plan(self) -> View[Plan]:
         """Show the plan of stage 20; raises ``StageOutOfOrder`` where there is none."""
         plan = self._do(self.context.record.read_plan)
-        return tables.plan(plan, *guidance(self.context.record, plan))
+        return tables.plan(plan, *plan_guidance(self.context.record, plan))
 
     def approval(self) -> View[Approval | None] | ApprovalForm:
         """Show who approved this plan, or a form that asks for it; writes what the parameter ``approve`` gives.

@@ -16,13 +16,13 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.changing_stages import DeleteStale, ReaddIse, RegisterHa, require_checks
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates, StartHere
 from runbook_lib.notebook.runbook import Runbook, seal_by_hand
-from runbook_lib.notebook.workspace import Next, newest_incident, next_steps, resolved
+from runbook_lib.notebook.workspace import Next, newest_incident, next_steps, resolve_choice
 from runbook_lib.params.load import load_site_or_lab, site_without_secrets
 from runbook_lib.record.attestation import keep_site
-from runbook_lib.record.history import past_incidents, standings
+from runbook_lib.record.history import past_incidents, site_statuses
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Line
-from runbook_lib.record.lock import at_work
+from runbook_lib.record.lock import holders_by_incident
 from runbook_lib.repair import proof
 from runbook_lib.repair.context import targets
 from runbook_lib.secrets import REDACTOR
@@ -202,11 +202,11 @@ class History:
 
     def sites(self) -> View[Sequence[SiteStatus]]:
         """Show how every site stands by its newest incident, and whose certificates expire next."""
-        return fleet_map(standings(past_incidents(paths.records_dir())), datetime.now(UTC))
+        return fleet_map(site_statuses(past_incidents(paths.records_dir())), datetime.now(UTC))
 
     def incidents(self) -> View[tuple[PastIncident, ...]]:
         """Show the incidents of all sites, newest first."""
-        return incidents(tuple(past_incidents(paths.records_dir())), working=at_work())
+        return incidents(tuple(past_incidents(paths.records_dir())), working=holders_by_incident())
 
     def journal(self) -> View[tuple[Line, ...]]:
         """Show the newest lines of the incident's journal; for a person they follow what is written from then on."""
@@ -226,6 +226,6 @@ def open_history(site: str = "", incident: str = "") -> History:
     """
     show_errors_as_advice(REDACTOR.redact_text)
     end_run_all_at_red()
-    wanted = resolved(site, incident, attended=attended())
+    wanted = resolve_choice(site, incident, attended=attended())
     name = load_site_or_lab(wanted.site).name
     return History(name, wanted.incident or newest_incident(name))

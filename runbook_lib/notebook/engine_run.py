@@ -35,10 +35,10 @@ from runbook_lib.notebook.states import (
     after_signal,
     after_silence,
     after_timeout,
-    ended_itself,
+    is_early_success,
     write_whole,
 )
-from runbook_lib.processes import Terminated, raise_for_signal, taken
+from runbook_lib.processes import Terminated, raise_for_signal, signals_taken
 
 # -- Ctrl-C, SIGTERM and SIGHUP while a notebook runs: noted, and acted on in an orderly way -------
 
@@ -56,7 +56,7 @@ class StopSignals(ExitStack):
         self._event = asyncio.Event()
 
     def __enter__(self) -> Self:
-        self.enter_context(taken(self.note))
+        self.enter_context(signals_taken(self.note))
         return self
 
     def note(self, signum: int) -> None:
@@ -275,7 +275,7 @@ class _NotebookRun:
             self._states.ended(stopped.ending, cell)
             raise
         except CellExecutionError as error:
-            if not (ended_itself(error) and index == self._last):
+            if not (is_early_success(error) and index == self._last):
                 ending = after_error(error, cell)
                 self._states.ended(ending, cell)
                 raise _Stopped(ending) from error

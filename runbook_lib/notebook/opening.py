@@ -15,14 +15,14 @@ from runbook_lib.notebook.reading_stages import ListCertificates
 from runbook_lib.notebook.runbook import Runbook, devices_for, report_progress, sign_of
 from runbook_lib.notebook.workspace import (
     Choice,
-    choose,
-    chosen,
+    current_choice,
     has_ended,
+    keep_choice,
     newest_incident,
     open_site,
     opened_notebook,
-    resolved,
-    way_to,
+    path_prefix_to,
+    resolve_choice,
 )
 from runbook_lib.params.load import Draft, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
@@ -32,7 +32,7 @@ from runbook_lib.record.attestation import after_newest_seal
 from runbook_lib.record.files import operator, write_new
 from runbook_lib.record.incident import Record, find_open, list_records
 from runbook_lib.record.journal import About, Kind, Line, LineTopic
-from runbook_lib.record.lock import works_under_lock
+from runbook_lib.record.lock import is_under_lock
 from runbook_lib.repair.confirmation import QUICK
 from runbook_lib.repair.context import Context, ProgressCallback, old_algorithms
 from runbook_lib.repair.sent_changes import close_unfinished, outcome_unfinished, unseen_changes
@@ -57,10 +57,10 @@ def choose_site(site: str = "", incident: str = "") -> View[str]:
     parameters ``site`` and ``incident`` are left empty and a person runs it.
     """
     person = attended()
-    chosen = resolved(site, incident, attended=person)
+    chosen = resolve_choice(site, incident, attended=person)
 
     def opens() -> Table:
-        now = resolved(site, incident, attended=person)
+        now = resolve_choice(site, incident, attended=person)
         return opening(now.site, now.incident or "its open one, or a new one", _because(site, person=person))
 
     if not person:
@@ -79,7 +79,7 @@ def choose_site(site: str = "", incident: str = "") -> View[str]:
 def _because(site: str, *, person: bool) -> str:
     if site:
         return "the parameters cell says so"
-    return "you chose it, or the command that opened this" if person and chosen() else "nothing else was chosen"
+    return "you chose it, or the command that opened this" if person and current_choice() else "nothing else was chosen"
 
 
 def look_at(site: str) -> SiteChoice:
@@ -135,7 +135,7 @@ def _choose(site: str, incident: str, *, named: str = "") -> str:
             f"The parameters cell names the site {named}, and that counts; nothing was chosen",
             next_step='empty it (site = ""), run it and this cell again, then choose',
         )
-    choose(Choice(site=site, incident=incident))
+    keep_choice(Choice(site=site, incident=incident))
     return f"Every notebook opens {site} from now on. Run the next cell."
 
 
@@ -211,7 +211,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     end_run_all_at_red()
     which = stage_named(stage)
     person = attended()
-    wanted = resolved(site, incident, attended=person)
+    wanted = resolve_choice(site, incident, attended=person)
     settings = open_site(wanted.site)
     ended = which is Stage.START and not incident and has_ended(wanted.incident)
     incident = "" if ended else wanted.incident
@@ -223,13 +223,13 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
             )
     record = open_incident(settings, incident, what=which.value, given=wanted.site)
     if which is Stage.START and person:
-        choose(Choice(site=wanted.site, incident=record.incident))
+        keep_choice(Choice(site=wanted.site, incident=record.incident))
     if person:
-        show_errors_as_advice(REDACTOR.redact_text, way_to(record.incident))
+        show_errors_as_advice(REDACTOR.redact_text, path_prefix_to(record.incident))
     learn(secret_references(settings))
     note_old_algorithms(record, settings, which)
     later: tuple[Line, ...] = ()
-    if not works_under_lock(settings.name):  # a run has noted and named both already
+    if not is_under_lock(settings.name):  # a run has noted and named both already
         later = after_newest_seal(record)
         note_template(record, which, opened_notebook(which), by_hand=True)
 

@@ -200,9 +200,9 @@ def kernel_manager(name: str, folder: Path, **traits: Any) -> AsyncKernelManager
     if (
         spec is not None
         and "kernel_provisioner" not in spec.metadata
-        and (warm_kernels.wanted() or _DEFAULT not in os.environ)
+        and (warm_kernels.is_wanted() or _DEFAULT not in os.environ)
     ):
-        kind = WarmProvisioner if warm_kernels.wanted() else PortlessProvisioner
+        kind = WarmProvisioner if warm_kernels.is_wanted() else PortlessProvisioner
         manager.provisioner = kind(kernel_spec=spec, parent=manager)
     if has_ipc(folder):
         manager.transport = "ipc"

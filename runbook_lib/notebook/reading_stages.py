@@ -17,7 +17,7 @@ from runbook_lib.notebook.workspace import Next, next_steps, stage_to_go_on_with
 from runbook_lib.params.model import Expectation
 from runbook_lib.record.incident import Record
 from runbook_lib.repair import diagnose, inventory, preflight
-from runbook_lib.repair.confirmation import PHRASE, guidance, settling, write_override
+from runbook_lib.repair.confirmation import PHRASE, plan_guidance, what_settles, write_override
 from runbook_lib.repair.context import Context, targets
 from runbook_lib.repair.inventory import GIVEN_FACTS, gather_knowledge, in_digits, parse_given, recorded_inventory
 from runbook_lib.repair.plan import plan_of
@@ -249,14 +249,14 @@ class ListCertificates(Runbook):
 
     def _shown_plan(self, plan: Plan) -> View[Plan]:
         drawn = findings.trust(trust_as_planned(plan, inventory.recorded_inventory(self.context)))
-        shown = tables.plan(plan, *guidance(self.context.record, plan), drawn.tables)
+        shown = tables.plan(plan, *plan_guidance(self.context.record, plan), drawn.tables)
         return View(plan, shown.tables, drawn.pictures)
 
     def _goes_on_with(self) -> Next:
         plan = self.context.record.read_plan()
         deletions, nothing, blocked = next_steps(self.stage, self.incident)
         if plan.blocked:  # that much of the plan, above which other tables may stand by now, is said here again
-            met = [way for verdict, way in settling(self.context.record, plan) if verdict is Verdict.CONTRADICTED]
+            met = [way for verdict, way in what_settles(self.context.record, plan) if verdict is Verdict.CONTRADICTED]
             return blocked._replace(then="\n".join((*met, blocked.then, *plan.blocked)), mark=ALARM if met else BAD)
         return deletions if plan.deletions else nothing
 

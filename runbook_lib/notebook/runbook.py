@@ -28,8 +28,8 @@ from runbook_lib.notebook.workspace import Next, link_to, next_run, next_steps
 from runbook_lib.params.load import site_without_secrets
 from runbook_lib.params.model import Site
 from runbook_lib.record.attestation import seal_record
-from runbook_lib.record.lock import works_under_lock
-from runbook_lib.record.stages import so_far, unsealed_in_words
+from runbook_lib.record.lock import is_under_lock
+from runbook_lib.record.stages import progress_in_words, unsealed_in_words
 from runbook_lib.repair.context import Context, Devices, ProgressCallback
 from runbook_lib.repair.primary_pages import PrimaryPages
 from runbook_lib.repair.sent_changes import anything_sent
@@ -95,7 +95,7 @@ def close_connections(devices: Devices, pages: PrimaryPages) -> None:
 
 def seal_by_hand(context: Context) -> None:
     """Seal the record and tell of it, unless a run that has started this notebook is going to."""
-    if not works_under_lock(context.site.name):
+    if not is_under_lock(context.site.name):
         context.progress(str(seal_record(context.record, site_without_secrets(context.site))))
 
 
@@ -148,7 +148,7 @@ class Runbook:
             title=f"{self.stage} · {PRODUCTION if sign.production else LAB}",
             headers=("what", "value"),
             rows=tuple(Row(*row) for row in rows),
-            fold=so_far(record.journal.read().lines),
+            fold=progress_in_words(record.journal.read().lines),
         )
         later = Table(
             title="After the seal",
@@ -254,7 +254,7 @@ class Runbook:
         except (KeyboardInterrupt, asyncio.CancelledError) as stop:
             self._fail(verb, StageState.INTERRUPTED, "stopped by hand")
             with suppress(RecordError):  # what was sent by then is the first thing that a person asks
-                stop.add_note(so_far(self.context.record.journal.read().lines))
+                stop.add_note(progress_in_words(self.context.record.journal.read().lines))
             raise
         except Exception as error:
             self._fail(verb, StageState.FAILED, f"{type(error).__name__}")

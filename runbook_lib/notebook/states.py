@@ -84,14 +84,14 @@ def after_silence(error: DeadKernelError | TimeoutError) -> Ending:
 
 def after_error(error: CellExecutionError, cell: Any) -> Ending:
     """Return the ending of a cell that raised, or that ended the notebook early with ``SystemExit(0)``."""
-    if ended_itself(error):
+    if is_early_success(error):
         text = "The cell ended the notebook by SystemExit, and cells after it were never run."
         return Ending(cause=Cause.ENDED_EARLY, name="NotebookIncomplete", text=text)
     shown_already = any(output.output_type == "error" for output in cell.outputs)
     return Ending(cause=Cause.ERROR, name=error.ename, text=error.evalue, shown=not shown_already)
 
 
-def ended_itself(error: CellExecutionError) -> bool:
+def is_early_success(error: CellExecutionError) -> bool:
     """Whether the cell raised the SystemExit that says success; papermill takes the run for one then."""
     return error.ename == "SystemExit" and error.evalue in ("", "0")
 

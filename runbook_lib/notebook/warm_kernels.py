@@ -341,7 +341,7 @@ class WarmKernels:
         return None if _warm is None else _warm.fileno()
 
 
-def wanted() -> bool:
+def is_wanted() -> bool:
     """Whether this process is in a context ``WarmKernels``."""
     return _asked_for > 0
 

@@ -212,8 +212,8 @@ def run_kernel(line: socket.socket, stdout: int, stderr: int, set_by_imports: Ma
     except EOFError:
         return
     set_limits(request["limits"])
-    set_surroundings({**set_by_imports, **request["env"]}, request["cwd"], request["umask"])
-    draw_anew()
+    set_environment({**set_by_imports, **request["env"]}, request["cwd"], request["umask"])
+    reseed()
     gc.enable()
     start_application(line, request["arguments"])
 
@@ -268,7 +268,7 @@ def set_limits(limits: dict[str, tuple[int, int]]) -> None:
                 resource.setrlimit(number, (soft, hard))
 
 
-def set_surroundings(environment: dict[str, str], folder: str, mask: int) -> None:
+def set_environment(environment: dict[str, str], folder: str, mask: int) -> None:
     """Replace environment, working folder and mask of new files, and what was computed from them."""
     os.umask(mask)
     os.chdir(folder)
@@ -280,7 +280,7 @@ def set_surroundings(environment: dict[str, str], folder: str, mask: int) -> Non
     tempfile.tempdir = None
 
 
-def draw_anew() -> None:
+def reseed() -> None:
     """Draw anew what an import may have drawn. Python's generators, OpenSSL's and tempfile's mind forks themselves."""
     if "multiprocessing" in sys.modules:
         sys.modules["multiprocessing"].current_process().authkey = os.urandom(32)

@@ -46,15 +46,15 @@ class Choice:
     incident: str = ""
 
 
-def resolved(site: str, incident: str, *, attended: bool) -> Choice:
+def resolve_choice(site: str, incident: str, *, attended: bool) -> Choice:
     """Return what to open: what the parameters say; else, for a person, what was chosen; else the lab."""
-    choice = chosen() if attended and not site else None
+    choice = current_choice() if attended and not site else None
     if choice is None:
         return Choice(site=site or DEFAULT_SITE, incident=incident)
     return Choice(site=choice.site, incident=incident or choice.incident)
 
 
-def chosen() -> Choice | None:
+def current_choice() -> Choice | None:
     """Return the operator's choice, None where nothing was chosen or the file holds no choice."""
     try:
         return Choice(**json.loads(_file().read_text(encoding="utf-8")))
@@ -62,23 +62,23 @@ def chosen() -> Choice | None:
         return None
 
 
-def choose(choice: Choice) -> None:
+def keep_choice(choice: Choice) -> None:
     """Keep a choice, whole or not at all; a path is kept absolute. Raises RecordNotWritable."""
     kept = Choice(site=from_anywhere(choice.site), incident=choice.incident)
-    if chosen() != kept:
+    if current_choice() != kept:
         write_new(_file(), json.dumps(asdict(kept)).encode(), over=True)
 
 
-def open_for(site: str) -> None:
+def separate_choice(site: str) -> None:
     """Keep apart what is chosen in what this process starts, beginning with ``site``; raises RecordNotWritable.
 
     The incident stays that was chosen when JupyterLab was opened for this site before.
     """
     site = from_anywhere(site)
     os.environ[OPENED_FOR] = site
-    before = chosen()
+    before = current_choice()
     if before is None or before.site != site:
-        choose(Choice(site=site))
+        keep_choice(Choice(site=site))
 
 
 def _file() -> Path:
@@ -147,15 +147,15 @@ def folder_of(site: str, incident: str = "") -> Path:
         shutil.copytree(paths.project_root() / "docs", documents, ignore=ignored, dirs_exist_ok=True)
     incident = "" if has_ended(incident) else incident or find_open(paths.records_dir(), site) or ""
     if incident:
-        return made_for(incident)
+        return make_folder_of(incident)
     folder = paths.work_dir() / site_slug(site)
     with writing(folder):
         for old in folder.glob("*.ipynb"):
             old.unlink()
-    return made_for(folder.name)
+    return make_folder_of(folder.name)
 
 
-def made_for(name: str) -> Path:
+def make_folder_of(name: str) -> Path:
     """Return the folder of that name, with a copy of each notebook that it lacks; raises RecordNotWritable."""
     folder, language = paths.work_dir() / name, asked_language()
     delivered = paths.notebooks_dir() / ("" if language == ENGLISH else language)
@@ -175,7 +175,7 @@ def _without_outputs(data: bytes) -> bytes:
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def way_to(incident: str) -> str:
+def path_prefix_to(incident: str) -> str:
     """Return what stands before a notebook's name in a link to that of ``incident``: nothing where it is beside.
 
     In a folder of another incident, or of none yet, the folder of this one is made, unless it cannot be written.
@@ -184,14 +184,14 @@ def way_to(incident: str) -> str:
     if here is None or here.name == incident:
         return ""
     try:
-        return f"../{made_for(incident).name}/"
+        return f"../{make_folder_of(incident).name}/"
     except RunbookError:
         return ""
 
 
 def link_to(stage: Stage, incident: str) -> Link:
     """Return the link to the notebook of a stage of ``incident``."""
-    return Link(stage.value, f"{way_to(incident)}{stage}.ipynb")
+    return Link(stage.value, f"{path_prefix_to(incident)}{stage}.ipynb")
 
 
 def opened_notebook(stage: Stage) -> Path:

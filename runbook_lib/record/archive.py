@@ -47,7 +47,7 @@ def pack(folder: Path, target: Path, trusted: Trusted, *, anyway: bool = False) 
                 found="\n".join(f"{problem.path}: {problem.what}" for problem in verification.problems),
                 next_step="look at it with runbook verify; --anyway packs it as it is",
             )
-    if not write_new(target, packed(folder)):
+    if not write_new(target, archive_bytes(folder)):
         raise ParameterRefused(
             "The file exists already, and no archive is ever overwritten",
             where=str(target),
@@ -56,7 +56,7 @@ def pack(folder: Path, target: Path, trusted: Trusted, *, anyway: bool = False) 
     return verify_archive(target, trusted)
 
 
-def packed(folder: Path) -> bytes:
+def archive_bytes(folder: Path) -> bytes:
     """The archive's bytes; links and devices, which are no part of a record, are left out."""
     files, _ = list_files(folder)
     if (folder / JOURNAL).is_file():
@@ -114,7 +114,7 @@ def archive_name(folder: Path) -> str:
 
 # -- The files in an archive of a record: nothing but them is in it, and reading them takes little memory.
 #
-# An archive is what ``packed`` writes: the files' headers and data one after the other from the first byte on,
+# An archive is what ``archive_bytes`` returns: the files' headers and data one after the other from the first byte on,
 # then the table of contents, then the end record. A byte before, behind or between them, or inside a file's data after
 # its end, is no part of a record, and could be another file to another program.
 

@@ -325,7 +325,7 @@ def _look(root: Path, index: Index, query: Query, progress: IndexProgress) -> tu
 # -- How every site stands: its newest incident, and when the first of the certificates that were seen in it expires
 
 
-def standings(incidents: Iterable[PastIncident], sites: Sequence[str] = ()) -> tuple[SiteStatus, ...]:
+def site_statuses(incidents: Iterable[PastIncident], sites: Sequence[str] = ()) -> tuple[SiteStatus, ...]:
     """Return how each site stands, by name; ``incidents`` are newest first, ``sites`` are told of without one too.
 
     A damaged record counts for every site that it may be of by its name, so that no older one is taken for the newest.

@@ -164,7 +164,7 @@ class SiteLock:
         return holder, token
 
 
-def works_under_lock(site: str) -> bool:
+def is_under_lock(site: str) -> bool:
     """Whether this process works for the one that holds the site's lock, or is that one."""
     ours = {sha256_hex(token.encode()) for token in _tokens()}
     return bool(ours) and any(holder.token_sha256 in ours for _, holder in _held(site))
@@ -175,7 +175,7 @@ def holder_of(site: str) -> Holder | None:
     return next((holder for _, holder in _held(site)), None)
 
 
-def at_work() -> Mapping[str, Holder]:
+def holders_by_incident() -> Mapping[str, Holder]:
     """Return who works on which incident now, by its name; one on another host counts until a person frees its lock."""
     return {each.incident: each for path, each in _held() if _lives(path) or not each.process.is_here}
 

@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import cut
-from runbook_lib.event_loop import TooLate, in_time
+from runbook_lib.event_loop import TooLate, within_time
 from runbook_lib.record.journal import JournalText
 
 # -- The manifest of a record: every file with its size and SHA-256; and the walk that finds them. --
@@ -293,7 +293,7 @@ def _post(authority: Authority, request: bytes) -> bytes:
     host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
     connection = http.client.HTTPConnection(host, port)
     try:
-        with socket.create_connection((host, port), timeout=authority.timeout_s) as plain, in_time(plain, end):
+        with socket.create_connection((host, port), timeout=authority.timeout_s) as plain, within_time(plain, end):
             secure = url.scheme == "https"
             connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host) if secure else plain
             connection.request("POST", urlunsplit(("", "", url.path or "/", url.query, "")), request, _TYPES)

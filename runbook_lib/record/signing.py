@@ -283,7 +283,7 @@ _APPROVALS_LARGEST = 64 << 20
 _LINE = re.compile(r"([0-9a-f]{64}) ([0-9a-f]{64}|-)")
 
 
-def signed(approval: Approval, key: Ed25519PrivateKey | None) -> Approval:
+def signed_approval(approval: Approval, key: Ed25519PrivateKey | None) -> Approval:
     """Return the approval as it is to be kept: its texts through the gate and, where there is a key, signed with it."""
     gated = replace(approval, by=gate_text(approval.by), how=gate_text(approval.how), reason=gate_text(approval.reason))
     if key is None:
@@ -292,7 +292,7 @@ def signed(approval: Approval, key: Ed25519PrivateKey | None) -> Approval:
     return replace(named, signature=base64.b64encode(key.sign(_payload(named))).decode("ascii"))
 
 
-def signer(approval: Approval, trusted: Iterable[VerifyingKey]) -> VerifyingKey | None:
+def signer_of(approval: Approval, trusted: Iterable[VerifyingKey]) -> VerifyingKey | None:
     """Return the trusted key that signed this approval as it stands, or None."""
     try:
         signature = base64.b64decode(approval.signature, validate=True)

@@ -31,7 +31,7 @@ def alarms_after(lines: Sequence[Line], n: int = 0) -> dict[str, Line]:
     return {line.server: line for line in looks if line.about.seen in ALARMING}
 
 
-def met(lines: Sequence[Line], n: int = 0) -> tuple[str, ...]:
+def alarms_in_words(lines: Sequence[Line], n: int = 0) -> tuple[str, ...]:
     """Return the same in words: each host and what that look was called, unless the last one up to ``n`` was so too.
 
     A host behind a load balancer is unstable at every look, and whoever approved has seen that.
@@ -239,7 +239,7 @@ def unsealed_in_words(later: Sequence[Line]) -> str:
     return f"{len(later)} in all, not signed: {'; '.join(map(named_in_words, named))}{more}"
 
 
-def so_far(lines: Iterable[Line]) -> str:
+def progress_in_words(lines: Iterable[Line]) -> str:
     """Say in one line what was changed in an incident, and what is under way."""
     lines = tuple(lines)
     parts = []

@@ -14,12 +14,21 @@ from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefuse
 from runbook_lib.record.files import ProcessName, account, host
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact
-from runbook_lib.record.signing import SEEN, VerifyingKey, key_id, seen_here, signed, signer, signing_key, trusted_keys
-from runbook_lib.record.stages import met
+from runbook_lib.record.signing import (
+    SEEN,
+    VerifyingKey,
+    key_id,
+    seen_here,
+    signed_approval,
+    signer_of,
+    signing_key,
+    trusted_keys,
+)
+from runbook_lib.record.stages import alarms_in_words
 from runbook_lib.repair.context import Context, now_utc
 from runbook_lib.repair.plan import Change, essence
 from runbook_lib.repair.planned_changes import unsent, unsent_changes
-from runbook_lib.repair.sent_changes import deleting, sent_since
+from runbook_lib.repair.sent_changes import about_deletion, sent_since
 from runbook_lib.secrets import NotPrivate
 
 # -- Whether two names may be one person's: what a reader cannot tell apart is the same ------------
@@ -116,7 +125,7 @@ class Judge:
     def signed(self, approval: Approval, artifact: Artifact) -> bool:
         """Whether a trusted key signed it, or whoever sent this record here vouched that one had."""
         vouched = approval.key and self.seen.get(artifact.sha256) == approval.key
-        return bool(vouched) or signer(approval, self.trusted) is not None
+        return bool(vouched) or signer_of(approval, self.trusted) is not None
 
     def vouches(self, record: Record) -> dict[str, str]:
         """Return the approvals that may be believed where this record is sent: each file's SHA-256 and signing key."""
@@ -145,10 +154,10 @@ def _not_counted(folder: Path, why: str, next_step: str) -> ParameterRefused:
 def _met_since(record: Record, approval: Artifact) -> str:
     """Return at which hosts somebody else may have answered after an approval was written; nothing where nobody did."""
     lines = record.journal.read().lines
-    return ", ".join(met(lines, next(line.n for line in lines if line.artifact == approval)))
+    return ", ".join(alarms_in_words(lines, next(line.n for line in lines if line.artifact == approval)))
 
 
-def standing(record: Record, plan: Plan) -> tuple[Approval, ...]:
+def standing_approvals(record: Record, plan: Plan) -> tuple[Approval, ...]:
     """Return the approvals that name a plan and that no look since has undone; whose word they are is not asked."""
     return tuple(
         approval
@@ -182,7 +191,7 @@ def approve(record: Record, digest: str, *, by: str, how: str, reason: str = "")
         host=host(),
         process=str(ProcessName.current()),
     )
-    approval = signed(approval, signing_key(paths.key_dir()))
+    approval = signed_approval(approval, signing_key(paths.key_dir()))
     record.write_approval(approval)
     return approval
 
@@ -211,7 +220,7 @@ def _sent_again(context: Context, approval: Approval, left: Iterable[Change]) ->
     """Say which deletions of ``left`` were sent after an approval, so that it allows none of them any more."""
     since = sent_since(context.record, approval)
     rows = (row for row in left if isinstance(row, PlanRow))
-    again = [f"{row.server}: {row.key}" for row in rows if (row.server, deleting(row.key)) in since]
+    again = [f"{row.server}: {row.key}" for row in rows if (row.server, about_deletion(row.key)) in since]
     return f"{', '.join(again)} was sent after it" if again else ""
 
 
@@ -257,14 +266,14 @@ def require_approval(context: Context, plan: Plan) -> Approval | None:
     expected = (each for each in unsent_changes(context, plan) if each.expected)
     approval = _unspent(context, plan, unsent(context, plan) or tuple(expected))
     if approval is None:
-        raise missing(context, plan)
+        raise approval_missing(context, plan)
     return approval
 
 
-def missing(context: Context, plan: Plan, change: Change | None = None) -> ApprovalMissing:
+def approval_missing(context: Context, plan: Plan, change: Change | None = None) -> ApprovalMissing:
     """Return the error that says what nobody has approved: the plan, or one change of it."""
     first = ""
-    if context.record.read_approvals(plan.digest) and not standing(context.record, plan):
+    if context.record.read_approvals(plan.digest) and not standing_approvals(context.record, plan):
         first = "find out who answered there, look again (20_list_certificates), and only then: "
     if context.attended:
         first += "give your name in the form above, press its button, and run this cell again; or: "

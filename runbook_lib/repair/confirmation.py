@@ -17,7 +17,7 @@ from runbook_lib.models import Inventory, Judgement, Presented, Stage, Vantage, 
 from runbook_lib.params.model import Deadlines, Site
 from runbook_lib.record.incident import Record
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, pi_server, target_named, target_of_key
-from runbook_lib.repair.inventory import confirmed_before, judge_target, knowledge_of, listed_in
+from runbook_lib.repair.inventory import confirmed_before, inventory_of, judge_target, knowledge_of
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS, deletion_intents, facts_or
 
 # -- A person's word in the place of a confirmation: explicit, named, recorded, and bound to one certificate.
@@ -72,7 +72,7 @@ def _require_unconfirmed(judgement: Judgement, override: Override) -> None:
         )
 
 
-def overriding(overrides: tuple[Override, ...], server: str, key: str, sha256: str) -> Override | None:
+def override_for(overrides: tuple[Override, ...], server: str, key: str, sha256: str) -> Override | None:
     """Return the override that holds for this entry and this certificate, or None."""
     wanted = (server, key, sha256)
     return next((each for each in reversed(overrides) if (each.server, each.key, each.sha256) == wanted), None)
@@ -232,7 +232,7 @@ def ways_out_of(record: Record, plan: Plan) -> tuple[WayOut, ...]:
     waiting = {row.target for row in undecided if row.verdict is Verdict.UNCONFIRMED}
     return tuple(
         _way(judgement)
-        for judgement in listed_in(record).judgements
+        for judgement in inventory_of(record).judgements
         if judgement.target in waiting and judgement.verdict is Verdict.UNCONFIRMED and judgement.facts
     )
 
@@ -247,13 +247,13 @@ _SETTLED_BY = {
 }
 
 
-def settling(record: Record, plan: Plan) -> tuple[tuple[Verdict, str], ...]:
+def what_settles(record: Record, plan: Plan) -> tuple[tuple[Verdict, str], ...]:
     """Return what settles a blocked plan: each verdict that blocks it, as stage 20 saw it, and a sentence."""
     if not plan.blocked:
         return ()
     held = {row.target for row in plan.rows if row.by_verdict}
     sentences = []
-    for each in listed_in(record).judgements:
+    for each in inventory_of(record).judgements:
         # A host that is contradicted blocks every plan, though no entry of it is listed.
         blocks = each.target in held or each.verdict is Verdict.CONTRADICTED
         if blocks and each.verdict in _SETTLED_BY:
@@ -262,9 +262,9 @@ def settling(record: Record, plan: Plan) -> tuple[tuple[Verdict, str], ...]:
     return tuple(sentences)
 
 
-def guidance(record: Record, plan: Plan) -> tuple[tuple[WayOut, ...], tuple[tuple[Verdict, str], ...]]:
+def plan_guidance(record: Record, plan: Plan) -> tuple[tuple[WayOut, ...], tuple[tuple[Verdict, str], ...]]:
     """Return how a plan gets on, as ``tables.plan`` takes it: its ways out, and what settles it where it is blocked."""
-    return ways_out_of(record, plan), settling(record, plan)
+    return ways_out_of(record, plan), what_settles(record, plan)
 
 
 def _way(judgement: Judgement) -> WayOut:
@@ -308,7 +308,7 @@ class Look(NamedTuple):
     problem: str = ""
 
 
-async def look_at(target: Target, *, login: bool) -> Look:
+async def look_at_certificate(target: Target, *, login: bool) -> Look:
     """Look at a host's certificate from here and, with ``login``, through its own SSH server; never raises for it."""
     here = await present(target.address, target.port, vantage=Vantage.HERE, deadlines=QUICK, times=1)
     if not here.chain:

@@ -236,7 +236,7 @@ class ProgressCallback(Protocol):
     def __call__(self, sentence: str, fraction: float | None = None, *, steady: bool = False) -> None: ...
 
 
-def say_nothing(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
+def no_progress(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
     """The listener that nobody asked for."""
 
 
@@ -261,7 +261,7 @@ class Context:
     devices: Devices
     operator: str
     records_root: Path
-    progress: ProgressCallback = say_nothing
+    progress: ProgressCallback = no_progress
     attended: bool = False
     later: tuple[Line, ...] = ()
     now: Callable[[], datetime] = field(default=now_utc)

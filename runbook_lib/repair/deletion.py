@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from runbook_lib.decisions import Decision, Deletion, DeletionResult, Plan, PlanRow
 from runbook_lib.device.command_line import raise_if_refused
-from runbook_lib.device.tofu import vanished
+from runbook_lib.device.tofu import vanished_entries
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CommandRefused,
@@ -40,7 +40,13 @@ from runbook_lib.repair.plan import essence, plan_of
 from runbook_lib.repair.planned_changes import results_of, sent_places, unsent
 from runbook_lib.repair.preflight import require_means, try_login
 from runbook_lib.repair.primary_pages import PrimaryPages
-from runbook_lib.repair.sent_changes import DELETION_FACTS, deleting, lost_with, recorded_deletions, watch_logs
+from runbook_lib.repair.sent_changes import (
+    DELETION_FACTS,
+    about_deletion,
+    collateral_of,
+    recorded_deletions,
+    watch_logs,
+)
 from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
 LOOK_EVERY_S = 5.0
@@ -130,7 +136,7 @@ def _in_words(row: PlanRow) -> str:
 async def _delete_one(
     context: Context, plan: Plan, row: PlanRow, done: float
 ) -> tuple[DeletionResult, RunbookError | None]:
-    what = replace(deleting(row.key), command=row.command)
+    what = replace(about_deletion(row.key), command=row.command)
     approval = await permit(context, row, what)
     planned = {each.key: each.subject for each in plan.rows if each.server == row.server}
     before = await _undisturbed(context.devices.prime(row.server).list_tofu, planned)
@@ -171,8 +177,8 @@ def _refuse_if_changed(context: Context, plan: Plan, store: TofuStore) -> None:
         if row.server == store.server and row.key not in own
     ]
     listed = [entry.line for entry in store.entries if entry.key not in own]
-    moved = [f"no longer in the store as it was: {line}" for line in vanished(planned, listed)]
-    moved += [f"new in the store: {line}" for line in vanished(listed, planned)]
+    moved = [f"no longer in the store as it was: {line}" for line in vanished_entries(planned, listed)]
+    moved += [f"new in the store: {line}" for line in vanished_entries(listed, planned)]
     if moved:
         raise PlanStale(
             "The store was changed by somebody else since the plan; this deletion was not sent",
@@ -245,7 +251,7 @@ def _compare(before: TofuStore, after: TofuStore, key: str, ours: Collection[str
     ``ours`` are entries whose deletion was sent before: one that goes now is a late effect of that.
     """
     others = [entry.line for entry in before.entries if entry.key != key and entry.key not in ours]
-    if vanished(others, [entry.line for entry in after.entries]):
+    if vanished_entries(others, [entry.line for entry in after.entries]):
         return Deletion.COLLATERAL
     still = any(entry.key == key for entry in after.entries)
     return Deletion.NOT_DELETED_OR_CAME_BACK if still else Deletion.GONE
@@ -256,7 +262,7 @@ def _stop_on_collateral(result: DeletionResult) -> None:
         raise RepairFailed(
             "An entry other than the deleted one is no longer listed as it was; no further command was sent",
             where=f"{result.server}: {result.command}",
-            found="\n".join(entry.line for entry in lost_with(result)),
+            found="\n".join(entry.line for entry in collateral_of(result)),
             next_step="compare the lists in the record, and list them by hand; an entry that went is added again at its"
             " host's next connection, whoever answers there",
         )

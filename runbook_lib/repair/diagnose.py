@@ -20,7 +20,7 @@ from runbook_lib.models import Diagnosis, LogLine, Mismatch, Stage
 from runbook_lib.params.model import Site
 from runbook_lib.record.artifacts import slug
 from runbook_lib.record.incident import Record
-from runbook_lib.repair.context import Context, ProgressCallback, say_nothing
+from runbook_lib.repair.context import Context, ProgressCallback, no_progress
 
 # -- What the record keeps of the logs: the lines that were found, with those around them, as text for people
 
@@ -119,7 +119,7 @@ def read_logs(context: Context) -> Diagnosis:
     return read_site_logs(context.site, context.progress)
 
 
-def read_site_logs(site: Site, progress: ProgressCallback = say_nothing) -> Diagnosis:
+def read_site_logs(site: Site, progress: ProgressCallback = no_progress) -> Diagnosis:
     """The same without an incident, telling ``progress`` how far it is."""
     servers = {"primary": site.primary, "secondary": site.secondary}
     sources = {key: server.logs for key, server in servers.items()}
@@ -164,13 +164,13 @@ def log_growth(before: Diagnosis | None, after: Diagnosis | None) -> str:
     if before is None or after is None:
         return ""
     sentences = []
-    for mismatch in grown(before, after):
+    for mismatch in grown_mismatches(before, after):
         lines = "\n".join(f"{line.place}: {line.text}" for line in mismatch.evidence[-_LINES:])
         sentences.append(f"meanwhile in the {mismatch.server}'s logs, a mismatch of {mismatch.subject}:\n{lines}")
     return "\n".join(sentences)
 
 
-def grown(before: Diagnosis, after: Diagnosis) -> list[Mismatch]:
+def grown_mismatches(before: Diagnosis, after: Diagnosis) -> list[Mismatch]:
     """Return the mismatches of which more lines were read than before."""
     counts = Counter[tuple[str, str]]()
     for mismatch in before.mismatches:

@@ -20,15 +20,15 @@ from runbook_lib.event_loop import side_by_side
 from runbook_lib.models import ProductVersion, Verdict
 from runbook_lib.params.model import Site
 from runbook_lib.record.journal import About, Kind
-from runbook_lib.record.lock import works_under_lock
-from runbook_lib.repair.approval import approval_naming, missing, require_not_blocked
+from runbook_lib.record.lock import is_under_lock
+from runbook_lib.repair.approval import approval_missing, approval_naming, require_not_blocked
 from runbook_lib.repair.confirmation import INTERCEPTION, require_confirmed, require_unmoved
 from runbook_lib.repair.context import PI_SERVERS, Context, Devices, ask_both, pi_server, targets
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
 from runbook_lib.repair.planned_changes import about_change, attempt, require_carried_out, sent_places, settings_of
-from runbook_lib.repair.sent_changes import change_history, deleting, sent_since
+from runbook_lib.repair.sent_changes import about_deletion, change_history, sent_since
 from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
 # -- Which release each server runs: whether these runbooks are written for it, and whether both run the same.
@@ -198,7 +198,7 @@ async def permit(context: Context, change: Change, what: About, *, sends: bool =
         raise _stale(plan, f"{change.server}: {what}", "is not in the plan")
     approval = approval_naming(context, plan, change)
     if approval is None:
-        raise missing(context, plan, change)
+        raise approval_missing(context, plan, change)
     request = ChangeRequest(plan=plan, change=change, what=what, approval=approval, sends=sends)
     for check in CHECKS:
         await check(context, request)
@@ -221,7 +221,7 @@ async def not_sent_before(context: Context, request: ChangeRequest) -> None:
     since = sent_since(context.record, request.approval)
     if isinstance(request.change, PlanRow):
         row = request.change
-        before = row.place in sent_places(context, request.plan) or (row.server, deleting(row.key)) in since
+        before = row.place in sent_places(context, request.plan) or (row.server, about_deletion(row.key)) in since
     else:
         now = attempt(change_history(context), about_change(request.change))
         before = request.what in [what for _, what in since] or now != request.change.attempt
@@ -280,7 +280,7 @@ async def releases_are_equal(context: Context, request: ChangeRequest) -> None:
 
 async def lock_is_held(context: Context, request: ChangeRequest) -> None:
     """No other run changes this site now, and none can begin to. Raises SiteLocked otherwise."""
-    if not works_under_lock(context.site.name):
+    if not is_under_lock(context.site.name):
         raise SiteLocked(
             "The site's lock is not held; nothing was changed",
             where=str(request),

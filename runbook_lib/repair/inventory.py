@@ -187,7 +187,7 @@ def judge_target(context: Context, target: Target, look: tuple[Presented, ...], 
     return judgement
 
 
-def listed_in(record: Record) -> Inventory:
+def inventory_of(record: Record) -> Inventory:
     """Return what stage 20 of an incident saw; an empty inventory where it has seen nothing."""
     nothing = Inventory(stores=(), presented=(), judgements=(), ha=())
     return facts_or(record, Stage.LIST, INVENTORY_FACTS, Inventory, nothing)
@@ -195,7 +195,7 @@ def listed_in(record: Record) -> Inventory:
 
 def confirmed_before(context: Context, target: str) -> str:
     """Return the fingerprint that stage 20 of this incident confirmed, or nothing."""
-    for judgement in listed_in(context.record).judgements:
+    for judgement in inventory_of(context.record).judgements:
         if judgement.target == target and judgement.facts and judgement.verdict.confirmed:
             return judgement.facts.sha256
     return ""

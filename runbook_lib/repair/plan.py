@@ -22,7 +22,7 @@ from runbook_lib.errors import RecordError, StageOutOfOrder, opening_line
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry, Vantage, Verdict
 from runbook_lib.params.model import Site
 from runbook_lib.record.stages import ALARMING
-from runbook_lib.repair.confirmation import overrides_in_words, overrides_of, overriding
+from runbook_lib.repair.confirmation import override_for, overrides_in_words, overrides_of
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, old_algorithms, target_of, targets
 from runbook_lib.repair.ha_state import served_by_secondary
 from runbook_lib.repair.planned_changes import changes_of
@@ -241,7 +241,7 @@ class _Planner:
         if verdict is Verdict.UNCHANGED:
             return _row(server, entry, target.name, Decision.ALREADY_RIGHT, judgement.reason, judgement, evidence)
         if verdict is Verdict.UNCONFIRMED and judgement.facts:
-            override = overriding(self._overrides, server, entry.key, judgement.facts.sha256)
+            override = override_for(self._overrides, server, entry.key, judgement.facts.sha256)
             if override:
                 row = _row(server, entry, target.name, Decision.DELETE, judgement.reason, judgement, evidence)
                 return replace(row, override=overrides_in_words(override))

@@ -76,7 +76,7 @@ class PrimaryPages:
             executable = find_browser(self._context.site.browser)
             self._context.progress("Confirming the certificate of the primary's web pages")
             pin = spki_sha256_of(await confirmed_web_certificate(self._context, "primary"))
-            if self._pages is None or pin != self._pin or not self._pages.usable:
+            if self._pages is None or pin != self._pin or not self._pages.is_logged_in:
                 self._pages = await self._open(access, executable, pin)
                 await self._pages.login(access.user, access.password.resolve())
             self._ready = True
@@ -106,8 +106,8 @@ class PrimaryPages:
         stage = self._context.stage
         self._last_picture = ""
         if self._pages is not None:
-            await self._pages.picture("not-understood")
-            read = await self._pages.reading()
+            await self._pages.keep_picture("not-understood")
+            read = await self._pages.page_reading()
             record.keep_json(f"screenshots/{stage}-page.json", read, stage=stage, text="page.json")
         self.trouble = PageProblem(looked_for=error.what, picture=self._last_picture)
         record.journal.append(Kind.OBSERVED, stage=stage, server="primary", text=error.what, seen=error.found)

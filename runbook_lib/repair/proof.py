@@ -21,12 +21,12 @@ from runbook_lib.repair.context import (
     target_of_key,
     targets,
 )
-from runbook_lib.repair.diagnose import grown, read_logs
+from runbook_lib.repair.diagnose import grown_mismatches, read_logs
 from runbook_lib.repair.ha_state import entry_checks, observe_ha, state_checks
 from runbook_lib.repair.inventory import knowledge_of, look_at_all
 from runbook_lib.repair.ise import prove_ise
 from runbook_lib.repair.primary_pages import PrimaryPages
-from runbook_lib.repair.sent_changes import CONFIRMED_FACTS, ConfirmedCertificates, lost_with, recorded_deletions
+from runbook_lib.repair.sent_changes import CONFIRMED_FACTS, ConfirmedCertificates, collateral_of, recorded_deletions
 from runbook_lib.repair.staleness import AHEAD_OF_UTC, End, ends_of_deletions
 
 
@@ -124,7 +124,7 @@ def _lost_checks(context: Context, inventory: Inventory) -> list[Check]:
     Unless it is listed again and is the server's own, or that of a host whose certificate is looked at here.
     """
     checks = []
-    lost = [(each.server, entry) for each in recorded_deletions(context.record) for entry in lost_with(each)]
+    lost = [(each.server, entry) for each in recorded_deletions(context.record) for entry in collateral_of(each)]
     for server, entry in lost:
         again = entry.key in [each.key for each in inventory.store(server).entries]
         if again and (is_own(context.site, server, entry) or target_of(context.site, server, entry)):
@@ -153,7 +153,7 @@ async def _log_checks(context: Context, before: Diagnosis, since: float) -> tupl
         return before, [replace(none, name="new mismatches in the logs")]
     quiet_s = context.site.deadlines.quiet_s
     after = await _read_after(context, since + quiet_s - asyncio.get_running_loop().time())
-    if grown(before, after):
+    if grown_mismatches(before, after):
         before, after = after, await _read_after(context, quiet_s)
     changed_utc = max((result.read_back_utc for result in recorded_deletions(context.record)), default=None)
     return after, [_log_check(server, before, after, changed_utc) for server in PI_SERVERS]
@@ -169,7 +169,7 @@ async def _read_after(context: Context, seconds: float) -> Diagnosis:
 def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: datetime | None) -> Check:
     if server in after.no_logs:
         return _no_mismatch(server, "no logs available")
-    if more := [mismatch.subject for mismatch in grown(before, after) if mismatch.server == server]:
+    if more := [mismatch.subject for mismatch in grown_mismatches(before, after) if mismatch.server == server]:
         return _no_mismatch(server, f"still coming in: {', '.join(more)}", ok=False)
     end = after.log_end_utc.get(server)
     again = "download the logs again to see more"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from runbook_lib.decisions import Approval, Deletion, DeletionResult
-from runbook_lib.device.tofu import entry_of, vanished
+from runbook_lib.device.tofu import entry_of, vanished_entries
 from runbook_lib.errors import ParameterRefused, RecordError, StageOutOfOrder
 from runbook_lib.models import Outcome, Stage, StageState, TofuEntry, TofuStore
 from runbook_lib.record.attestation import Seal, is_vouched_for, seal_anew
@@ -83,13 +83,13 @@ def recorded_deletions(record: Record, *, before: int | None = None) -> tuple[De
     return facts_or(record, Stage.DELETE, DELETION_FACTS, tuple[DeletionResult, ...], (), before=before)
 
 
-def lost_with(result: DeletionResult) -> tuple[TofuEntry, ...]:
+def collateral_of(result: DeletionResult) -> tuple[TofuEntry, ...]:
     """Return the other entries that were no longer listed as they had been after a deletion."""
-    lost = vanished(result.before, result.after) if result.result is Deletion.COLLATERAL else []
+    lost = vanished_entries(result.before, result.after) if result.result is Deletion.COLLATERAL else []
     return tuple(entry for entry in map(entry_of, lost) if entry and entry.key != result.key)
 
 
-def deleting(key: str) -> About:
+def about_deletion(key: str) -> About:
     """Return deleting this entry, as the journal knows it."""
     return About(topic=LineTopic.DELETE, name=key)
 
@@ -148,7 +148,7 @@ def unseen_changes(record: Record) -> list[tuple[str, About]]:
     later = {(line.server, line.about.subject.name) for line in unproven if line.kind is Kind.INTENT}
     ends = {each.place: each.result for each in recorded_deletions(record)}  # the last one of each
     unseen = [place for place in deletion_intents(record) if ends.get(place) is not Deletion.GONE and place in later]
-    return list(dict.fromkeys((*pending, *((server, deleting(key)) for server, key in unseen))))
+    return list(dict.fromkeys((*pending, *((server, about_deletion(key)) for server, key in unseen))))
 
 
 # -- An incident that nobody will finish -----------------------------------------------------------

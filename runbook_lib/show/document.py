@@ -87,7 +87,7 @@ class Ref:
         return " ".join((f"line {self.line}" if self.line else "-", *filter(None, (self.path,))))
 
 
-NOWHERE = Ref()
+NO_REF = Ref()
 Cell = str | Link | Code | Marked | Ref
 
 
@@ -132,7 +132,7 @@ class Table:
     counted: str = ""
     below: tuple[str, ...] = ()
     fold: str = ""
-    ref: Ref = NOWHERE
+    ref: Ref = NO_REF
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.i18n.language import AsIs, count, span
 from runbook_lib.logs.conclusions import timeline, verdict
-from runbook_lib.logs.formats import Report, as_text, when, when_said
+from runbook_lib.logs.formats import Report, as_text, logged_moment, moment_in_words
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Presented, Stage
 from runbook_lib.show.document import ALARM, BAD, DOUBT, GOOD, PLAIN, Row, Table, mark_of
 from runbook_lib.show.rendering import View, text_of
@@ -48,8 +48,8 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
                 AsIs(each.subject),
                 AsIs(", ".join(each.threads)),
                 str(each.count),
-                when_said(each.first_utc, each.first_said, each.zone_known),
-                when_said(each.last_utc, each.last_said, each.zone_known),
+                logged_moment(each.first_utc, each.first_said, each.zone_known),
+                logged_moment(each.last_utc, each.last_said, each.zone_known),
                 _quiet(MismatchLane(each, value.log_end_utc.get(each.server))),
                 shorten(first_and_last(each.evidence), folder),
                 mark=BAD,
@@ -121,7 +121,7 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
     times = Table(
         title="Timeline",
         headers=("when", "whose log", "what"),
-        rows=tuple(Row(when(moment), moment.server, moment.what) for moment in moments),
+        rows=tuple(Row(moment_in_words(moment), moment.server, moment.what) for moment in moments),
         empty="nothing in the logs holds a time",
         note="" if all(moment.zone_known for moment in moments) else in_doubt,
         whole=("when",),

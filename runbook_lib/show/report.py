@@ -22,7 +22,7 @@ from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.signing import Trusted, trusted_in
 from runbook_lib.record.stages import alarms_after, named_in_words
 from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Verification, verify_record
-from runbook_lib.show.document import NOWHERE, Ref
+from runbook_lib.show.document import NO_REF, Ref
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, PostMortem, RecordStatus
 from runbook_lib.show.report_page import print_pdf, render_html, render_markdown
 from runbook_lib.show.report_reading import (
@@ -144,14 +144,14 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         changes=changes,
         stores=stores_of(record, changes),
         inventory=inventory.value if inventory else None,
-        judged=place(inventory),
+        judged=ref_of(inventory),
         checks=checks.value if checks else (),
-        checked=place(checks),
+        checked=ref_of(checks),
         plan=plan.value if plan else None,
-        planned=place(plan),
+        planned=ref_of(plan),
         approvals=tuple(approvals_of(record)),
         overrides=overrides.value if overrides else (),
-        overridden=place(overrides),
+        overridden=ref_of(overrides),
         screenshots=tuple(screenshots_of(record)),
         versions=verification.notebooks,
         undo=undo_of(changes),
@@ -161,9 +161,9 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
     return replace(pm, alarms=tuple(alarms), summary=tuple(summary), unproven=tuple(unproven))
 
 
-def place(fact: Found[Any] | None) -> Ref:
+def ref_of(fact: Found[Any] | None) -> Ref:
     """Return where something that was found stands in the record."""
-    return ref(fact.line) if fact else NOWHERE
+    return ref(fact.line) if fact else NO_REF
 
 
 def standing_of(result: Verification, *, sealed_next: bool = False) -> RecordStatus:

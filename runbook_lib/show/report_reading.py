@@ -19,7 +19,7 @@ from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import from_json_bytes, read_plain
 from runbook_lib.record.journal import AS_EXPECTED, NOT_SENT, Kind, Line, LineTopic, parse_whole_lines
 from runbook_lib.record.stages import attempts, is_settled
-from runbook_lib.show.document import NOWHERE, Ref
+from runbook_lib.show.document import NO_REF, Ref
 from runbook_lib.show.report_model import ChangeRow, EntryChange, JournalLine, Screenshot, StageRow, StoreChange
 
 # -- A record's folder as it lies there: whatever can be read and is what the journal says, and what cannot.
@@ -157,7 +157,7 @@ def _change(number: int, intent: Line, lines: tuple[Line, ...]) -> ChangeRow:
         result=result.seen if result else "",
         tone=_tone(intent, result),
         ref=ref(intent),
-        result_ref=ref(result) if result else NOWHERE,
+        result_ref=ref(result) if result else NO_REF,
         is_settled=result is not None and is_settled(result, lines),
     )
 

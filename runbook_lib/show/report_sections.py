@@ -11,7 +11,7 @@ from runbook_lib.i18n.language import NOT_RECORDED, duration, utc_time
 from runbook_lib.models import Judgement, Stage, StageState
 from runbook_lib.record.artifacts import Drift
 from runbook_lib.show.document import (
-    NOWHERE,
+    NO_REF,
     STATE_TONES,
     Bullets,
     Cell,
@@ -313,7 +313,7 @@ def _versions(pm: PostMortem) -> Table:
     rows = [
         Row(each.version.stage, Code(each.version.seen), _since(each), Ref(line=each.version.n)) for each in pm.versions
     ]
-    missing = [Row(stage.value, NOT_RECORDED, NOT_RECORDED, NOWHERE) for stage in Stage if stage.value not in ran]
+    missing = [Row(stage.value, NOT_RECORDED, NOT_RECORDED, NO_REF) for stage in Stage if stage.value not in ran]
     return Table(
         title="The template of each notebook that ran, and whether the one here now differs from it",
         headers=("notebook", "SHA-256 of what ran", "since then", "evidence"),

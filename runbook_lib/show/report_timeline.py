@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from runbook_lib.decisions import Approval, Check, CheckKind, Deletion, Plan, with_kinds
 from runbook_lib.i18n.language import count, duration, utc_time
 from runbook_lib.logs.conclusions import timeline, verdict
-from runbook_lib.logs.formats import when, when_said
+from runbook_lib.logs.formats import logged_moment, moment_in_words
 from runbook_lib.models import Diagnosis, Inventory, Mismatch, Outcome, Stage, StageState, Verdict
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
-from runbook_lib.show.document import NOWHERE, STATE_TONES
+from runbook_lib.show.document import NO_REF, STATE_TONES
 from runbook_lib.show.report_model import (
     OWN_STAGE,
     ChangeRow,
@@ -97,7 +97,7 @@ def _unknown(mismatches: list[Mismatch], first: Mismatch | None, diagnosis: Diag
     if diagnosis.damaged:
         yield "what the unreadable parts of the logs say"
     if first is None and mismatches:
-        yield f"since when: its lines hold no date ({when_said(None, mismatches[0].first_said, zone_known=True)})"
+        yield f"since when: its lines hold no date ({logged_moment(None, mismatches[0].first_said, zone_known=True)})"
     if first is not None:
         yield "whether it was rejected before the first mismatch line that was found"
         if not first.zone_known:
@@ -153,7 +153,7 @@ def moments_of(
         moments += [
             Moment(
                 utc=moment.utc,
-                said=when(moment).removesuffix("Z"),
+                said=moment_in_words(moment).removesuffix("Z"),
                 where=f"the {moment.server}'s log" if moment.server != "unknown" else "a log",
                 what=moment.what + (f"\n{moment.line.source}:{moment.line.number}" if moment.line else ""),
                 tone="bad" if moment.mismatch else "quiet",
@@ -250,17 +250,17 @@ def headline_of(lines: tuple[Line, ...], stages: tuple[StageRow, ...], standing:
         words = f"the result of {count(len(pending), 'change')} is not in the record; each may have been sent"
         return Headline(outcome=Outcome.UNKNOWN, words=words, tone="bad", ref=ref(pending[0]))
     if last is None:
-        return Headline(outcome=None, words=_unfinished(stages), tone="doubt", ref=NOWHERE)
+        return Headline(outcome=None, words=_unfinished(stages), tone="doubt", ref=NO_REF)
     outcome = Outcome(last.seen)
     words, tone = ENDINGS[outcome]
     words = f"{words}: {last.text}" if last.text else words
-    if went_on(lines, last):
+    if goes_on_after(lines, last):
         words, tone = f"{words}; but the record went on after this was written, and names no later outcome", "doubt"
     settled = tone == ENDINGS[outcome][1] and not standing.problems
     return Headline(outcome=outcome, words=words, tone=tone if settled else "doubt", ref=ref(last))
 
 
-def went_on(lines: tuple[Line, ...], outcome: Line) -> bool:
+def goes_on_after(lines: tuple[Line, ...], outcome: Line) -> bool:
     """Whether anything that could change the outcome came after it; its own stage's end and the report do not."""
     return any(
         line.kind is Kind.INTENT or (line.kind is Kind.STAGE_STARTED and line.stage != OWN_STAGE)

@@ -289,7 +289,7 @@ def _lanes_of_incident(pm: PostMortem) -> Iterator[Lane]:
     for impact in pm.impacts:
         if impact.since_utc:
             yield Lane(title=f"{impact.what}: rejected", spans=(_rejected(impact),))
-    yield Lane(title="Stages", spans=tuple(_stage(row, pm.last_utc) for row in repairing(pm)))
+    yield Lane(title="Stages", spans=tuple(_stage(row, pm.last_utc) for row in repair_stages(pm)))
     numbered = tuple(Point(text=str(change.number), at=change.utc, tone=change.tone) for change in pm.changes)
     yield Lane(title="Changes, by number", points=numbered)
     if pm.approvals:
@@ -297,7 +297,7 @@ def _lanes_of_incident(pm: PostMortem) -> Iterator[Lane]:
         yield Lane(title="Approvals (A)", points=given)
 
 
-def repairing(pm: PostMortem) -> tuple[StageRow, ...]:
+def repair_stages(pm: PostMortem) -> tuple[StageRow, ...]:
     """The runs of all stages but the one that writes the report."""
     return tuple(row for row in pm.stages if row.stage != OWN_STAGE)
 
@@ -319,7 +319,7 @@ def _words(pm: PostMortem) -> Iterator[str]:
         if impact.since_utc:
             until = f" to {utc_time(impact.until_utc)}" if impact.until_utc else "; its end is not known"
             yield f"{impact.what} was rejected from {utc_time(impact.since_utc)}{until}."
-    for row in repairing(pm):
+    for row in repair_stages(pm):
         ended = f"to {utc_time(row.ended_utc)}" if row.ended_utc else "without an end in the journal"
         yield f"Stage {row.name} ran from {utc_time(row.started_utc)} {ended}: {row.state}."
     for change in pm.changes:

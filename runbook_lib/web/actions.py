@@ -17,14 +17,14 @@ from runbook_lib.errors import CertificateMoved, PageNotUnderstood, opening_line
 from runbook_lib.hosts import same_host
 from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import ControlMatch, bare_words, best, find
-from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, uncover, within
-from runbook_lib.web.screen import Item, Screen, visible
-from runbook_lib.web.view import MISSED, PageView, Rest, When
+from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, script, uncover
+from runbook_lib.web.screen import Item, Screen, Stability, screen_in_words
+from runbook_lib.web.view import ELEMENT_LOST, PageView, When
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
 _BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _END, _CLICKS = (
-    within(name) for name in ("before", "type", "after", "standsWith", "refocused", "end", "clicks")
+    script(name) for name in ("before", "type", "after", "standsWith", "refocused", "end", "clicks")
 )
 _FOCUS_GONE = "the page gave the focus to something else"
 _HELD = "el => el.value !== undefined ? el.value : el.innerText"
@@ -32,7 +32,7 @@ _HOSTS = ("secondary_server", "ise_address", "virtual_ipv4", "virtual_ipv6")
 _BETWEEN = re.compile(r"[,;\s]+")  # two mail addresses
 
 
-def keeps(key: str, held: str, value: str) -> bool:
+def is_kept(key: str, held: str, value: str) -> bool:
     """Whether a field holds what was typed into it, perhaps in the page's spelling.
 
     Hosts and mail addresses mean the same in capitals, and a page that writes them so takes no others. In the part
@@ -137,10 +137,16 @@ class PageActions:
             return self.view.problem(what, ", ".join(found), then)
         what = f"{named(label)} belongs to other fields than those that were filled in; nothing was clicked"
         then = "If the form's own has another name, add that to the site's file (key labels)."
-        return self.view.problem(what, visible(screen), then)
+        return self.view.problem(what, screen_in_words(screen), then)
 
     async def wait(
-        self, ready: When[T], what: str, for_s: float | None = None, *, stirring: bool = False, rest: Rest | None = None
+        self,
+        ready: When[T],
+        what: str,
+        for_s: float | None = None,
+        *,
+        stirring: bool = False,
+        rest: Stability | None = None,
     ) -> T:
         """Look until ``ready`` gives something, as ``PageView.wait`` does; close the notices that come up meanwhile.
 
@@ -167,11 +173,11 @@ class PageActions:
             notices += 1
             end = max(end, time.monotonic() + limit) if notices <= _NOTICES else end
 
-    async def present(self, key: str) -> bool:
+    async def is_shown(self, key: str) -> bool:
         """Whether the page shows what the label names, at this moment."""
         return bool(find(await self.view.look(), self.labels[key]))
 
-    async def offers(self, key: str) -> bool:
+    async def is_offered(self, key: str) -> bool:
         """Whether something that can be pressed stands with the fields that were filled in."""
         hits = find(await self.view.look(), self.labels[key])
         return any([not hit.item.disabled and await self._stands_with_fields(hit.item) for hit in hits])
@@ -208,7 +214,7 @@ class PageActions:
             what = f"{named(self.labels[key])} was clicked, and the page or the browser went away"
             raise self.view.unknown(what) from None
 
-    async def untouched(self) -> bool:
+    async def got_no_click(self) -> bool:
         """Whether what was pressed once got no click, as under a dialogue that came up then, and nothing was sent."""
         clicks, requests = self._clicks or (None, 0)
         with suppress(Error):  # its document has gone
@@ -237,7 +243,7 @@ class PageActions:
 
     async def enter(self) -> None:
         """Press Enter where something was typed last. Raises PageNotUnderstood where the page gives the focus away."""
-        self.view.moved()
+        self.view.forget_last_look()
         with self.view.browser.guard("pressing Enter"):
             if self._typed and not await self._typed[-1].evaluate(_REFOCUSED):
                 raise self.view.problem(_FOCUS_GONE)
@@ -254,7 +260,7 @@ class PageActions:
                 await self._verify(element)
             self._typed.append(element)
             self._held.append((key, element, value))
-            if keeps(key, str(await element.evaluate(_HELD)), value):
+            if is_kept(key, str(await element.evaluate(_HELD)), value):
                 return
             self.changed = True
             typed, elsewhere = await type_into(element, value, ACTION_MS)
@@ -262,7 +268,7 @@ class PageActions:
                 what = f"what was typed for {named(self.labels[key])} went into another field; it was removed again"
                 then = "Look at the page: it may move on to another field by itself."
                 raise self.view.problem(what, ", ".join(elsewhere), then)
-            if not keeps(key, typed, value):
+            if not is_kept(key, typed, value):
                 what = f"the field {named(self.labels[key])} does not keep what is typed into it"
                 then = "Look at the page: the field may be limited in length, or filled by a script."
                 raise self.view.problem(what, "" if secret else f"typed {value!r}, there is {typed!r}", then)
@@ -271,7 +277,7 @@ class PageActions:
             self.view.browser.remember_secret(value)
         await self._acting(key, typing)
 
-    async def keep(self, fill: Callable[[], Awaitable[None]]) -> None:
+    async def fill_until_kept(self, fill: Callable[[], Awaitable[None]]) -> None:
         """Fill in a form until it holds all of it; raises PageNotUnderstood where it does not keep it.
 
         A page may load late what it remembers, and write that over what was typed.
@@ -294,7 +300,7 @@ class PageActions:
             return False
         with suppress(Error):
             now = [(key, str(await element.evaluate(_HELD)), value) for key, element, value in self._held]
-            return all(keeps(key, held, value) for key, held, value in now if held.strip())
+            return all(is_kept(key, held, value) for key, held, value in now if held.strip())
         return True
 
     async def tick(self, key: str, on: bool) -> None:
@@ -319,9 +325,9 @@ class PageActions:
         A dialogue that came up late and lies over it is dealt with as ``dismiss`` says.
         Raises PageNotUnderstood where it cannot be clicked.
         """
-        await self.on(item, lambda element: element.click(timeout=ACTION_MS))
+        await self.act_on(item, lambda element: element.click(timeout=ACTION_MS))
 
-    async def on(self, item: Item, act: Act) -> None:
+    async def act_on(self, item: Item, act: Act) -> None:
         """Act on an item of the last look, as ``click`` does: for what may be tried again.
 
         What loads is waited for, whatever it covers. Raises PageNotUnderstood where it stays away, or cannot be used.
@@ -329,7 +335,7 @@ class PageActions:
         first = [item]
 
         async def again() -> Item:
-            return first.pop() if first else await self.view.again(item)
+            return first.pop() if first else await self.view.current(item)
 
         await self._until_acted(again, act, f"{item.kind} {item.text!r}")
 
@@ -350,7 +356,7 @@ class PageActions:
 
     async def _stands_with_fields(self, item: Item) -> bool:
         """Whether what is to be pressed stands with the fields that were filled in; in another frame it may."""
-        with suppress(*MISSED):
+        with suppress(*ELEMENT_LOST):
             return bool(await (await self.view.element(item)).evaluate(_WITH, self._typed))
         return True
 
@@ -372,14 +378,14 @@ class PageActions:
                 element = await self.view.element(item)
                 await act(element)
                 return element
-            except MISSED as error:
+            except ELEMENT_LOST as error:
                 problem, covered = opening_line(str(error)), _COVERED in str(error)
             self.view.browser.raise_for_certificate()
             # What loads is waited for, whatever it covers; so is what keeps the focus for a while.
             waits = await self._refocus(item) if problem == _FOCUS_GONE else covered and await uncover(self.view, item)
             tries += waits and time.monotonic() < end
             if not covered:
-                await self.view.stirred(_DRAWN_S)
+                await self.view.wait_for_change(_DRAWN_S)
         unusable = f"{what} is there, and cannot be used"
         unusable = f"{unusable}; in the way: {await covering(self.view, item)}" if covered else unusable
         found = f"{'disabled; ' if item.disabled else ''}{'it takes no typing' if 'fill' in problem else problem}"
@@ -392,7 +398,7 @@ class PageActions:
         if front.items and front.items[0].dialog != item.dialog:
             await dismiss(self.view, front)
         else:
-            await self.view.stirred(_DRAWN_S)
+            await self.view.wait_for_change(_DRAWN_S)
         return True
 
     async def _verify(self, element: ElementHandle) -> None:
@@ -410,7 +416,7 @@ class PageActions:
             end = (await element.evaluate_handle(_END)).as_element()
             await (end or element).click(timeout=ACTION_MS)
 
-        await self.on(item, click)
+        await self.act_on(item, click)
 
     async def click_box(self, item: Item) -> None:
         """Click a box or a button of a group; drawn ones often lie over the real one."""
@@ -421,7 +427,7 @@ class PageActions:
             except Error:
                 await element.dispatch_event("click")
 
-        await self.on(item, click)
+        await self.act_on(item, click)
 
 
 def named(label: Label) -> str:

@@ -19,8 +19,15 @@ from playwright.async_api import TimeoutError as PageTimeout
 from runbook_lib.certificates.facts import read_or, spki_sha256_of
 from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
 from runbook_lib.params.model import Deadlines
-from runbook_lib.web.launching import Joining, driver, first_line, launch, offered, raise_for_ways_out
-from runbook_lib.web.relay import PinnedRelay, introduce
+from runbook_lib.web.launching import (
+    SharedBrowserAddress,
+    driver,
+    first_line,
+    launch,
+    offer_browser,
+    raise_for_ways_out,
+)
+from runbook_lib.web.relay import PinnedRelay, authorize_context
 
 # -- What a page draws, as the browser itself has laid it out, and whether a secret is in it. ------
 #
@@ -165,7 +172,7 @@ class PinnedBrowser:
         process was told of a shared browser that still answers, the page opens there, in a context of its own.
         """
         host, port = _server(base_url)
-        shared = Joining.told(executable)
+        shared = SharedBrowserAddress.from_environment(executable)
         async with AsyncExitStack() as stack:
             relay = await stack.enter_async_context(
                 PinnedRelay(host, port, pin, deadlines.connect_s, shared.relay_pem if shared else None)
@@ -178,7 +185,7 @@ class PinnedBrowser:
             if browser is None:
                 browser = await launch(playwright, executable, [relay.own_key], way=way)
             stack.push_async_callback(_close, browser)
-            stack.enter_context(offered(executable, browser))
+            stack.enter_context(offer_browser(executable, browser))
             context = await browser.new_context(
                 viewport=_WINDOW, service_workers="block", accept_downloads=False, proxy=proxy
             )
@@ -188,7 +195,7 @@ class PinnedBrowser:
             session = await context.new_cdp_session(page)
             with contextlib.suppress(Error, TimeoutError):  # the pages then do not come, and `verify` knows why
                 async with asyncio.timeout(deadlines.connect_s):
-                    await introduce(page, session, relay)
+                    await authorize_context(page, session, relay)
             # Certificates are only kept for questions about them from here on.
             await session.send("Network.enable")
             yield cls(session, page, relay, base_url.rstrip("/"), deadlines, executable)
@@ -267,7 +274,7 @@ class PinnedBrowser:
             frames.extend(frame.get("childFrames", []))
         return {frame["frame"]["loaderId"] for frame in frames}
 
-    async def was_told(self) -> bool:
+    async def holds_typed_secret(self) -> bool:
         """Whether a secret was typed into a document that is still there. Raises the driver's Error."""
         return bool(self._told & await self._documents())
 

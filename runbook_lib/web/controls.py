@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from runbook_lib.params.labels import Label, Labels
-from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, holds, plain, same
+from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, holds_phrase, plain, same_words
 
 # -- Find a control by its caption, as a person would. Pure: works on a screen, needs no browser.
 #
@@ -68,7 +68,7 @@ def find_beside(screen: Screen, label: Label, kinds: Iterable[str]) -> list[Item
 
     def is_captioned(item: Item, items: Sequence[Item]) -> bool:
         near = (t for level, t in _beside(item, items) if level == _LEFT or abs(t.left - item.left) <= _ALIGNED)
-        return any(same(text.text, caption) for text in near for caption in label.texts)
+        return any(same_words(text.text, caption) for text in near for caption in label.texts)
 
     controls = ((item, items) for items in screen.frames.values() for item in items if item.kind in wanted)
     return [item for item, items in controls if is_captioned(item, items)]
@@ -79,7 +79,7 @@ def find_radios(screen: Screen, label: Label) -> list[Item]:
     radios = ((item, items) for items in screen.frames.values() for item in items if item.kind == "radio")
 
     def is_named(item: Item, items: Sequence[Item]) -> bool:
-        return any(same(group, text) for group in group_caption(item, items) for text in label.texts)
+        return any(same_words(group, text) for group in group_caption(item, items) for text in label.texts)
 
     return [item for item, items in radios if is_named(item, items)]
 
@@ -99,9 +99,9 @@ def _rank(item: Item, frame: Sequence[Item], label: Label) -> tuple[int, ...] | 
     ranks = []
     for level, caption in captions(item, frame):
         for order, text in enumerate(label.texts):
-            if same(caption, text):
+            if same_words(caption, text):
                 ranks.append((0, order, level, 0))
-            elif not label.exact and len(plain(caption).split()) <= _CAPTION_WORDS and holds(caption, text):
+            elif not label.exact and len(plain(caption).split()) <= _CAPTION_WORDS and holds_phrase(caption, text):
                 ranks.append((1, order, level, len(plain(caption))))
     if not ranks:
         return None
@@ -247,7 +247,7 @@ def lines_of(items: Sequence[Item]) -> list[ScreenLine]:
     return sorted(lines, key=lambda line: (line.top, line.items[0].left))
 
 
-def unread(around: Iterable[Item], top: int, first: int, bottom: int, count: int, pages: int = 1) -> str | None:
+def unread_rows(around: Iterable[Item], top: int, first: int, bottom: int, count: int, pages: int = 1) -> str | None:
     """Return what around a table says that it has more than ``count`` rows or ``pages``; empty where it says that these
     are all, None where it says nothing.
 
@@ -269,9 +269,9 @@ def filtered_by(fields: Iterable[Item], frame: Sequence[Item], labels: Labels, *
     """Return what a table is filtered by, empty where it shows every row; ``named``: only fields that say so filter."""
     free = labels.phrases["unfiltered"]
     for item in fields:
-        if item.kind in TYPED and item.value and not any(same(item.value, every) for every in free):
-            says_so = any(holds(caption, "filter") for _, caption in captions(item, frame))
-            if not named or (says_so and not holds(item.value, "filter")):
+        if item.kind in TYPED and item.value and not any(same_words(item.value, every) for every in free):
+            says_so = any(holds_phrase(caption, "filter") for _, caption in captions(item, frame))
+            if not named or (says_so and not holds_phrase(item.value, "filter")):
                 return f"the table is filtered by {item.value!r}"
     return ""
 

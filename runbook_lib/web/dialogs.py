@@ -18,7 +18,7 @@ from runbook_lib.params.labels import Labels
 from runbook_lib.web.controls import ControlMatch, pressables
 from runbook_lib.web.reading import concerns
 from runbook_lib.web.screen import Item, Screen, plain, says
-from runbook_lib.web.view import MISSED, PageView
+from runbook_lib.web.view import ELEMENT_LOST, PageView
 
 ACTION_MS = 4000  # of one try; how often it is tried, the deadline of the page says
 _DRAWN_S = 1.5
@@ -29,7 +29,7 @@ _PRESSED = ("button", "link", "clickable")
 _IN_PAGE = files("runbook_lib.web").joinpath("acting.js").read_text(encoding="utf-8").partition("\n")[2].strip()
 
 
-def within(name: str) -> str:
+def script(name: str) -> str:
     """Return a function of ``acting.js``, to be evaluated in the page."""
     return f"(el, given) => {_IN_PAGE}.{name}(el, given)"
 
@@ -55,10 +55,10 @@ async def dismiss(view: PageView, front: Screen) -> None:
     if not ways:
         await _escape(view, front)
         return
-    with contextlib.suppress(*MISSED):
+    with contextlib.suppress(*ELEMENT_LOST):
         await (await view.element(ways[0].item)).click(timeout=ACTION_MS)
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        await view.wait(gone(front), "", _CLOSE_S)  # one that fades out is not pressed again
+        await view.wait(gone_from(front), "", _CLOSE_S)  # one that fades out is not pressed again
 
 
 def question_in(view: PageView, front: Screen) -> str:
@@ -68,7 +68,7 @@ def question_in(view: PageView, front: Screen) -> str:
     return " ".join(text for text in front.texts if plain(text) not in offers or says(text, view.dialogs.expected))
 
 
-def gone(front: Screen) -> Callable[[Screen], bool]:
+def gone_from(front: Screen) -> Callable[[Screen], bool]:
     """Return what tells of a screen whether the dialogue in front is another one than this, or none."""
     return lambda screen: screen.in_dialog().texts != front.texts
 
@@ -96,20 +96,20 @@ def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:
         return []
     # What closes a question is no answer to it; its only button may be one.
     named = [] if "?" in text or "？" in text else pressables(front, labels["dialog_close"])
-    return named or [ControlMatch(item, (0,)) for item in crosses(front)]
+    return named or [ControlMatch(item, (0,)) for item in closing_crosses(front)]
 
 
 def is_notice(front: Screen, labels: Labels) -> bool:
     """Whether a dialogue only tells something: nothing to fill in, no more than one way on, and no way to say no."""
     if any(item.kind in ("textbox", "password", "combobox", "radio") for item in front.items):
         return False
-    shut = {item.index for item in crosses(front)}
+    shut = {item.index for item in closing_crosses(front)}
     others = Screen(tuple(item for item in front.items if item.index not in shut))
     ways = {plain(item.text) for item in others.items if item.kind in ("button", "clickable", "menuitem", "tab")}
     return len(ways) <= 1 and not pressables(others, labels["dialog_no"])
 
 
-def crosses(front: Screen) -> list[Item]:
+def closing_crosses(front: Screen) -> list[Item]:
     """Return what closes a dialogue by a cross: a sign without words, or a small one in its upper right corner.
 
     Its title may read *Cancel*: that is no answer.
@@ -134,11 +134,11 @@ def dialog_in_words(front: Screen) -> str:
 
 async def _escape(view: PageView, front: Screen) -> None:
     """Close a notice by the key for it. Raises PageNotUnderstood where it stays."""
-    view.moved()
+    view.forget_last_look()
     with contextlib.suppress(Error):
         await view.browser.page.keyboard.press("Escape")
     try:
-        await view.wait(gone(front), "the notice to close", _ESCAPE_S)
+        await view.wait(gone_from(front), "the notice to close", _ESCAPE_S)
     except PageNotUnderstood:
         words, then = dialog_in_words(front), "Close it by hand in a browser, then run the stage again."
         raise view.problem(f"a notice covers the page and cannot be closed: {words}", words, then) from None
@@ -172,16 +172,16 @@ async def covering(view: PageView, item: Item) -> str:
     return dialog_in_words(await _over(view, item)) or "an overlay without text"
 
 
-async def leave(view: PageView) -> None:
+async def move_pointer_away(view: PageView) -> None:
     """Take the pointer away from what opens under it."""
-    view.moved()
+    view.forget_last_look()
     with contextlib.suppress(Error):
         await view.browser.page.mouse.move(1, 1)
 
 
 async def _leave(view: PageView) -> None:
     """Take the pointer away, and press the key that closes menus."""
-    await leave(view)
+    await move_pointer_away(view)
     with contextlib.suppress(Error):
         await view.browser.page.keyboard.press("Escape")
     await asyncio.sleep(_LEAVE_S)
@@ -192,6 +192,6 @@ async def _over(view: PageView, item: Item) -> Screen:
     screen = await view.look(anew=True)
     now = screen.nearest(item)
     with contextlib.suppress(Error, KeyError, IndexError):
-        inside = set(await view.handle(now.frame).evaluate(within("over"), now.index))
+        inside = set(await view.handle(now.frame).evaluate(script("over"), now.index))
         return Screen(tuple(one for one in screen.items if one.frame == now.frame and one.index in inside))
     return Screen()

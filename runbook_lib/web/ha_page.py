@@ -19,11 +19,20 @@ from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, pressables, same_line
 from runbook_lib.web.dialogs import dismiss
-from runbook_lib.web.readiness import Growth, Readiness, readiness
-from runbook_lib.web.reading import fresh_texts, goes_on, meaning, messages, refusal, reports, unsaid, value_beside
-from runbook_lib.web.screen import FIELDS, Item, Screen, plain, same, says, visible
+from runbook_lib.web.readiness import Readiness, RowGrowth, readiness
+from runbook_lib.web.reading import (
+    fresh_texts,
+    meaning,
+    messages,
+    refusal,
+    reports,
+    says_it_goes_on,
+    unsaid,
+    value_beside,
+)
+from runbook_lib.web.screen import FIELDS, Item, Screen, Stability, plain, same_words, says, screen_in_words
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
-from runbook_lib.web.view import Rest, take_picture
+from runbook_lib.web.view import take_picture
 
 # -- Read the High Availability page off a screen: configuration mode and milestones. Pure ---------
 
@@ -48,7 +57,7 @@ def ha_page(
     failed = any(step.failed for step in shown) or any(reports(text, labels) for text in news)
     done = says(mode, labels.phrases["mode_active"])
     partial = bool(shown) and any(step.percent for step in shown) and not all(step.percent == 100 for step in shown)
-    busy = is_said_to_go_on(mode, news, labels)
+    busy = says_under_way(mode, news, labels)
     return HaPage(
         configuration_mode=mode,
         milestones=shown,
@@ -62,9 +71,9 @@ def _offers(screen: Screen, labels: Labels, key: str = "register") -> bool | Non
     return any(not hit.item.disabled for hit in pressables(screen, labels[key])) or None
 
 
-def is_said_to_go_on(mode: str, texts: Iterable[str], labels: Labels) -> bool:
+def says_under_way(mode: str, texts: Iterable[str], labels: Labels) -> bool:
     """Whether the configuration mode or a text says that a registration is under way."""
-    return says(mode, labels.phrases["under_way"]) or goes_on(texts, labels)
+    return says(mode, labels.phrases["under_way"]) or says_it_goes_on(texts, labels)
 
 
 def milestones(screen: Screen, labels: Labels) -> tuple[Milestone, ...]:
@@ -100,7 +109,7 @@ def _milestone(name: str, item: Item, all_named: Sequence[Item], items: Sequence
     texts = [plain(other.text) for other in near if other.kind != "progressbar"]
     words = [" ".join(text.replace(plain(name), " ").split()) for text in texts]
     failed = any(says(text, labels.phrases["milestone_failed"]) for text in words if len(text.split()) <= 6)
-    done = any(any(same(text, word) for word in labels.phrases["milestone_done"]) for text in words)
+    done = any(any(same_words(text, word) for word in labels.phrases["milestone_done"]) for text in words)
     if percent is None:
         percent = 100 if done and not failed else 0
     return Milestone(name=name, percent=min(percent, 100), failed=failed)
@@ -168,14 +177,14 @@ class HaPages:
 
     async def open(self) -> None:
         """Go to Administration > Settings > High Availability by the menu."""
-        await menu.reach(self.hand, _PATH, self._arrived, "the High Availability page", "ha_page_id")
+        await menu.open_by_menu(self.hand, _PATH, self._arrived, "the High Availability page", "ha_page_id")
 
     async def open_configuration(self) -> None:
         """Open the form HA Configuration, from wherever one is."""
-        if not await self.hand.present("secondary_server") and not await self.hand.present("ha_configuration"):
+        if not await self.hand.is_shown("secondary_server") and not await self.hand.is_shown("ha_configuration"):
             await self.open()
         for part in _PARTS:  # a page that is not ready yet swallows a click, and going somewhere changes nothing
-            if not await self.hand.present("secondary_server"):
+            if not await self.hand.is_shown("secondary_server"):
                 await self.hand.press("ha_configuration")
             with contextlib.suppress(*([PageNotUnderstood] if part < 1 else [])):
                 await self.hand.find("secondary_server", deadline_s=part * self.view.browser.deadlines.page_s)
@@ -192,7 +201,7 @@ class HaPages:
         active = says(status.configuration_mode, self.labels.phrases["mode_active"])
         # Bars that are all empty may stand there before anything began: words tell, or whether Register is offered.
         begun = any(step.percent or step.failed for step in status.milestones)
-        if active or begun or not await self.hand.present("ha_configuration"):
+        if active or begun or not await self.hand.is_shown("ha_configuration"):
             return status
         await self.hand.press("ha_configuration")
         await self.hand.wait(
@@ -200,7 +209,7 @@ class HaPages:
             "HA Configuration",
         )
         other = await self._settled()
-        said = is_said_to_go_on(status.configuration_mode, status.message.split("\n"), self.labels)
+        said = says_under_way(status.configuration_mode, status.message.split("\n"), self.labels)
         offered = _offers(await self.view.look(), self.labels)
         return replace(
             other,
@@ -215,7 +224,7 @@ class HaPages:
         page, screen = await self.page(), await self.view.look()
         self._stood = tuple(page.message.splitlines())
         empty = not any(step.percent or step.failed for step in page.milestones)
-        says_so = is_said_to_go_on(page.configuration_mode, page.message.split("\n"), self.labels)
+        says_so = says_under_way(page.configuration_mode, page.message.split("\n"), self.labels)
         form = find(screen, self.labels["secondary_server"]) and _offers(screen, self.labels, "check_readiness")
         return replace(page, under_way=page.under_way and (says_so or not empty or not form))
 
@@ -234,12 +243,12 @@ class HaPages:
         await self._fill(form)
         before = await self.view.look()
         await take_picture(self.view, "readiness-before")
-        await self.view.mark()
-        await self.hand.keep(lambda: self._fields(form))
+        await self.view.forget_messages()
+        await self.hand.fill_until_kept(lambda: self._fields(form))
         traffic, pressed_at = self.view.traffic, time.monotonic()
         loads = traffic.loads
         await self.hand.press("check_readiness")
-        earlier, growth, shown, refusing = readiness(before, self.labels), Growth(), Rest(), Rest()
+        earlier, growth, shown, refusing = readiness(before, self.labels), RowGrowth(), Stability(), Stability()
         self._unchecked = earlier.items
 
         def rest_s(result: Readiness) -> float:
@@ -254,16 +263,16 @@ class HaPages:
             result = readiness(screen, self.labels)
             if result.items and not result.problem and (folded := _folded(before, screen)):
                 result = replace(result, problem=f"part of it is collapsed: {folded}")
-            rests = shown.rests(result, rest_s(result))
-            if result.problem and shown.rests(result, _STUCK_S):
+            rests = shown.is_stable(result, rest_s(result))
+            if result.problem and shown.is_stable(result, _STUCK_S):
                 what = f"the result of Check Readiness is not understood: {result.problem}"
-                raise self.view.problem(what, visible(screen), "Look at the readiness check in a browser.")
+                raise self.view.problem(what, screen_in_words(screen), "Look at the readiness check in a browser.")
             if not result.items:
-                fresh = unsaid(fresh_texts(before, screen), self.view.standing)
-                words = refusal(dict.fromkeys((*self.view.passed, *fresh, *self.view.dialogs.said)), self.labels)
-                if words and refusing.rests(words, _SETTLE_S):
+                fresh = unsaid(fresh_texts(before, screen), self.view.earlier_messages)
+                words = refusal(dict.fromkeys((*self.view.new_messages, *fresh, *self.view.dialogs.said)), self.labels)
+                if words and refusing.is_stable(words, _SETTLE_S):
                     raise self._refused("Check Readiness", words)
-            return result.items if result.told and rests and not self._checks_on(before, screen) else None
+            return result.items if result.has_ended and rests and not self._checks_on(before, screen) else None
 
         try:
             deadline_s = self.view.browser.deadlines.readiness_s
@@ -285,9 +294,9 @@ class HaPages:
 
         def began(screen: Screen) -> HaPage | None:
             page = self._read(screen)
-            fresh = tuple(unsaid(fresh_texts(before, screen), self.view.standing))
-            news = (*fresh, *self.view.passed)
-            going_on = (text for text in dict.fromkeys(news) if goes_on([text], self.labels))
+            fresh = tuple(unsaid(fresh_texts(before, screen), self.view.earlier_messages))
+            news = (*fresh, *self.view.new_messages)
+            going_on = (text for text in dict.fromkeys(news) if says_it_goes_on([text], self.labels))
             if theirs := [text for text in going_on if says(text, self.labels.phrases["others"])]:
                 raise self._refused("registration", "\n".join(theirs))
             if page.under_way or says(page.configuration_mode, self.labels.phrases["mode_active"]):
@@ -297,7 +306,7 @@ class HaPages:
                 return page  # it began and has failed since: the watch tells at which milestone
             # It may have failed already, in the words of an earlier failure that still stood there: that it was under
             # way may have come and gone between two looks.
-            return page if not refused and goes_on(news, self.labels) else None
+            return page if not refused and says_it_goes_on(news, self.labels) else None
 
         submit = Submit(self.hand, "register", "register", "ask_register", "ask_danger", form.secondary_server)
         submit.form = partial(self._as_checked, form)
@@ -319,7 +328,7 @@ class HaPages:
     # -- parts -------------------------------------------------------------------------------------
 
     def _read(self, screen: Screen) -> HaPage:
-        gone = (text for text in self.view.passed if reports(text, self.labels))
+        gone = (text for text in self.view.new_messages if reports(text, self.labels))
         return ha_page(screen, self.labels, datetime.now(UTC), (*self.view.dialogs.said, *gone), self._earlier)
 
     def _checks_on(self, before: Screen, screen: Screen) -> bool:
@@ -372,7 +381,7 @@ class HaPages:
         await self.hand.fill("auth_key", form.auth_key, secret=True)
         if any(hit.rank[0] == 0 for hit in find(await self.view.look(), self.labels["auth_key_again"])):
             await self.hand.fill("auth_key_again", form.auth_key, secret=True)
-        if form.email or await self.hand.present("email"):
+        if form.email or await self.hand.is_shown("email"):
             await self.hand.fill("email", ",".join(form.email))
         await choose(self.hand, "failover_type", f"failover_{form.failover}")
         await self._fill_virtual(form)
@@ -384,8 +393,8 @@ class HaPages:
         if closed and not find(screen, box):  # what stands ticked in a closed section would be sent too
             await self.hand.click(closed[0])
             await self.hand.find("enable_virtual_ip")
-        if wanted or await self.hand.present("enable_virtual_ip"):
+        if wanted or await self.hand.is_shown("enable_virtual_ip"):
             await self.hand.tick("enable_virtual_ip", wanted)
         for key, address in (("virtual_ipv4", form.virtual_ipv4), ("virtual_ipv6", form.virtual_ipv6)):
-            if address or (wanted and await self.hand.present(key)):
+            if address or (wanted and await self.hand.is_shown(key)):
                 await self.hand.fill(key, address)

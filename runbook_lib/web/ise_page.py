@@ -14,9 +14,9 @@ from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, same_line
 from runbook_lib.web.reading import Listed, further_rows, host_in, ise_servers, list_is_drawn, row_of, says_in_short
-from runbook_lib.web.screen import FIELDS, Item, Screen
+from runbook_lib.web.screen import FIELDS, Item, Screen, Stability
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
-from runbook_lib.web.view import Rest, When
+from runbook_lib.web.view import When
 
 # -- The page ISE Servers: its list, adding one, removing one --------------------------------------
 
@@ -39,7 +39,7 @@ class IsePages:
 
     async def open(self) -> None:
         """Go to Administration > Servers > ISE Servers by the menu."""
-        await menu.reach(self.hand, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
+        await menu.open_by_menu(self.hand, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
 
     async def servers(self, *, anew: bool = True) -> Listed:
         """Open the page and return its list, page by page, once it rests; an empty one has to stay empty for longer.
@@ -47,7 +47,7 @@ class IsePages:
         Without ``anew`` it is not opened where it is shown already, as it is after a change.
         Raises PageNotUnderstood where the page does not show all of it.
         """
-        opened, shown, screen = 0.0, Rest(), await self.view.look(anew=True)
+        opened, shown, screen = 0.0, Stability(), await self.view.look(anew=True)
         paged = further_rows(screen, self.labels, ise_servers(screen, self.labels))  # it may not be the first page
         if anew or paged or not self._is_list(screen):
             opened = time.monotonic()
@@ -55,10 +55,10 @@ class IsePages:
         listed, pages = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown), 1
         self._turns = self._whole != {row.address for row in listed}
         while why := further_rows(await self.view.look(), self.labels, listed, pages, turns=self._turns):
-            if not (self._turns and await self.hand.present("next_page")):
+            if not (self._turns and await self.hand.is_shown("next_page")):
                 raise self.view.problem(f"the list of ISE servers is not shown whole: {why}")
             for _ in range(_IN_VAIN):
-                opened, shown = time.monotonic(), Rest()
+                opened, shown = time.monotonic(), Stability()
                 await self.hand.press("next_page")
                 settled = self._settled(opened, shown, frozenset(listed))
                 if more := await self.hand.wait(settled, f"page {pages + 1} of the list of ISE servers", rest=shown):
@@ -68,7 +68,7 @@ class IsePages:
             listed, pages, self._turns = listed + more, pages + 1, bool(more)
         return listed
 
-    def _settled(self, opened: float, shown: Rest, known: Set[ListedIseServer] = frozenset()) -> When[Listed]:
+    def _settled(self, opened: float, shown: Stability, known: Set[ListedIseServer] = frozenset()) -> When[Listed]:
         """Return what gives the list ``opened`` then, once it rests; with others than the ``known`` rows.
 
         Nothing where the page goes on showing these, and has asked its server for no others. An empty one is not
@@ -89,7 +89,7 @@ class IsePages:
             listed, loading = ise_servers(screen, self.labels), says_in_short("loading", screen, self.labels)
             same = bool(known) and set(listed) <= known
             for_s = _SETTLE_S if listed and not same else empty_s(screen)
-            rests = shown.rests((listed, loading), min(for_s, _VAIN_S) if same and self.view.still else for_s)
+            rests = shown.is_stable((listed, loading), min(for_s, _VAIN_S) if same and self.view.at_rest else for_s)
             failed = not listed and self.view.traffic.failed_at > opened
             if not rests or loading or failed or (same and self.view.traffic.questions(opened)):
                 return None
@@ -124,11 +124,11 @@ class IsePages:
         if not box.checked:
             await self.hand.click(box)
         key = "ise_delete"
-        if await self.hand.present("ise_command"):
+        if await self.hand.is_shown("ise_command"):
             await choose(self.hand, "ise_command", "ise_command_delete")
             key = "ise_go"
 
-        settled = self._settled(time.monotonic(), Rest())
+        settled = self._settled(time.monotonic(), Stability())
 
         def gone(screen: Screen) -> bool | None:
             listed = settled(screen) if self._is_list(screen) else None
@@ -153,10 +153,10 @@ class IsePages:
             screen = await self.view.look()
             if screen.blocked and find(screen.in_dialog(), self.labels["ise_address"]):
                 await self.view.browser.go("/")
-                self.view.moved()
+                self.view.forget_last_look()
 
     async def _command(self, option: str, button: str) -> None:
-        if await self.hand.present("ise_command"):
+        if await self.hand.is_shown("ise_command"):
             await choose(self.hand, "ise_command", option)
             await self.hand.press("ise_go")
         else:
@@ -201,13 +201,13 @@ class _Form:
         """
         try:
             for key in self.values:
-                if key == _AGAIN and not await self.hand.present(key):
+                if key == _AGAIN and not await self.hand.is_shown(key):
                     continue
-                if self.shown and not await self._comes(key) and await self.hand.present("wizard_next"):
+                if self.shown and not await self._comes(key) and await self.hand.is_shown("wizard_next"):
                     await self._next()
                 await self.type(key)
                 self.shown.append(key)
-            while await self.hand.present("wizard_next") and not await self.hand.offers("save"):
+            while await self.hand.is_shown("wizard_next") and not await self.hand.is_offered("save"):
                 await self._next()
         except PageNotUnderstood as error:
             if self.went_on is not None and self.view.traffic.questions(self.went_on):
@@ -226,7 +226,7 @@ class _Form:
         """Go to the next step once this one holds what was filled in."""
         gone, before = [self.hand.labels[key] for key in self.shown], (await self.view.look()).texts
         now = time.monotonic()
-        await self.hand.press_once("wizard_next", partial(self.hand.keep, self.type), sends=True, more=True)
+        await self.hand.press_once("wizard_next", partial(self.hand.fill_until_kept, self.type), sends=True, more=True)
         self.shown, self.went_on = [], self.went_on or now
 
         def moved_on(screen: Screen) -> bool:

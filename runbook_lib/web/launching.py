@@ -29,7 +29,7 @@ from runbook_lib.web.relay import new_identity
 # background. Each is closed by the command line (see ``runbook_lib.web.browsers``). The driver and the browser get a
 # named environment, because an ``env:`` secret stands in ours.
 
-NOWHERE = ProxySettings(server="http://127.0.0.1:9", bypass="<-loopback>")
+DEAD_END = ProxySettings(server="http://127.0.0.1:9", bypass="<-loopback>")
 """A dead end: nobody answers there, so whoever forgets a context's own proxy gets no page, from nowhere."""
 
 # The driver's public interface has no way to name its environment.
@@ -53,7 +53,7 @@ START_DEADLINE_S = 120.0
 
 
 async def launch(
-    playwright: Playwright, executable: Path, keys: Iterable[str] = (), *, way: ProxySettings = NOWHERE
+    playwright: Playwright, executable: Path, keys: Iterable[str] = (), *, way: ProxySettings = DEAD_END
 ) -> Browser:
     """Start a browser whose only way out is ``way``, and which accepts the public ``keys`` (SHA-256, hex).
 
@@ -85,7 +85,7 @@ _open: list[tuple[Path, Browser]] = []
 
 
 @contextmanager
-def offered(executable: Path, browser: Browser) -> Iterator[None]:
+def offer_browser(executable: Path, browser: Browser) -> Iterator[None]:
     """While in it, ``offered_browser`` returns this browser to whoever of this process needs a context of its own."""
     entry = (executable, browser)
     _open.append(entry)
@@ -255,7 +255,7 @@ class SharedBrowser:
         self._folder.cleanup()
 
 
-class Joining:
+class SharedBrowserAddress:
     """What a process needs to use the shared browser that it was told of."""
 
     def __init__(self, folder: Path, endpoint: str) -> None:
@@ -263,7 +263,7 @@ class Joining:
         self._endpoint = endpoint
 
     @classmethod
-    def told(cls, executable: Path) -> Joining | None:
+    def from_environment(cls, executable: Path) -> SharedBrowserAddress | None:
         """Return how to join the browser that this process was told of; None where none, or of another executable."""
         folder = Path(os.environ.get(ENVIRONMENT) or os.devnull)
         try:

@@ -10,10 +10,10 @@ from urllib.parse import quote
 from runbook_lib.errors import DeviceSilent, LoginRefused, PageNotUnderstood
 from runbook_lib.web.actions import PageActions, named
 from runbook_lib.web.controls import ControlMatch, best, find, is_login, pressables
-from runbook_lib.web.dialogs import dismiss, leave
+from runbook_lib.web.dialogs import dismiss, move_pointer_away
 from runbook_lib.web.reading import fresh_texts
-from runbook_lib.web.screen import Item, Screen, says
-from runbook_lib.web.view import MISSED, PageView, Rest, take_picture
+from runbook_lib.web.screen import Item, Screen, Stability, says
+from runbook_lib.web.view import ELEMENT_LOST, PageView, take_picture
 
 # -- Log in to the web pages; a wrong login, a locked account and an expired password are told apart
 
@@ -31,7 +31,7 @@ async def login(view: PageView, hand: PageActions, user: str, password: str) -> 
     """
     view.logged_in = False
     await view.browser.go("/")
-    view.moved()
+    view.forget_last_look()
     await _arrive(view, hand)
     if not _inside(await view.look(), view):
         await _type(view, hand, user, password)
@@ -59,12 +59,12 @@ async def _type(view: PageView, hand: PageActions, user: str, password: str) -> 
     await hand.fill("login_password", password, secret=True)
     before, loads = await view.look(), view.traffic.loads
     await take_picture(view, "login-before")
-    await view.mark()
+    await view.forget_messages()
     if pressables(before, view.labels["login_button"]):
         await hand.press_once("login_button")
     else:
         await hand.enter()
-    shown = Rest()
+    shown = Stability()
     try:
         await view.wait(
             lambda screen: _decided(view, before, screen, shown, new=view.traffic.loads > loads),
@@ -75,11 +75,11 @@ async def _type(view: PageView, hand: PageActions, user: str, password: str) -> 
         await take_picture(view, "login-after")
 
 
-def _decided(view: PageView, before: Screen, screen: Screen, shown: Rest, *, new: bool) -> bool:
+def _decided(view: PageView, before: Screen, screen: Screen, shown: Stability, *, new: bool) -> bool:
     """Whether the login succeeded; raises LoginRefused when it did not. ``new``: another page was loaded."""
     if _inside(screen, view):
         return True
-    said = tuple(dict.fromkeys((*view.passed, *fresh_texts(before, screen), *view.dialogs.said)))
+    said = tuple(dict.fromkeys((*view.new_messages, *fresh_texts(before, screen), *view.dialogs.said)))
     kinds = ("locked", "expired", "login_wrong", "unauthorized")
     no = [phrase for name in kinds for phrase in view.labels.phrases[name]]
     words = [text for text in said if says(text, no)]
@@ -92,13 +92,13 @@ def _decided(view: PageView, before: Screen, screen: Screen, shown: Rest, *, new
         )
     if not is_login(screen, view.labels):
         # Some first pages hide their menu: whatever stays and asks for no password is inside.
-        rest_s = (0.0 if view.still else _LOADED_S) if new and view.traffic.quiet and not words else _WORDS_S
-        return bool(screen.items) and not passwords and shown.rests(screen, rest_s)
+        rest_s = (0.0 if view.at_rest else _LOADED_S) if new and view.traffic.quiet and not words else _WORDS_S
+        return bool(screen.items) and not passwords and shown.is_stable(screen, rest_s)
     if words:
         raise _refused(view, "user name or password not accepted", words, _CHECK)
     came_again = bool(passwords) and not passwords[0].value
     # Its reason may still be on the way.
-    if came_again and shown.rests(screen, _WORDS_S):
+    if came_again and shown.is_stable(screen, _WORDS_S):
         raise _refused(view, "the login page came again without a reason", screen.texts, _CHECK)
     return False
 
@@ -136,7 +136,7 @@ _PATIENCE = 0.25
 """The part of a page's time after which its way is gone again."""
 
 
-async def reach(
+async def open_by_menu(
     hand: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool], what: str, page_id: str = ""
 ) -> None:
     """Go by the menu and wait for the page; raises PageNotUnderstood where it does not come, at ``page_s``.
@@ -155,7 +155,7 @@ async def reach(
             await view.browser.go(DEEP_LINK.format(quote(page, safe="")))
             await hand.wait(arrived, what)
             return
-    await go(hand, path, arrived)
+    await follow_menu(hand, path, arrived)
     try:
         await hand.wait(arrived, what, view.browser.deadlines.page_s * _PATIENCE)
     except PageNotUnderstood:
@@ -164,11 +164,11 @@ async def reach(
             with view.browser.guard("loading the page"):  # another fragment alone loads nothing
                 await view.browser.page.reload()
         else:
-            await go(hand, path, arrived)
+            await follow_menu(hand, path, arrived)
         await hand.wait(arrived, what)
 
 
-async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
+async def follow_menu(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
     """Click through the labels of a menu path, for example administration, settings, high availability.
 
     An entry that is already visible is used at once. Where the menu does not lead on, a button that opens the menu is
@@ -232,10 +232,10 @@ async def _next(
     screen = await hand.view.look()
     button = bool(find(screen, hand.labels["menu_open"]))
     try:
-        closed = not slowly and (button or bool(icons(screen)))
+        closed = not slowly and (button or bool(menu_icons(screen)))
         return await hand.wait(ready, what, _BUTTON_S if closed else deadline, stirring=closed)
     except PageNotUnderstood:
-        if not button and not icons(await hand.view.look()):
+        if not button and not menu_icons(await hand.view.look()):
             raise
     if button:
         await hand.press("menu_open")
@@ -243,7 +243,7 @@ async def _next(
     return await _by_icon(hand, opened, what, deadline)
 
 
-def icons(screen: Screen) -> list[Item]:
+def menu_icons(screen: Screen) -> list[Item]:
     """Return what may open a menu and has no words, the likeliest first: by what it is made of, else by its place."""
     ranked = []
     for item in screen.items:
@@ -263,13 +263,13 @@ async def _by_icon(hand: PageActions, ready: Callable[[Screen], T | None], what:
     Where none brings it soon the page is slow, or has lost the click: the menu is waited for, then the likeliest is
     pressed once more.
     """
-    likely = icons(await hand.view.look())
+    likely = menu_icons(await hand.view.look())
     for item in likely:
         for _ in range(_TRIES):
             notices = (*hand.view.dialogs.noted, *hand.view.dialogs.said)
             with contextlib.suppress(PageNotUnderstood):
                 return await hand.wait(ready, what, 0.0)  # it came late, and would be closed now
-            await hand.click(await hand.view.again(item))
+            await hand.click(await hand.view.current(item))
             with contextlib.suppress(PageNotUnderstood):
                 return await hand.wait(ready, what, _ICON_S)
             with hand.view.browser.guard("closing what turned out to be no menu"):
@@ -279,7 +279,7 @@ async def _by_icon(hand: PageActions, ready: Callable[[Screen], T | None], what:
     if likely:
         with contextlib.suppress(PageNotUnderstood):
             return await hand.wait(ready, what, deadline_s)
-        await hand.click(await hand.view.again(likely[0]))
+        await hand.click(await hand.view.current(likely[0]))
         return await hand.wait(ready, what, deadline_s)
     raise hand.view.not_found(what, await hand.view.look(), hand.view.browser.deadlines.page_s)
 
@@ -307,17 +307,17 @@ async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Cal
             hand.opens_by_click.add(item.text)
         await _click_open(hand, item, left)
         if like_others and not await _shows(hand, left):
-            await leave(hand.view)
+            await move_pointer_away(hand.view)
             await _opens_by_pointing(hand, item, left)
         return
     # The page before this one may stay for a moment, and look like the one that is meant; or be the very same.
-    loads, shown = hand.view.traffic.loads, Rest()
+    loads, shown = hand.view.traffic.loads, Stability()
 
     def moved_on(screen: Screen) -> bool:
-        return hand.view.traffic.loads > loads or (screen != before and shown.rests(screen, _REST_S))
+        return hand.view.traffic.loads > loads or (screen != before and shown.is_stable(screen, _REST_S))
 
-    await hand.click(await hand.view.again(item))
-    await leave(hand.view)
+    await hand.click(await hand.view.current(item))
+    await move_pointer_away(hand.view)
     if not arrived(before):
         return
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
@@ -340,9 +340,9 @@ async def _opens_by_pointing(hand: PageActions, item: Item, left: Sequence[str])
     """Point at an entry, and return whether something that is looked for came up."""
     known = {(other.kind, other.text) for other in (await hand.view.look()).items}
     try:
-        element = await hand.view.element(await hand.view.again(item))
+        element = await hand.view.element(await hand.view.current(item))
         await element.hover(timeout=2000)
-    except MISSED:
+    except ELEMENT_LOST:
         return False
     return await _shows(hand, left, known)
 
@@ -355,7 +355,7 @@ async def _click_open(hand: PageActions, item: Item, left: Sequence[str]) -> Non
         return {(hit.item.kind, hit.item.text) for hit in hits}
 
     before = entries(await hand.view.look())
-    await hand.click(await hand.view.again(item))
+    await hand.click(await hand.view.current(item))
     if not before:
         return
 
@@ -365,12 +365,12 @@ async def _click_open(hand: PageActions, item: Item, left: Sequence[str]) -> Non
 
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
         if await hand.view.wait(changed, "", _HOVER_S, stirring=True) < before:
-            await hand.click(await hand.view.again(item))
+            await hand.click(await hand.view.current(item))
 
 
 async def _search(hand: PageActions, key: str) -> None:
     """Type the page's name into the search field and take the entry that comes up."""
-    if not await hand.present("menu_search"):
+    if not await hand.is_shown("menu_search"):
         raise hand.view.not_found(named(hand.labels[key]), await hand.view.look(), _STEP_S)
     before = await hand.view.look()
     await hand.fill("menu_search", hand.labels[key].texts[0])

@@ -23,7 +23,7 @@ from runbook_lib.errors import (
 from runbook_lib.params.labels import HaForm, Labels
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import DrawnText, PinnedBrowser
-from runbook_lib.web.dialogs import within
+from runbook_lib.web.dialogs import script
 from runbook_lib.web.ha_page import HaPages
 from runbook_lib.web.ise_page import IsePages
 from runbook_lib.web.menu import login
@@ -64,15 +64,15 @@ class PrimePages:
             await login(self._view, self._hand, user, password)
 
     @property
-    def usable(self) -> bool:
+    def is_logged_in(self) -> bool:
         """Whether its page is still open and somebody has logged in; the session may have ended."""
         return self._view.logged_in and not self._browser.page.is_closed()
 
-    async def picture(self, name: str) -> None:
+    async def keep_picture(self, name: str) -> None:
         """Hand a picture of what is shown now to the evidence."""
         await take_picture(self._view, name)
 
-    async def reading(self) -> dict[str, Any]:
+    async def page_reading(self) -> dict[str, Any]:
         """Return what is read of the page now: its address, texts and controls, and the browser's own accessible tree.
 
         A control has its kind, names, value, state, place, frame, dialogue and what covers it. Secrets are left out.
@@ -84,7 +84,7 @@ class PrimePages:
             kept["controls"] = []
             for number, items in screen.frames.items():
                 controls = [item for item in items if item.kind in _CONTROLS]
-                covers = await self._view.handle(number).evaluate(within("covers"), [item.index for item in controls])
+                covers = await self._view.handle(number).evaluate(script("covers"), [item.index for item in controls])
                 kept["controls"] += [_values(item, over) for item, over in zip(controls, covers, strict=True)]
         with suppress(Error):
             kept["accessible"] = await self._browser.page.locator("body").aria_snapshot(timeout=_SNAPSHOT_MS)
@@ -235,7 +235,7 @@ class _Watch:
                 continue
             elif self._ended(page, reopen):
                 return page
-            await self._pages._view.stirred(pause)
+            await self._pages._view.wait_for_change(pause)
             pause = min(pause * 1.2, self._pages._poll_s)
         raise DeviceSilent(
             "the registration has not ended within its deadline",

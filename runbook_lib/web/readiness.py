@@ -14,8 +14,8 @@ from statistics import median
 
 from runbook_lib.decisions import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
-from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, unread
-from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same, says
+from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, unread_rows
+from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same_words, says
 
 _CAPTION_WORDS, _STATE_WORDS = 4, 4
 _ALIGNED = 8
@@ -42,7 +42,7 @@ class Readiness:
     problem: str = ""
 
     @property
-    def told(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether every row has ended, be it with a state that nobody knows, which has not passed."""
         return bool(self.items) and not self.open and not self.problem
 
@@ -79,7 +79,7 @@ def _of_states(judged: Iterable[tuple[str, str, str]], problem: str = "") -> Rea
 _REASONS = {_UNKNOWN: "no state that is known", _BLANK: "no state"}
 
 
-class Growth:
+class RowGrowth:
     """How a table comes: all its rows before they are worked through, or row by row, each with its last word.
 
     What came so far says of the latter nothing about whether one more is on its way.
@@ -195,7 +195,7 @@ class _Head:
 def _is_caption(text: str, label: Label) -> bool:
     """Whether a text is a column's caption, perhaps with a word before it (``Checklist Status``)."""
     words = plain(text).split()
-    return any(same(text, caption) or (len(words) == 2 and words[1] == plain(caption)) for caption in label.texts)
+    return any(same_words(text, caption) or (len(words) == 2 and words[1] == plain(caption)) for caption in label.texts)
 
 
 def state_of(text: str, labels: Labels) -> str:
@@ -213,7 +213,7 @@ def _is_state(text: str, labels: Labels) -> str:
     """The state whose word a text is, and says no more than that."""
     if "?" in text:
         return ""
-    known = (state for state in _KNOWN if any(same(text, phrase) for phrase in labels.phrases[state]))
+    known = (state for state in _KNOWN if any(same_words(text, phrase) for phrase in labels.phrases[state]))
     return next(known, "")
 
 
@@ -339,7 +339,7 @@ def _missing(
         return f"the table has {max(row.total for row in marked)} rows and shows {len(marked)}"
     own = {line.row for line in rows}
     others = [item for item in items if item.kind in READ and (item.row < 0 or item.row not in own)]
-    if more := unread(others, head.line.top, rows[0].top, rows[-1].bottom, sum(not line.heads for line in rows)):
+    if more := unread_rows(others, head.line.top, rows[0].top, rows[-1].bottom, sum(not line.heads for line in rows)):
         return more
     left, right = min(item.left for item in head.line.items), max(item.right for item in head.line.items)
     between = (i for i in items if head.line.bottom <= i.top + _ALIGNED and i.bottom <= rows[0].top + _ALIGNED)
@@ -388,7 +388,7 @@ def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     others = [item for item in screen.items if item.kind in READ and item.row not in own]
     problem = problem or ("" if len(known) == 1 else "several tables hold states, and none has a header")
     found = [row for rows in lists for row in rows]
-    return _of_states(found, problem or unread(others, -1, -1, -NEAR, len(found)) or "")
+    return _of_states(found, problem or unread_rows(others, -1, -1, -NEAR, len(found)) or "")
 
 
 def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:

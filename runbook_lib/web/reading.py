@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from runbook_lib.decisions import ListedIseServer
-from runbook_lib.hosts import any_same_host, is_address, same_host, with_port
+from runbook_lib.hosts import any_same_host, is_address, same_host, split_port
 from runbook_lib.params.labels import OURS, Label, Labels
-from runbook_lib.web.controls import READ, filtered_by, find, lines_of, same_line, unread
-from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, is_unspaced, plain, same, says
+from runbook_lib.web.controls import READ, filtered_by, find, lines_of, same_line, unread_rows
+from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, is_unspaced, plain, same_words, says
 
 _BELOW_GAP, _MESSAGE_WORDS = 60, 60
 _WHOLE = 4  # words: an expected phrase of so many is a question that a site's file holds
@@ -89,7 +89,7 @@ def reports(text: str, labels: Labels, *, heading: bool = False) -> bool:
     return (about and not heading and _says_no(text, labels)) or says(text, strong)
 
 
-def goes_on(texts: Iterable[str], labels: Labels) -> bool:
+def says_it_goes_on(texts: Iterable[str], labels: Labels) -> bool:
     """Whether a text says that a registration is under way; “Please wait” is said of anything."""
     return any(says(text, labels.phrases["under_way"]) and concerns(text, labels) for text in texts)
 
@@ -102,12 +102,12 @@ def value_beside(screen: Screen, label: Label, known: Iterable[str] = ()) -> str
     captions = (*label.texts, *known)
     for text in label.texts:
         for value in (*_in_rows(screen.rows, text), *_in_texts(screen, text)):
-            if value and not any(same(value, caption) for caption in captions):
+            if value and not any(same_words(value, caption) for caption in captions):
                 return value
     for hit in find(screen, label, kinds=FIELDS):
         if hit.item.value and hit.rank[0] == 0:
             return hit.item.value
-    return "" if any(same(shown, text) for shown in screen.texts for text in label.texts) else None
+    return "" if any(same_words(shown, text) for shown in screen.texts for text in label.texts) else None
 
 
 def _is_message(text: str) -> bool:
@@ -126,7 +126,7 @@ def _says_no(text: str, labels: Labels) -> bool:
 def _in_rows(rows: Sequence[ScreenRow], text: str) -> Iterator[str]:
     for number, row in enumerate(rows):
         for column, cell in enumerate(row.cells):
-            if same(cell, text):
+            if same_words(cell, text):
                 if not row.header:
                     yield from [after for after in row.cells[column + 1 :] if plain(after)][:1]
                 below = rows[number + 1] if number + 1 < len(rows) else None
@@ -139,7 +139,7 @@ def _in_texts(screen: Screen, text: str) -> Iterator[str]:
         for position, item in enumerate(items):
             if item.kind != "text":
                 continue
-            if same(item.text, text):
+            if same_words(item.text, text):
                 yield from _values_near(item, items, position)
             elif rest := _rest(item.text, text):
                 yield rest
@@ -162,10 +162,10 @@ def _word(item: Item) -> str:
 def _rest(text: str, caption: str) -> str:
     """What follows a caption within one text, as in ``Configuration Mode: Primary Active``."""
     before, separator, after = text.replace("：", ":").partition(":")
-    if separator and same(before, caption):
+    if separator and same_words(before, caption):
         return after.strip()
     words, count = text.split(), len(plain(caption).split())
-    return " ".join(words[count:]) if len(words) > count and same(" ".join(words[:count]), caption) else ""
+    return " ".join(words[count:]) if len(words) > count and same_words(" ".join(words[:count]), caption) else ""
 
 
 # -- Read the table of ISE servers off a screen. Pure ----------------------------------------------
@@ -205,7 +205,7 @@ def _ise_servers(rows: Sequence[ScreenRow], labels: Labels) -> Listed:
 def _heads(row: ScreenRow, labels: Labels) -> bool:
     """Whether a row names columns; layouts without header cells say so by their words alone."""
     texts = labels["column_status"].texts
-    return row.header or (len(row.cells) > 1 and any(same(cell, text) for cell in row.cells for text in texts))
+    return row.header or (len(row.cells) > 1 and any(same_words(cell, text) for cell in row.cells for text in texts))
 
 
 def _lines(screen: Screen) -> Iterator[ScreenRow]:
@@ -220,14 +220,14 @@ def _lines(screen: Screen) -> Iterator[ScreenRow]:
 def _ise_server(row: ScreenRow, header: ScreenRow | None, labels: Labels) -> ListedIseServer | None:
     cells = dict(enumerate(row.cells))
     over = header.cells if header is not None and len(header.cells) == len(row.cells) else ()
-    named = [n for n, cell in enumerate(over) if any(same(cell, text) for text in labels["column_address"].texts)]
+    named = [n for n, cell in enumerate(over) if any(same_words(cell, text) for text in labels["column_address"].texts)]
     at = next((n for n, cell in cells.items() if is_address(host_in(cell))), None)
     if at is None:
         at = next((n for n in named if cells[n] and " " not in cells[n]), None)
     if at is None:
         return None
     heads, texts = header.cells if header else (), labels["column_status"].texts
-    states = [n for n, head in enumerate(heads) if n in cells and any(same(head, text) for text in texts)]
+    states = [n for n, head in enumerate(heads) if n in cells and any(same_words(head, text) for text in texts)]
     server = ListedIseServer(address=host_in(cells[at]))
     for number in (*states, *(n for n in cells if n != at)):
         answers = _answers(cells[number], labels)
@@ -239,7 +239,7 @@ def _ise_server(row: ScreenRow, header: ScreenRow | None, labels: Labels) -> Lis
 def host_in(cell: str) -> str:
     """Return the host that a cell names: with its port, or with its name and its address, one of them in brackets."""
     match = _BRACKETED.fullmatch(cell.strip())
-    parts = [with_port(part)[0] for part in (match.groups() if match else (cell.strip(),))]
+    parts = [split_port(part)[0] for part in (match.groups() if match else (cell.strip(),))]
     return next((part for part in parts if is_address(part)), parts[0])
 
 
@@ -263,13 +263,13 @@ def further_rows(
             return by
         shown = [item for item in items if item.kind in READ]
         own = [item for item in shown if host_in(item.text) in addresses]
-        heads = [item for item in shown if any(same(item.text, text) for text in captions)]
+        heads = [item for item in shown if any(same_words(item.text, text) for text in captions)]
         if own or (heads and not addresses):
             rows = {item.row for item in own if item.row >= 0}
             around = [item for item in shown if item not in own and item.row not in rows]
             top = min(item.top for item in (*own, *heads))
             first = min((item.top for item in own), default=top)
-            said = unread(around, top, first, max((item.bottom for item in own), default=top), len(so_far), pages)
+            said = unread_rows(around, top, first, max((item.bottom for item in own), default=top), len(so_far), pages)
             if own and (cut := _scrolled_away(screen, own[0], commands)):
                 return cut
             if said is not None:

@@ -26,7 +26,7 @@ from playwright.async_api import CDPSession, Page
 
 from runbook_lib.certificates.facts import read_or, spki_sha256_of
 from runbook_lib.errors import CertificateMoved, DeviceUnreachable, RunbookError
-from runbook_lib.event_loop import cut_off
+from runbook_lib.event_loop import abort_connection
 from runbook_lib.web.browsers import checked_pin
 
 # -- The key with which a relay meets the browser: made anew for each relay, or for all those of a shared browser
@@ -146,12 +146,12 @@ class PinnedRelay:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._over:
-            cut_off(writer)
+            abort_connection(writer)
             return
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: cut_off(writer))  # one that is cancelled at once has not begun
+        task.add_done_callback(lambda _: abort_connection(writer))  # one that is cancelled at once has not begun
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError, ssl.SSLError):
@@ -174,7 +174,7 @@ class PinnedRelay:
                 if outside is None:
                     await _say(writer, 502)
                     return
-                stack.callback(cut_off, outside[1])
+                stack.callback(abort_connection, outside[1])
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 await writer.drain()
                 assert self._inside is not None
@@ -211,7 +211,7 @@ class PinnedRelay:
         if key == self.pin:
             self.problem = None
             return reader, writer
-        cut_off(writer)
+        abort_connection(writer)
         self.moved = CertificateMoved(
             "the web pages are served with another key than the confirmed one; nothing was typed into them",
             where=where,
@@ -290,7 +290,7 @@ def _identity(shared: Path | None) -> tuple[ssl.SSLContext, str]:
 _ASK = "(url) => fetch(url, {mode: 'no-cors', credentials: 'include', cache: 'no-store'})"
 
 
-async def introduce(page: Page, session: CDPSession, relay: PinnedRelay) -> None:
+async def authorize_context(page: Page, session: CDPSession, relay: PinnedRelay) -> None:
     """Let the context of an empty ``page`` know the relay's password. Raises the driver's Error where it does not."""
     answers: set[asyncio.Task[Any]] = set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -177,22 +178,22 @@ def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide:
 
 
 def _row(row: Mapping[str, Any], frame: int, secrets: list[str]) -> ScreenRow:
-    cells = tuple(hidden(cell, secrets) for cell in row["cells"])
+    cells = tuple(without_secrets(cell, secrets) for cell in row["cells"])
     return ScreenRow(**{**row, "cells": cells}, frame=frame)
 
 
 def _item(item: Mapping[str, Any], frame: int, index: int, first_row: int, secrets: list[str]) -> Item:
     values = dict(item)
-    values["names"] = tuple((level, hidden(text, secrets)) for level, text in item["names"])
-    values["options"] = tuple(hidden(option, secrets) for option in item["options"])
+    values["names"] = tuple((level, without_secrets(text, secrets)) for level, text in item["names"])
+    values["options"] = tuple(without_secrets(option, secrets) for option in item["options"])
     values["box"] = tuple(item["box"])
     values["scrolls"] = tuple(item.get("scrolls", ()))
-    values["value"] = hidden(item["value"], secrets)
+    values["value"] = without_secrets(item["value"], secrets)
     values["row"] = first_row + item["row"] if "row" in item else -1
     return Item(**values, frame=frame, index=index)
 
 
-def hidden(text: str, secrets: Iterable[str]) -> str:
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """Return a text without the secrets in it."""
     for secret in secrets:
         text = text.replace(secret, "[secret]")
@@ -205,13 +206,13 @@ def plain(text: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", folded))
 
 
-def same(one: str, other: str) -> bool:
+def same_words(one: str, other: str) -> bool:
     """Whether two texts say the same, ignoring case, punctuation and white space (``Log-in`` and ``Login``)."""
     left, right = plain(one).replace(" ", ""), plain(other).replace(" ", "")
     return left == right if left and right else one.strip() == other.strip() != ""
 
 
-def holds(text: str, phrase: str) -> bool:
+def holds_phrase(text: str, phrase: str) -> bool:
     """Whether a text holds a phrase as whole words; where a script has no spaces, anywhere."""
     hay, needle = plain(text), plain(phrase)
     if not needle:
@@ -228,12 +229,41 @@ def is_unspaced(word: str) -> bool:
 
 def says(text: str, phrases: Iterable[str]) -> bool:
     """Whether a text holds one of the phrases."""
-    return any(holds(text, phrase) for phrase in phrases)
+    return any(holds_phrase(text, phrase) for phrase in phrases)
 
 
-def visible(screen: Screen) -> str:
+def screen_in_words(screen: Screen) -> str:
     """Return what is on the page as a person would name it: controls, then texts."""
     controls = [f"{item.kind} {item.text!r}" for item in screen.items if item.kind in PRESSABLE | FIELDS | {"icon"}]
     texts = [text for text in screen.texts if plain(text)]
     named = ", ".join(dict.fromkeys(controls[:60])) or "none"
     return f"controls: {named}\ntexts: {cut(' | '.join(texts[:60]), 1200)}"
+
+
+# -- When what a page shows has come to rest --------------------------------------------------------------
+
+SHORT_WAIT_S, LONG_WAIT_S = 0.05, 0.3  # between two looks
+_LOOKS = 3  # a busy machine may look so seldom that what changes seems to rest
+
+
+class Stability:
+    """Tells when something that is shown has stopped changing."""
+
+    def __init__(self) -> None:
+        self._last: object = None
+        self._since = self._for_s = 0.0
+        self._looks = 0
+
+    def is_stable(self, shown: object, for_s: float) -> bool:
+        """Whether the same was shown at every look of the last ``for_s`` seconds, and at several."""
+        now = time.monotonic()
+        if shown != self._last or not self._looks:
+            self._last, self._since, self._looks = shown, now, 0
+        self._looks += 1
+        self._for_s = for_s
+        return self._looks >= _LOOKS and now - self._since >= for_s
+
+    @property
+    def due_s(self) -> float:
+        """The seconds after which it will have rested for long enough, if nothing changes until then."""
+        return max(self._since + self._for_s - time.monotonic(), SHORT_WAIT_S) if self._looks else LONG_WAIT_S

@@ -14,16 +14,16 @@ from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, R
 from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.actions import PageActions, named
 from runbook_lib.web.controls import find, find_beside, find_radios, pressables
-from runbook_lib.web.dialogs import ACTION_MS, dismiss, gone, question_in, within
+from runbook_lib.web.dialogs import ACTION_MS, dismiss, gone_from, question_in, script
 from runbook_lib.web.reading import concerns, elsewhere, fresh_texts, meaning, refusal, unsaid
-from runbook_lib.web.screen import Item, Screen, plain, same, says
-from runbook_lib.web.view import Rest, SessionEnded, take_picture
+from runbook_lib.web.screen import Item, Screen, Stability, plain, same_words, says
+from runbook_lib.web.view import SessionEnded, take_picture
 
 # -- Choose an option: in a list, in a list that is drawn with other elements, or in a group of radio buttons
 
 _CHOICES = ("option", "menuitem", "clickable", "radio", "link", "text")
 _DRAWN = ("clickable", "button")
-_OPTION = within("option")
+_OPTION = script("option")
 _OPEN_S = 2.0  # for each way to open a list; after the last the deadline of the page counts
 _MOVED = 6
 
@@ -39,7 +39,7 @@ async def choose(hand: PageActions, key: str, option: str) -> None:
 
     def chosen(screen: Screen) -> bool | None:
         shown = next((item.value or item.text for item in _choice(screen, label)), "")
-        return any(same(shown, text) for text in (*wanted.texts, hand.chosen.get(key, ""))) if shown else None
+        return any(same_words(shown, text) for text in (*wanted.texts, hand.chosen.get(key, ""))) if shown else None
 
     hand.kept.append(chosen)
     if chosen(screen):
@@ -80,7 +80,7 @@ async def _choose_radio(hand: PageActions, radios: Sequence[Item], key: str, opt
 
 
 async def _choose_native(hand: PageActions, item: Item, wanted: Label, label: Label) -> str:
-    order = [n for text in wanted.texts for n, option in enumerate(item.options) if same(option, text)]
+    order = [n for text in wanted.texts for n, option in enumerate(item.options) if same_words(option, text)]
     order = order or [n for n, option in enumerate(item.options) if _means(option, wanted, hand.labels)]
     if not order:
         raise _no_option(hand, wanted, label, item.options)
@@ -93,7 +93,7 @@ async def _choose_native(hand: PageActions, item: Item, wanted: Label, label: La
             raise Error(text)
         await element.select_option(element=option, timeout=ACTION_MS)
 
-    await hand.on(item, choosing)
+    await hand.act_on(item, choosing)
     return text
 
 
@@ -114,7 +114,7 @@ async def _choose_listed(hand: PageActions, item: Item, before: Screen, wanted: 
         there = [other for other in screen.items if (other.frame, other.kind) == (item.frame, item.kind)]
         there = [one for one in there if max(abs(one.left - item.left), abs(one.top - item.top)) <= _MOVED]
         shown = [other.value or other.text for other in (*_choice(screen, label), *there)]
-        return next((value for value in shown if same(value, choice.text) or says(value, wanted.texts)), None)
+        return next((value for value in shown if same_words(value, choice.text) or says(value, wanted.texts)), None)
 
     return await hand.view.wait(chosen, f"{named(label)} showing {choice.text!r}")
 
@@ -122,7 +122,7 @@ async def _choose_listed(hand: PageActions, item: Item, before: Screen, wanted: 
 async def _opened(hand: PageActions, item: Item, label: Label, offered: Callable[[Screen], Item | None]) -> Item:
     """Open a drawn list: by the arrow at its end, by a click, by the key for it; return what is then offered."""
     for way in ("arrow", "click", "key"):
-        now = await hand.view.again(item)
+        now = await hand.view.current(item)
         if way == "arrow":
             await hand.click_end(now)
         else:
@@ -191,9 +191,9 @@ class Submit:
         phrases = view.labels.phrases
         view.dialogs.expect(*phrases[self.agree], dangers=phrases.get(self.dangers, ()), about=self.about)
         await take_picture(view, f"{self.name}-before")
-        await view.mark()
+        await view.forget_messages()
         try:
-            keep = partial(self.hand.keep, self.form) if self.form else self.ready
+            keep = partial(self.hand.fill_until_kept, self.form) if self.form else self.ready
             await self.hand.press_once(self.key, keep, sends=self.form is not None)
             return await self._outcome(before, done)
         finally:
@@ -203,7 +203,7 @@ class Submit:
 
     async def _outcome(self, before: Screen, done: Callable[[Screen], T | None]) -> T:
         view = self.hand.view
-        shown, refusing, heard = Rest(), [""], Rest()
+        shown, refusing, heard = Stability(), [""], Stability()
 
         def ready(screen: Screen) -> tuple[Screen, T | None] | None:
             front = screen.in_dialog()
@@ -215,18 +215,18 @@ class Submit:
                 return screen, result
             if view.dialogs.unexpected:
                 # Some pages go on all the same; this one does no more.
-                if shown.rests(screen, _DECLINED_S) and view.traffic.quiet:
+                if shown.is_stable(screen, _DECLINED_S) and view.traffic.quiet:
                     raise self._refused(view.dialogs.unexpected[0], what=_DECLINED)
                 return None
-            fresh = unsaid(fresh_texts(before, screen), view.standing)
-            self._new = tuple(dict.fromkeys((*view.passed, *fresh, *view.dialogs.said)))
+            fresh = unsaid(fresh_texts(before, screen), view.earlier_messages)
+            self._new = tuple(dict.fromkeys((*view.new_messages, *fresh, *view.dialogs.said)))
             ours = [text for text in self._new if not elsewhere(text, view.labels, self.about)]
             refusing.append(words := refusal(ours, view.labels))
             if words and words == refusing[-2] and concerns(words, view.labels):  # still there at the second look
                 raise self._refused(words)
             # Of other words nobody knows whether they speak of this; what the page does then says more.
             stays = bool(find(screen, view.labels[self.key]))  # the form that was sent
-            if heard.rests(words, _DECLINED_S) and words and view.traffic.quiet and (stays or self._known(words)):
+            if heard.is_stable(words, _DECLINED_S) and words and view.traffic.quiet and (stays or self._known(words)):
                 if self._known(words) or says(words, view.labels.phrases["broken"]):
                     raise self._refused(words)
                 raise view.problem("the page does no more, and does not say that this was refused")
@@ -243,7 +243,7 @@ class Submit:
         except (PageRefused, OutcomeUnknown):
             raise
         except (RunbookError, Error) as error:
-            if await self.hand.untouched():
+            if await self.hand.got_no_click():
                 what = f"{self.name}: the button got no click; nothing was sent"
                 raise view.problem(what, self._news(error)) from None
             raise self._unknown("the page does not show the result", self._news(error)) from None
@@ -261,7 +261,7 @@ class Submit:
             if no := pressables(front, view.labels["dialog_no"]):
                 view.dialogs.unexpected.append(text)
                 await self.hand.click(no[0].item)
-                await view.wait(gone(front), "the dialogue to close")
+                await view.wait(gone_from(front), "the dialogue to close")
                 return
         else:
             if self.form and not await self.hand.holds():
@@ -269,15 +269,15 @@ class Submit:
                     await self.hand.click(no[0].item)
                     raise self._refused(text, what=_CHANGED)
                 raise self._unknown(_CHANGED, text)
-            await view.mark()  # what is asked says nothing of how it goes
+            await view.forget_messages()  # what is asked says nothing of how it goes
             front = (await view.look()).in_dialog()
             if " ".join(front.texts) != text:
                 return  # it asks something else by now
         for _ in range(1 if agreed else _CLOSES):  # a page that is busy swallows a click; yes is said once
             await dismiss(view, front)
-            if gone(front)(await view.look(anew=True)):
+            if gone_from(front)(await view.look(anew=True)):
                 return
-        await view.wait(gone(front), "the dialogue to close")
+        await view.wait(gone_from(front), "the dialogue to close")
 
     def _known(self, words: str) -> bool:
         """Whether words that say no are those of a refusal, and not perhaps of something else on the server."""

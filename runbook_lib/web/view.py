@@ -28,24 +28,33 @@ from runbook_lib.params.labels import SECONDARY, Labels
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.controls import LOGIN_PATH, bare_words, is_login
 from runbook_lib.web.reading import agrees
-from runbook_lib.web.screen import Item, Screen, hidden, plain, says, screen_from, visible
+from runbook_lib.web.screen import (
+    LONG_WAIT_S,
+    SHORT_WAIT_S,
+    Item,
+    Screen,
+    Stability,
+    plain,
+    says,
+    screen_from,
+    screen_in_words,
+    without_secrets,
+)
 
 # -- Look at the page: screens, waiting for something to appear, the browser's own questions -------
 
 _SCRIPTS = files("runbook_lib.web")
 _LIST, _PASSING, _LOOKING = (
-    _SCRIPTS.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in ("inventory", "passing", "eye")
+    _SCRIPTS.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in ("inventory", "passing", "observer")
 )
 # Brought to a document once.
-_EYE = f"() => ({_LOOKING})({_LIST}, ({_PASSING})())"
+_OBSERVER = f"() => ({_LOOKING})({_LIST}, ({_PASSING})())"
 _VISIBLE = "el => el.checkVisibility({ checkVisibilityCSS: true }) && el.offsetWidth > 0 && el.offsetHeight > 0"
-_STIRRED = "(h, ms) => h.stirred(ms)"
+_WAIT_FOR_CHANGE = "(h, ms) => h.stirred(ms)"
 _PARTS = ("xhr", "fetch")  # of a page that it asks for itself
 _BROKEN = 500  # and above: HTTP's word for a server that cannot answer now
-_SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3  # between two looks
 _LEAST, _LEAST_S = 0.5, 1.0  # the part of a wait that is kept where a page changes all the time, and the most of it
 _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it is looked at again soon
-_LOOKS = 3  # a busy machine may look so seldom that what changes seems to rest
 _MOST_HEARD = 5000  # of a page that never stops saying something new
 _POLLS_S, _MOST_TIMES, _NUMBER = 3.0, 64, re.compile(r"[\d.]+")
 _AGAIN_S = 2.0  # within which a message that goes comes again, where its page draws it anew
@@ -64,34 +73,11 @@ class SessionEnded(Exception):
         self.clicked = clicked
 
 
-class Gone(PageNotUnderstood):
+class ElementGone(PageNotUnderstood):
     """What an earlier look showed is not there any more: to be looked for again, as where the driver misses it."""
 
 
-MISSED = (Error, Gone)  # what acting on something that is drawn anew, moved or closed meanwhile may raise
-
-
-class Rest:
-    """Tells when something that is shown has stopped changing."""
-
-    def __init__(self) -> None:
-        self._last: object = None
-        self._since = self._for_s = 0.0
-        self._looks = 0
-
-    def rests(self, shown: object, for_s: float) -> bool:
-        """Whether the same was shown at every look of the last ``for_s`` seconds, and at several."""
-        now = time.monotonic()
-        if shown != self._last or not self._looks:
-            self._last, self._since, self._looks = shown, now, 0
-        self._looks += 1
-        self._for_s = for_s
-        return self._looks >= _LOOKS and now - self._since >= for_s
-
-    @property
-    def due_s(self) -> float:
-        """The seconds after which it will have rested for long enough, if nothing changes until then."""
-        return max(self._since + self._for_s - time.monotonic(), _SHORT_WAIT_S) if self._looks else _LONG_WAIT_S
+ELEMENT_LOST = (Error, ElementGone)  # what acting on something that is drawn anew, moved or closed meanwhile may raise
 
 
 class Traffic:
@@ -191,7 +177,7 @@ class Dialogs:
     async def _answer(self, dialog: Dialog) -> None:
         confirmed = dialog.type == "confirm" and self.agrees(dialog.message)
         agreed = confirmed or dialog.type in ("alert", "beforeunload")
-        text = hidden(dialog.message, self._browser.secrets)
+        text = without_secrets(dialog.message, self._browser.secrets)
         if not confirmed and dialog.type != "beforeunload":
             self.said.append(text)
         if not agreed:
@@ -201,20 +187,20 @@ class Dialogs:
 
 
 class PageView:
-    """The eyes on one page. ``passed`` is what came up on the page since ``mark``, for however short a time;
-    ``standing`` is what it said just before that. ``evidence`` is given the pictures.
+    """Looks at one page. ``new_messages`` are what came up on it since ``forget_messages``, for however short a time;
+    ``earlier_messages`` what it said just before that. ``evidence`` is given the pictures.
 
-    ``still``: at the last look it waited for no answer, moved nothing, and had gone on for a fifth of a second
-    without a change since ``moved``.
+    ``at_rest``: at the last look it waited for no answer, moved nothing, and had gone on for a fifth of a second
+    without a change since the last thing that was done to it.
     """
 
     def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None) -> None:
         self.browser, self.labels, self.evidence = browser, labels, evidence
-        self.passed: list[str] = []
-        self.standing: tuple[str, ...] = ()
-        self._heard: dict[tuple[str, str], float] = {}
-        self.logged_in = self.still = False
-        self._eyes: dict[Frame, JSHandle] = {}
+        self.new_messages: list[str] = []
+        self.earlier_messages: tuple[str, ...] = ()
+        self._noted_messages: dict[tuple[str, str], float] = {}
+        self.logged_in = self.at_rest = False
+        self._observers: dict[Frame, JSHandle] = {}
         self._holders: dict[Frame, ElementHandle] = {}
         self._listed: list[Frame] = []
         self._shown: Screen | None = None
@@ -222,7 +208,7 @@ class PageView:
         self._shown_at = 0.0
         self.traffic = Traffic(browser.page)
         self.dialogs = Dialogs(browser, labels)
-        browser.page.on("framenavigated", lambda _: self.moved())
+        browser.page.on("framenavigated", lambda _: self.forget_last_look())
         self.windows: list[Page] = []  # that the page has opened beside itself
         browser.page.on("popup", lambda window: self.windows.append(window))
 
@@ -252,55 +238,55 @@ class PageView:
 
     async def _list(self) -> list[tuple[int, Any]]:
         frames = list(self.browser.page.frames)
-        self._eyes = {frame: eye for frame, eye in self._eyes.items() if frame in frames}
+        self._observers = {frame: observer for frame, observer in self._observers.items() if frame in frames}
         self._holders = {frame: holder for frame, holder in self._holders.items() if frame in frames}
         # A frame keeps its number, and none gets that of one that went away.
         self._listed += [frame for frame in frames if frame not in self._listed]
         listed = await asyncio.gather(*(self._listed_in(frame) for frame in frames))
         numbered = zip(map(self._listed.index, frames), listed, strict=True)
         shown = [(number, each) for number, each in numbered if each is not None]
-        self.still = self.traffic.quiet and bool(shown) and all(each["passing"]["still"] for _, each in shown)
+        self.at_rest = self.traffic.quiet and bool(shown) and all(each["passing"]["still"] for _, each in shown)
         return shown
 
     async def _listed_in(self, frame: Frame) -> Any:
         """Return what a frame shows; None where it is hidden, or being replaced: the next look will see what came."""
         if frame.parent_frame is not None and not await self._is_visible(frame):
             return None
-        known = frame in self._eyes
+        known = frame in self._observers
         with contextlib.suppress(Error):
             return await self._looked(frame)
-        self._eyes.pop(frame, None)  # it went with its document
+        self._observers.pop(frame, None)  # it went with its document
         with contextlib.suppress(Error):
             return await self._looked(frame) if known else None
         return None
 
     async def _looked(self, frame: Frame) -> Any:
-        if first := frame not in self._eyes:
-            self._eyes[frame] = await frame.evaluate_handle(_EYE)
-        eye = self._eyes[frame]
-        text = await eye.evaluate("(h, moved) => h.look(moved)", self._shown is None)
-        listed = json.loads(text) if text else await eye.evaluate("h => h.last")
-        self._hear(listed["passing"]["words"], first=first)
+        if first := frame not in self._observers:
+            self._observers[frame] = await frame.evaluate_handle(_OBSERVER)
+        observer = self._observers[frame]
+        text = await observer.evaluate("(h, moved) => h.look(moved)", self._shown is None)
+        listed = json.loads(text) if text else await observer.evaluate("h => h.last")
+        self._note_messages(listed["passing"]["words"], first=first)
         return listed
 
-    def _hear(self, passing: Iterable[tuple[str, str]], *, first: bool) -> None:
+    def _note_messages(self, passing: Iterable[tuple[str, str]], *, first: bool) -> None:
         """Note what came up in a document; new is what was never said in its place, save what the page began with."""
         now = time.monotonic()
         for place, words in passing:
             key = (place, plain(words))
-            if key not in self._heard and len(self._heard) >= _MOST_HEARD:
+            if key not in self._noted_messages and len(self._noted_messages) >= _MOST_HEARD:
                 continue
-            if key not in self._heard and not first:
-                self.passed.append(hidden(words, self.browser.secrets))
-            self._heard[key] = now
+            if key not in self._noted_messages and not first:
+                self.new_messages.append(without_secrets(words, self.browser.secrets))
+            self._noted_messages[key] = now
 
-    async def mark(self) -> None:
+    async def forget_messages(self) -> None:
         """Look, and forget what was said and came up until now: it is older than what is done next."""
         await self.look(anew=True)
         now = time.monotonic()
-        self.standing = tuple(words for (_, words), at in self._heard.items() if now - at <= _AGAIN_S)
+        self.earlier_messages = tuple(words for (_, words), at in self._noted_messages.items() if now - at <= _AGAIN_S)
         self.dialogs.said.clear()
-        self.passed.clear()
+        self.new_messages.clear()
 
     async def _is_visible(self, frame: Frame) -> bool:
         with contextlib.suppress(Error):
@@ -309,20 +295,20 @@ class PageView:
             return bool(await self._holders[frame].evaluate(_VISIBLE))
         return False
 
-    async def again(self, item: Item) -> Item:
+    async def current(self, item: Item) -> Item:
         """Return an item of an earlier look as the page shows it now, else itself."""
         return (await self.look()).nearest(item)
 
-    def moved(self) -> None:
+    def forget_last_look(self) -> None:
         """Say that something is done to the page: the next look has to be a new one."""
         self._shown = None
 
     async def element(self, item: Item) -> ElementHandle:
-        """Return the element of an item, to act on it. Raises Gone where it is not there.
+        """Return the element of an item, to act on it. Raises ElementGone where it is not there.
 
         One of an earlier look is sought among those of the last: its place there may be another element's by now.
         """
-        self.moved()
+        self.forget_last_look()
         shown = self._last.items
         alike = [one for one in shown if (one.frame, one.kind, one.text) == (item.frame, item.kind, item.text)]
         now = item if item in shown else alike[0] if len(alike) == 1 else None
@@ -332,24 +318,30 @@ class PageView:
                 handle = await self.handle(now.frame).evaluate_handle("(h, i) => h.elements[i]", now.index)
                 element = handle.as_element()
         if element is None:
-            raise Gone(f"{item.kind} {item.text!r} was there, and has gone", where=self.browser.page.url)
+            raise ElementGone(f"{item.kind} {item.text!r} was there, and has gone", where=self.browser.page.url)
         return element
 
     def handle(self, frame: int) -> JSHandle:
         """Return what looks at a frame, with the elements of the last look."""
-        return self._eyes[self._listed[frame]]
+        return self._observers[self._listed[frame]]
 
     async def wait(
-        self, ready: When[T], what: str, for_s: float | None = None, *, stirring: bool = False, rest: Rest | None = None
+        self,
+        ready: When[T],
+        what: str,
+        for_s: float | None = None,
+        *,
+        stirring: bool = False,
+        rest: Stability | None = None,
     ) -> T:
         """Look until ``ready`` gives something but None and False, and return that.
 
         Raises SessionEnded when the login page comes up instead, PageNotUnderstood with what is visible at
         the deadline (``page_s`` where none is given), DeviceSilent if nothing at all is. ``stirring``: wait only as
-        long as the page is not ``still``. ``rest`` is what ``ready`` waits for: it is looked at again when it is due.
+        long as the page is not ``at_rest``. ``rest`` is what ``ready`` waits for: it is looked at again when it is due.
         """
         limit = self.browser.deadlines.page_s if for_s is None else for_s
-        end, pause = time.monotonic() + limit, _SHORT_WAIT_S
+        end, pause = time.monotonic() + limit, SHORT_WAIT_S
         screen = await self.look()
         while True:
             result = ready(screen)
@@ -360,17 +352,20 @@ class PageView:
             if self.logged_in and (is_login(screen, self.labels) or (whole and self.traffic.sent_to_login)):
                 self.logged_in = self.traffic.sent_to_login = False
                 raise SessionEnded
-            if late or (stirring and self.still):
+            if late or (stirring and self.at_rest):
                 raise self.not_found(what, screen, limit)
-            await self.stirred(min(pause, rest.due_s) if rest else pause)
-            pause = pause if stirring else min(pause * 1.5, _LONG_WAIT_S)
+            await self.wait_for_change(min(pause, rest.due_s) if rest else pause)
+            pause = pause if stirring else min(pause * 1.5, LONG_WAIT_S)
             screen = await self.look(anew=True)
 
-    async def stirred(self, seconds: float) -> None:
+    async def wait_for_change(self, seconds: float) -> None:
         """Return once a document has changed or come to rest since the last look, after ``seconds`` at the latest."""
         await asyncio.sleep(least_s := min(seconds * _LEAST, _LEAST_S))
         left_s = seconds - least_s
-        waits = [asyncio.ensure_future(eye.evaluate(_STIRRED, left_s * 1000)) for eye in self._eyes.values()]
+        waits = [
+            asyncio.ensure_future(observer.evaluate(_WAIT_FOR_CHANGE, left_s * 1000))
+            for observer in self._observers.values()
+        ]
         try:
             first = asyncio.wait(waits, timeout=left_s, return_when=asyncio.FIRST_COMPLETED) if waits else None
             await (first or asyncio.sleep(left_s))
@@ -399,14 +394,14 @@ class PageView:
             broken = f"the server, or a proxy before it, answered with HTTP {status}"
             what = broken if status >= _BROKEN else f"the page stayed empty for {limit:g} s"
             then = "Look at it in a browser. Once the server shows its pages, run the stage again."
-            return DeviceSilent(what, where=self.browser.page.url, found=visible(screen), next_step=then)
+            return DeviceSilent(what, where=self.browser.page.url, found=screen_in_words(screen), next_step=then)
         over = screen.covering() if screen.busy else screen.in_dialog() if screen.blocked else Screen()
         in_way = " ".join(over.texts) or "an overlay without text" if screen.busy or screen.blocked else ""
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
         missed = f"not found on the page within {limit:g} s: {what}"
         return self.problem(
             f"{missed}; in the way: {in_way}" if in_way else missed,
-            found=visible(screen) + (blocked if self.browser.blocked else ""),
+            found=screen_in_words(screen) + (blocked if self.browser.blocked else ""),
             next_step="If it is there under another name, add that name to the site's file (key labels).",
         )
 
@@ -436,5 +431,5 @@ async def _is_clean(browser: PinnedBrowser) -> bool:
         return True
     drawn = await browser.drawn()
     whole = drawn.documents >= len(browser.page.frames)  # a frame of another process is not in it
-    told = await browser.was_told()
+    told = await browser.holds_typed_secret()
     return whole and not drawn.filled and not (told and drawn.painted) and not drawn.shows(browser.secrets)

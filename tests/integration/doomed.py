@@ -25,7 +25,7 @@ def only_here(patch: pytest.MonkeyPatch, lab: Lab, server: str, fault: str, answ
 
     ``answer_s``: what a command is given that is never answered, in place of the site's ``command_s``.
     """
-    lead, connect = Dialog.lead, ssh.connect
+    lead, connect = Dialog.read_answer, ssh.connect
     suffered = lab.happened(fault, server)  # a quick server meets the command before its answer is waited for
 
     async def patient_lead(self: Dialog, *given: Any, **more: Any) -> None:
@@ -53,5 +53,5 @@ def only_here(patch: pytest.MonkeyPatch, lab: Lab, server: str, fault: str, answ
         doomed = (name, fault) == (server, "silent")
         return await connect(name, *given, connect_s=GIVEN_UP_S if doomed else PATIENCE_S)
 
-    patch.setattr(Dialog, "lead", patient_lead)
+    patch.setattr(Dialog, "read_answer", patient_lead)
     patch.setattr(ssh, "connect", patient_connect)

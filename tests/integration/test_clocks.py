@@ -17,7 +17,7 @@ from waiting import PATIENCE_S, awaited
 
 from runbook_lib.decisions import Check
 from runbook_lib.device.probe import seeing_context
-from runbook_lib.event_loop import cut_off
+from runbook_lib.event_loop import abort_connection
 from runbook_lib.lab import Lab
 from runbook_lib.repair.preflight import clock_check
 
@@ -84,7 +84,7 @@ def test_a_connection_that_was_closed_twice_is_cut_off_without_an_error(tmp_path
             _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=seeing_context())
             writer.close()
             writer.close()
-            cut_off(writer)
+            abort_connection(writer)
 
     with nothing_left():
         asyncio.run(go())

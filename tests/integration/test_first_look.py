@@ -13,7 +13,7 @@ from tls_fakes import Chain, TlsServer
 from runbook_lib.device.ssh import presented_host_key
 from runbook_lib.errors import DeviceUnreachable
 from runbook_lib.params.model import Expectation
-from runbook_lib.repair.confirmation import Look, look_at
+from runbook_lib.repair.confirmation import Look, look_at_certificate
 from runbook_lib.repair.context import Target
 
 QUICK_S = 60.0
@@ -38,7 +38,7 @@ def seen(chains: tuple[Chain, ...], ade: FakeAde, *, login: bool) -> Look:
                 ssh=ade.access(),
                 observers=(),
             )
-            return await look_at(target, login=login)
+            return await look_at_certificate(target, login=login)
 
     return asyncio.run(look())
 

@@ -297,7 +297,7 @@ def test_a_caption_over_its_field_belongs_to_that_field(tmp_path: Path) -> None:
     product = Product(rewrite=fields)
 
     async def logged_in(pages: PrimePages) -> None:
-        assert pages.usable
+        assert pages.is_logged_in
 
     drive(product, "plain", tmp_path, logged_in)
     (fields_sent,) = [sent for what, sent in product.heard if what == "login"]
@@ -320,13 +320,13 @@ def test_nothing_is_typed_into_what_takes_the_focus(tmp_path: Path, monkeypatch:
         # What it moves on by a script is taken out again.
         moves_text = "<label>User Name <input oninput='other.value = value; value = \"\"'></label><input id=other>"
         await page.set_content(moves_text)
-        hand.view.moved()
+        hand.view.forget_last_look()
         with pytest.raises(PageNotUnderstood, match="went into another field"):
             await hand.fill("ise_user", "admin")
         held.append(await page.input_value("#other"))
         # Enter would press what has got the focus since.
         await page.set_content("<label>User Name <input id=f></label><button onclick='title = 1'>Erase</button>")
-        hand.view.moved()
+        hand.view.forget_last_look()
         await hand.fill("ise_user", "admin")
         await page.evaluate("f.onfocus = () => document.querySelector('button').focus()")
         with pytest.raises(PageNotUnderstood, match="gave the focus"):
@@ -334,14 +334,14 @@ def test_nothing_is_typed_into_what_takes_the_focus(tmp_path: Path, monkeypatch:
         held.append(await page.title())
         # A list that is filled anew has the same options in another order.
         await page.set_content("<label>Failover Type <select><option>Automatic<option>x<option>Manual</select></label>")
-        hand.view.moved()
-        act = hand.on
+        hand.view.forget_last_look()
+        act = hand.act_on
 
         async def reordered(item: Item, choosing: Callable[[ElementHandle], Awaitable[object]]) -> None:
             await page.evaluate("document.querySelector('select').append(document.querySelector('option + option'))")
             await act(item, choosing)
 
-        monkeypatch.setattr(hand, "on", reordered)
+        monkeypatch.setattr(hand, "act_on", reordered)
         await choose(hand, "failover_type", "failover_manual")
         held.append(await page.input_value("select"))
 
@@ -368,7 +368,7 @@ def test_a_dialogue_that_takes_the_focus_gets_no_key(asks: bool, tmp_path: Path)
     async def use(pages: PrimePages) -> None:
         page, hand = pages._browser.page, pages._hand
         await page.set_content(page_)
-        hand.view.moved()
+        hand.view.forget_last_look()
         with pytest.raises(PageNotUnderstood, match="Disk space") if asks else nullcontext():
             await hand.fill("ise_user", "an open door")
         held = await page.evaluate("[u.value, d.querySelector('input') ? d.querySelector('input').value : '', heard]")
@@ -420,20 +420,20 @@ def test_a_button_of_other_fields_is_not_pressed(tmp_path: Path, monkeypatch: py
 
         async def pressed(content: str) -> str:
             await page.set_content(f"<title>once</title><main>{content}</main>")
-            hand.view.moved()
+            hand.view.forget_last_look()
             await fields()
-            await hand.press_once("save", lambda: hand.keep(fields), sends=True)
+            await hand.press_once("save", lambda: hand.fill_until_kept(fields), sends=True)
             return await page.title()
 
         assert await pressed(beside + form.format("Save")) == "pressed once"
-        assert not await hand.untouched()
+        assert not await hand.got_no_click()
         # What comes up between press and release gets the click; that nothing was sent is known until something is.
         over = "<dialog open style=position:fixed;inset:0;width:99%;height:99%>Hm"
         comes = f"<script>onmousedown = () => document.body.insertAdjacentHTML('beforeend', '{over}')</script>"
         assert await pressed(comes + form.format("Save")) == "once"
-        assert await hand.untouched()
+        assert await hand.got_no_click()
         await page.evaluate("fetch('/x')")
-        assert not await hand.untouched()
+        assert not await hand.got_no_click()
         assert await pressed(beside + form.format("OK")) == "pressed once"
         assert await pressed(others + form.replace("button>{}<", "button hidden>x<") + menu) == "pressed once"
         with pytest.raises(PageNotUnderstood, match="other fields"):
@@ -591,7 +591,7 @@ def test_what_goes_and_comes_back_between_two_looks_is_acted_on(tmp_path: Path) 
         await hand.click(await gone("One"))
         await hand.click_box(await gone("Two"))
         three = await gone("Three")
-        await hand.on(three, lambda element: element.select_option(index=1))
+        await hand.act_on(three, lambda element: element.select_option(index=1))
         assert await page.evaluate("done") == ["pressed", "ticked", "last"]
 
     drive(Product(), "plain", tmp_path, use, at=INSIDE)
@@ -615,7 +615,7 @@ def test_a_menu_that_closes_under_the_pointer_is_opened_once_more(tmp_path: Path
             return await element(item)
 
         view.element = closing  # at this very moment: between the look and the click
-        await menu.go(hand, ("menu_administration", "menu_high_availability"), lambda screen: False)
+        await menu.follow_menu(hand, ("menu_administration", "menu_high_availability"), lambda screen: False)
         assert await page.title() == "there"
 
     drive(Product(), "plain", tmp_path, use, at=INSIDE)
@@ -656,7 +656,7 @@ def test_a_page_that_changes_is_looked_at_before_the_next_look_is_due(tmp_path: 
         await page.set_content(frame)
         await view.wait(lambda screen: True if "inner" in screen.texts else None, "both documents")
         for document in page.frames:
-            waiting = asyncio.create_task(view.stirred(7200))
+            waiting = asyncio.create_task(view.wait_for_change(7200))
             await document.evaluate("document.body.append('news')")
             await awaited(waiting, "the end of a wait")
             assert "news" in " ".join((await view.look(anew=True)).texts)
@@ -689,12 +689,12 @@ def test_a_menu_that_opens_by_a_click_here_and_by_pointing_there_is_gone_through
     async def use(pages: PrimePages) -> None:
         hand = pages._hand
         await pages._browser.page.set_content(html)
-        hand.view.moved()
+        hand.view.forget_last_look()
         page = await pages.ha_page()
         assert page.configuration_mode == "Primary Active"
         assert hand.opens_by_click >= {"Administration"}
         await pages._browser.page.set_content(window + crumbs)
-        hand.view.moved()
+        hand.view.forget_last_look()
         assert (await pages.ha_page()).configuration_mode == "HA not Configured"
 
     drive(Product(), "plain", tmp_path, use, at=INSIDE, page_s=3)
@@ -710,15 +710,15 @@ def test_a_page_is_still_once_it_changes_nothing_more(tmp_path: Path) -> None:
         async def waited(deadline_s: float) -> bool:
             with pytest.raises(PageNotUnderstood):
                 await view.wait(lambda _: None, "nothing", deadline_s, stirring=True)
-            return view.still
+            return view.at_rest
 
         await page.set_content(ticks)
         assert not await waited(1.0)
         await page.evaluate("clearInterval(timer)")
         assert await waited(30.0)
-        view.moved()
+        view.forget_last_look()
         await view.look()
-        assert not view.still
+        assert not view.at_rest
 
     drive(Product(), "plain", tmp_path, use, at=INSIDE)
 

@@ -31,7 +31,7 @@ def kept_after_typing(folder: Path, *rewrite: tuple[str, str]) -> dict[str, Any]
         with pytest.raises(PageNotUnderstood):
             await pages.register(replace(FORM, auth_key=CANARY))
         assert await pages._browser.page.input_value("#k") == CANARY
-        kept.update(await pages.reading())
+        kept.update(await pages.page_reading())
 
     drive(product, "plain", folder, use, page_s=6.0, at=FORM_AT["plain"])
     return kept

@@ -17,7 +17,7 @@ from runbook_lib.params.model import Deadlines
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.pages import PrimePages
-from runbook_lib.web.screen import same
+from runbook_lib.web.screen import same_words
 
 pytestmark = pytest.mark.usefixtures("one_browser")
 FORM = HaForm(secondary_server="198.51.100.2", auth_key="k3y-Secret", email=("a@example.org", "b@example.org"))
@@ -64,7 +64,7 @@ async def arrive(pages: PrimePages, product: Product, at: str) -> None:
     await browser.page.context.add_cookies([{"name": "sid", "value": "begun", "url": browser.base_url}])
     pages._view.logged_in, pages._credentials = True, (product.user, product.password)
     await browser.go(at)
-    pages._view.moved()
+    pages._view.forget_last_look()
 
 
 @pytest.mark.parametrize("skin", [*SKINS, *OLD_SKINS])
@@ -76,7 +76,7 @@ def test_sets_up_high_availability_and_an_ise_server_on_every_skin(skin: str, tm
 
     async def use(pages: PrimePages) -> None:
         first = await pages.ha_page()
-        assert same(first.configuration_mode, "HA not Configured")
+        assert same_words(first.configuration_mode, "HA not Configured")
         assert not first.under_way
         await pages.open_ha_configuration()
         items = await pages.check_readiness(FORM)
@@ -87,7 +87,7 @@ def test_sets_up_high_availability_and_an_ise_server_on_every_skin(skin: str, tm
         ]
         await pages.register(FORM)
         last = await pages.watch_registration(seen.append)
-        assert same(last.configuration_mode, "Primary Active")
+        assert same_words(last.configuration_mode, "Primary Active")
         assert await pages.ise_servers() == ()
         row = await pages.add_ise("198.51.100.7", "admin", "ise-Secret")
         assert (row.address, row.answers) == ("198.51.100.7", True)

@@ -17,7 +17,7 @@ from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.ha_page import _folded
 from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.screen import Screen, screen_from
-from runbook_lib.web.view import _EYE
+from runbook_lib.web.view import _OBSERVER
 
 LABELS = labels_for()
 NAMES = ("CPU", "RAM", "Disk Size", "Disk Speed", "Reachability", "Operating System", "Database Port 1522", "HM Health")
@@ -37,7 +37,7 @@ def look() -> Iterator[Look]:
 
         def listed(html: str) -> Screen:
             page.set_content(STYLE + html)
-            found: Any = json.loads(page.evaluate_handle(_EYE).evaluate("h => h.look(true)"))
+            found: Any = json.loads(page.evaluate_handle(_OBSERVER).evaluate("h => h.look(true)"))
             return screen_from([(0, found)], "https://prime-pri/")
 
         yield listed
@@ -62,7 +62,7 @@ def assert_safe(result: Readiness, rows: list[tuple[str, str]]) -> None:
     """Nothing that is not final and good is passed or left out of a check that has ended."""
     passed = {item.name for item in result.items if item.passed}
     assert passed <= {name for name, state in rows if state in GOOD}
-    if result.told:
+    if result.has_ended:
         assert {item.name for item in result.items} >= {name for name, state in rows if state not in GOOD}
         assert not [name for name, state in rows if state in OPEN]
 
@@ -82,7 +82,7 @@ def test_a_check_that_has_ended_is_read_whole(read: Read, rows: list[tuple[str, 
     result = read(SURROUNDINGS[where](MARKUPS[markup](rows)))
     assert result.problem == ""
     assert [(item.name, item.passed) for item in result.items] == [(name, state in GOOD) for name, state in rows]
-    assert result.told
+    assert result.has_ended
     assert not result.unknown
 
 
@@ -93,7 +93,7 @@ def test_rows_that_are_not_drawn_are_missed(read: Read, data: st.DataObject, num
     first = data.draw(st.integers(0, 9))
     last = data.draw(st.integers(first + 1, 11))
     whole = (first, last) == (0, 11)
-    assert read(virtual(rows, first, last, numbered=numbered)).told is whole
+    assert read(virtual(rows, first, last, numbered=numbered)).has_ended is whole
 
 
 def test_a_row_that_is_missing_between_two_others_is_missed(read: Read) -> None:
@@ -103,7 +103,7 @@ def test_a_row_that_is_missing_between_two_others_is_missed(read: Read) -> None:
     parts = table_each(rows).split("<div><table")
     result = read("<div><table".join([*parts[:4], parts[4] + gap, *parts[5:]]))
     assert "missing" in result.problem
-    assert not result.told
+    assert not result.has_ended
 
 
 AT_THE_FOOT = "<div style='height: 180px'></div><table><tr><td>{}<td>{}<td>{}</table>"
@@ -124,20 +124,20 @@ def test_a_page_of_a_longer_list_has_not_ended(read: Read, foot: str) -> None:
     """What the page says of the number of rows counts, and so do further pages, at the foot of a tall grid too."""
     result = read(plain([(name, "Passed") for name in NAMES]) + f"<div>{foot}</div>")
     assert "20" in result.problem or "further pages" in result.problem
-    assert not result.told
+    assert not result.has_ended
 
 
 def test_one_page_of_a_list_is_all_of_it(read: Read) -> None:
     """What counts the rows that are there, and other numbers below, speak of nothing that is missing."""
     foot = AT_THE_FOOT.format("1 - 8 of 8 items", "Page 1 of 1", "Release 3.10.1 2024")
-    assert read(plain([(name, "Passed") for name in NAMES]) + foot).told
+    assert read(plain([(name, "Passed") for name in NAMES]) + foot).has_ended
 
 
 def test_a_page_of_a_longer_list_without_a_header_has_not_ended(read: Read) -> None:
     """What turns its pages is seen wherever it stands."""
     listed = "".join(f"<tr><td>{name}<td>Passed" for name in NAMES)
-    assert read(f"<table>{listed}</table>{AT_THE_FOOT.format('1 - 8 of 8 items', '', '')}").told
-    assert not read(f"<table>{listed}</table>{AT_THE_FOOT.format('1 - 8 of 9 items', '', '')}").told
+    assert read(f"<table>{listed}</table>{AT_THE_FOOT.format('1 - 8 of 8 items', '', '')}").has_ended
+    assert not read(f"<table>{listed}</table>{AT_THE_FOOT.format('1 - 8 of 9 items', '', '')}").has_ended
 
 
 def test_a_bar_that_says_by_what_is_filtered_is_no_row(read: Read) -> None:
@@ -145,7 +145,7 @@ def test_a_bar_that_says_by_what_is_filtered_is_no_row(read: Read) -> None:
     for bar, understood in (("<button>...</button> No filter applied", True), ("<button>?</button> Grue", False)):
         table = plain([(name, "Passed") for name in NAMES])
         result = read(table.replace("</tr>", f"</tr><tr><td colspan=3>{bar}</td></tr>", 1))
-        assert (result.told, bool(result.problem)) == (understood, not understood)
+        assert (result.has_ended, bool(result.problem)) == (understood, not understood)
 
 
 def grouped(state: str, *headings: tuple[str, str]) -> str:
@@ -162,17 +162,17 @@ def test_what_rows_are_about_is_no_row(read: Read) -> None:
     first, second = ("System", "CPU"), ("Network", "Port 1522")
     for state, passed in (("Passed", True), ("Fail", False)):
         result = read(grouped(state, first, second))
-        assert result.told
+        assert result.has_ended
         assert [(i.name, i.passed) for i in result.items] == [
             *(("CPU", True), ("RAM", True), ("Port 1522", passed), ("Database", True))
         ]
-    assert not read(grouped("", first, second)).told
+    assert not read(grouped("", first, second)).has_ended
     assert read(grouped("Passed", first, ("Other", ""))).problem == "nothing stands below 'Other'"
     assert read(grouped("Passed", first, ("Disk", "CPU"))).problem == "nothing stands below 'System'"
-    assert not read(grouped("Passed", ("Some checks skipped", "CPU"))).told
+    assert not read(grouped("Passed", ("Some checks skipped", "CPU"))).has_ended
     for words in ("3 more rows", "Unable to verify", "Checks failed", "<button>Network</button>"):
-        assert not read(grouped("Passed", first, (words, "Port 1522"))).told
-    assert not read(grouped("Passed", ("Checks skipped", "Port 1522"))).told, "a note among the rows"
+        assert not read(grouped("Passed", first, (words, "Port 1522"))).has_ended
+    assert not read(grouped("Passed", ("Checks skipped", "Port 1522"))).has_ended, "a note among the rows"
 
 
 FILTER = "<div class=l><input value='{}'><select><option>All<option>Passed</select></div>"
@@ -184,7 +184,7 @@ ROW = "<div role=row class=l><span>{}</span><span>Passed</span></div>"
 def test_what_filters_a_grid_within_its_scroller_is_no_missing_row(read: Read, page: str) -> None:
     """A bar of fields takes the place of a row there; where one holds something, rows are left out."""
     rows = "".join(map(ROW.format, NAMES))
-    assert read(page.format(FILTER.format("") + rows)).told
+    assert read(page.format(FILTER.format("") + rows)).has_ended
     assert "filtered by 'Pass'" in read(page.format(FILTER.format("Pass") + rows)).problem
     assert "filtered by 'Pass'" in read("<label>Quick Filter <input value=Pass></label>" + page.format(rows)).problem
 
@@ -200,7 +200,7 @@ def test_states_beyond_the_end_of_the_table_are_not_left_out(read: Read) -> None
     rows = plain([("CPU", "Passed"), ("RAM", "Passed")])
     apart = "<div style='height:200px'></div><div class=l><div>Disk</div><div>Fail</div></div>"
     result = read(rows + apart)
-    assert not result.told or result.unknown or not all(item.passed for item in result.items)
+    assert not result.has_ended or result.unknown or not all(item.passed for item in result.items)
 
 
 SECTION = "<div id=s {}><table><tr><th>Check<th>Status<tr><td>Port 1522<td>Fail</table></div>"

@@ -27,7 +27,7 @@ from runbook_lib.models import (
 )
 from runbook_lib.params.model import Site
 from runbook_lib.record.incident import Record
-from runbook_lib.record.signing import signed
+from runbook_lib.record.signing import signed_approval
 from runbook_lib.repair.approval import approval_of
 from runbook_lib.repair.confirmation import overrides_of
 from runbook_lib.repair.context import Context, Target, targets
@@ -117,7 +117,7 @@ class Incident:
     def approve(self, plan: Plan, by: str = "Bob", key: Ed25519PrivateKey | None = None, **fields: Any) -> Approval:
         """Write an approval, as this account does; ``key`` signs it, ``fields`` are others than what is usual."""
         approval = Approval(digest=plan.digest, by=by, at_utc=datetime.now(UTC), how="test")
-        approval = signed(replace(approval, **fields), key)
+        approval = signed_approval(replace(approval, **fields), key)
         self.record.write_approval(approval)
         return approval
 

@@ -38,8 +38,8 @@ from runbook_lib.record.signing import (
     new_key,
     note_seen,
     pae,
-    signed,
-    signer,
+    signed_approval,
+    signer_of,
     signing_key,
     trusted_keys,
 )
@@ -60,8 +60,8 @@ from runbook_lib.repair.sent_changes import (
     DELETION_FACTS,
     ConfirmedCertificates,
     Undecided,
+    about_deletion,
     change_history,
-    deleting,
     deletion_intents,
     interrupted_deletions,
     last_known_certificate,
@@ -196,7 +196,7 @@ def test_no_clock_that_is_set_lets_an_approval_be_used_again(incident: Incident,
     assert caught.value.found == f"the approval by Ann does not count: {': '.join(ISE_ENTRY)} was sent after it"
     change = next(row for row in again.deletions if (row.server, row.key) == ISE_ENTRY)
     request = ChangeRequest(
-        plan=again, change=change, what=deleting(change.key), approval=incident.record.read_approvals()[0]
+        plan=again, change=change, what=about_deletion(change.key), approval=incident.record.read_approvals()[0]
     )
     with pytest.raises(PlanStale, match="already sent"):
         asyncio.run(not_sent_before(context, request))
@@ -394,9 +394,9 @@ def test_a_key_signs_in_its_own_name_and_for_an_approval_alone(two: Incident, ke
     own, bobs = signing_key(keys), colleague(keys)
     assert own
     named = Approval(digest=plan.digest, by="Bob", at_utc=hours(-1), how="test", key=key_id(bobs.public_key()))
-    assert signer(replace(named, signature=signature_of(own, named, TYPE)), trusted_keys(keys)) is None
-    assert signer(replace(named, signature=signature_of(bobs, named, TYPE)), trusted_keys(keys))
-    assert signer(replace(named, signature=signature_of(bobs, named, PAYLOAD_TYPE)), trusted_keys(keys)) is None
+    assert signer_of(replace(named, signature=signature_of(own, named, TYPE)), trusted_keys(keys)) is None
+    assert signer_of(replace(named, signature=signature_of(bobs, named, TYPE)), trusted_keys(keys))
+    assert signer_of(replace(named, signature=signature_of(bobs, named, PAYLOAD_TYPE)), trusted_keys(keys)) is None
 
 
 def signature_of(key: Ed25519PrivateKey, approval: Approval, kind: str) -> str:
@@ -407,7 +407,7 @@ def signature_of(key: Ed25519PrivateKey, approval: Approval, kind: str) -> str:
 def test_a_signature_that_is_none_is_not_made_good_by_who_wrote_it_down(two: Incident, keys: Path) -> None:
     """That this account noted the file says that it wrote it, not that the key in it signed it."""
     plan = two.write_plan()
-    made = signed(Approval(digest=plan.digest, by="Bob", at_utc=hours(-1), how="test"), colleague(keys))
+    made = signed_approval(Approval(digest=plan.digest, by="Bob", at_utc=hours(-1), how="test"), colleague(keys))
     two.record.write_approval(replace(made, account="bob (uid 7)"))
     assert "no key that is trusted here did" in refusal(two, plan)
 
@@ -497,7 +497,7 @@ def test_what_is_signed_is_what_is_kept(incident: Incident, keys: Path, monkeypa
     made = approve(incident.record, plan.digest, by="Bob", how="test", reason="correct-horse")
     assert made.reason == "[secret env:X]"
     (kept,) = incident.record.read_approvals()
-    assert signer(kept, trusted_keys(keys))
+    assert signer_of(kept, trusted_keys(keys))
 
 
 @pytest.mark.parametrize("field", ["digest", "by", "at_utc", "how", "reason", "account", "host", "process", "key"])
@@ -505,9 +505,9 @@ def test_a_signature_is_over_every_field(field: str, keys: Path) -> None:
     """Whatever is changed, or taken from another approval, no key signed it."""
     key = colleague(keys)
     texts = dict.fromkeys(("digest", "by", "how", "reason", "account", "host", "process"), "x")
-    made = signed(Approval(at_utc=hours(0), **texts), key)
-    assert signer(made, trusted_keys(keys))
-    assert signer(replace(made, **{field: hours(1) if field == "at_utc" else "y"}), trusted_keys(keys)) is None
+    made = signed_approval(Approval(at_utc=hours(0), **texts), key)
+    assert signer_of(made, trusted_keys(keys))
+    assert signer_of(replace(made, **{field: hours(1) if field == "at_utc" else "y"}), trusted_keys(keys)) is None
 
 
 def test_an_approval_that_is_dated_in_the_future_does_not_count(incident: Incident, keys: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from runbook_lib.cli.records import archive_command, verify_command
 from runbook_lib.errors import ParameterRefused, RecordDamaged, SiteLocked
 from runbook_lib.models import Stage, StageState
-from runbook_lib.record.archive import pack, packed, verify_archive
+from runbook_lib.record.archive import archive_bytes, pack, verify_archive
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.incident import Record
 from runbook_lib.record.signing import Trusted, new_key, trusted_keys
@@ -69,7 +69,7 @@ def test_same_record_gives_the_same_bytes(tmp_path: Path, record: Record) -> Non
     shutil.copytree(record.folder, copy)
     for path in copy.rglob("*"):
         os.utime(path, (1, 1))
-    assert packed(copy) == packed(record.folder)
+    assert archive_bytes(copy) == archive_bytes(record.folder)
 
 
 def test_unpacked_by_any_tool_it_is_the_record(tmp_path: Path, record: Record, archive: Path, trusted: Trusted) -> None:

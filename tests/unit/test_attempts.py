@@ -17,7 +17,7 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.record.files import ProcessName
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
-from runbook_lib.record.stages import attempts, pending_changes, so_far, stage_states
+from runbook_lib.record.stages import attempts, pending_changes, progress_in_words, stage_states
 from runbook_lib.show.report import post_mortem
 from runbook_lib.show.report_page import render_html, render_markdown
 from runbook_lib.show.report_reading import changes_of, stages_of
@@ -65,15 +65,15 @@ def walked(request: pytest.FixtureRequest, tmp_path: Path) -> Record:
 def test_one_line_says_what_was_done_and_what_is_under_way(walked: Record) -> None:
     """A registration is under way as long as its end is not written; where nobody watches it, its end was not seen."""
     lines = walked.journal.read().lines
-    assert so_far(()) == "nothing was changed"
+    assert progress_in_words(()) == "nothing was changed"
     done = "3 entries deleted; register HA: Primary Active"
-    assert so_far(lines) == done
+    assert progress_in_words(lines) == done
     [at] = [place for place, line in enumerate(lines) if line.kind is Kind.SENT and line.text == "register HA"]
     when = f"{lines[at - 1].utc:%Y-%m-%d %H:%M:%SZ}"
     cut = lines[: at + 1]
     before = "{}; 3 entries deleted"
-    assert so_far(cut) == before.format(f"under way since {when}: register HA")
-    assert so_far(of_a_dead_process(cut)) == before.format(f"sent {when}, its end not seen: register HA")
+    assert progress_in_words(cut) == before.format(f"under way since {when}: register HA")
+    assert progress_in_words(of_a_dead_process(cut)) == before.format(f"sent {when}, its end not seen: register HA")
 
 
 def ends(line: Line | None) -> bool:

@@ -10,11 +10,11 @@ from incident_kit import SHA, Incident
 from site_kit import site_with
 
 from runbook_lib import paths
-from runbook_lib.cli.plans import show_plan, tell_status
+from runbook_lib.cli.plans import print_status, show_plan
 from runbook_lib.decisions import Decision
 from runbook_lib.models import Inventory, Stage, Vantage, Verdict
 from runbook_lib.params.model import Expectation
-from runbook_lib.repair.confirmation import DIGITS, settling, ways_out_of
+from runbook_lib.repair.confirmation import DIGITS, ways_out_of, what_settles
 from runbook_lib.repair.inventory import gather_knowledge, parse_given
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS
 from runbook_lib.show import tables
@@ -94,12 +94,12 @@ def test_a_blocked_plan_says_by_verdict_what_settles_it(
     judged = tuple(replace(each, expectation="the key of the CSR sec.csr") for each in seen.judgements)
     blocked.record.write_facts(Stage.LIST, INVENTORY_FACTS, replace(seen, judgements=judged))
     plan = blocked.write_plan()
-    table = tables.plan(plan, ways_out_of(blocked.record, plan), settling(blocked.record, plan)).tables[0]
+    table = tables.plan(plan, ways_out_of(blocked.record, plan), what_settles(blocked.record, plan)).tables[0]
     marks = [row.mark for row in table.rows if str(row.cells[0]).startswith(f"secondary: {words}")]
     assert marks == {Verdict.CONTRADICTED: [ALARM], Verdict.UNCONFIRMED: []}.get(verdict, [READY])
     assert (table.rows[0].mark == ALARM) is (verdict is Verdict.CONTRADICTED)
     show_plan(blocked.record, plan)
-    tell_status(blocked.record)
+    print_status(blocked.record)
     printed = capsys.readouterr().out
     (said,) = [line for line in printed.splitlines() if line.startswith("settle:")]
     assert said.startswith(f"settle:   secondary: {words}")

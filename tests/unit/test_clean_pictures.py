@@ -35,7 +35,7 @@ class Page:
     async def drawn(self) -> DrawnText:
         return self.looks.pop(0)
 
-    async def was_told(self) -> bool:
+    async def holds_typed_secret(self) -> bool:
         return self.told
 
     async def screenshot(self) -> bytes:

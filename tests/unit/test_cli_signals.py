@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.processes import taken
+from runbook_lib.processes import signals_taken
 from runbook_lib.record.lock import SiteLock, holder_of
 
 
@@ -34,7 +34,7 @@ def test_the_handlers_before_come_back() -> None:
     """After the command the process has the handlers that it had, and an ignored signal stays ignored."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with taken():
+        with signals_taken():
             os.kill(os.getpid(), signal.SIGHUP)
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -44,6 +44,6 @@ def test_the_handlers_before_come_back() -> None:
 
 
 def hold_the_lock_until(signum: signal.Signals, records: Path) -> None:
-    with taken(), SiteLock("paris", ("paris",)):
+    with signals_taken(), SiteLock("paris", ("paris",)):
         assert holder_of("paris")
         os.kill(os.getpid(), signum)

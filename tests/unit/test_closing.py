@@ -191,7 +191,7 @@ def test_a_terminal_is_asked(
 ) -> None:
     """For the reason, and for a yes; what is unknown is shown before. Another answer than yes closes nothing."""
     sent_and_not_seen(incident)
-    monkeypatch.setattr(records, "asks", lambda: True)
+    monkeypatch.setattr(records, "can_ask", lambda: True)
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{REASON}\nno\n"))
     with pytest.raises(DecisionNeeded):
         close_command(incident.record.incident)
@@ -214,7 +214,7 @@ def test_a_run_that_began_while_it_was_asked_keeps_it_open(incident: Incident, m
             lock.__enter__()
         return "yes"
 
-    monkeypatch.setattr(records, "asks", lambda: True)
+    monkeypatch.setattr(records, "can_ask", lambda: True)
     monkeypatch.setattr(records, "answer_to", answer)
     try:
         with pytest.raises(SiteLocked):

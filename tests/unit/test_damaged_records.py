@@ -38,7 +38,7 @@ from runbook_lib.notebook.workspace import next_run, stage_to_go_on_with
 from runbook_lib.record.archive import pack
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import to_json_value
-from runbook_lib.record.history import past_incidents, standings
+from runbook_lib.record.history import past_incidents, site_statuses
 from runbook_lib.record.incident import Record, find_open, list_records
 from runbook_lib.record.journal import FIRST_PREV, Kind
 from runbook_lib.record.journal_file import Journal
@@ -138,7 +138,7 @@ def look_from_00(place: Place) -> None:
     """Show the other site what stage 00 shows of all of them, and what the form to choose a site says of each."""
     past = past_incidents(place.root)
     incidents(past).text()
-    fleet_map(standings(past), datetime.now(UTC)).text()
+    fleet_map(site_statuses(past), datetime.now(UTC)).text()
     for incident in (place.folder.name, place.other):
         with suppress(RecordError):
             record = Record.open(place.root, incident)

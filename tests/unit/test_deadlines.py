@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.device.ise_api import NotAvailable, admin_certificates
-from runbook_lib.event_loop import TooLate, in_time
+from runbook_lib.event_loop import TooLate, within_time
 from runbook_lib.record.seal import Authority, NoStamp, _post
 
 DEADLINE_S = 0.5
@@ -88,10 +88,10 @@ def test_an_exchange_in_time_is_left_alone() -> None:
     """Neither its result nor its own error is changed, and the socket stays open."""
     one, other = socket.socketpair()
     with one, other:
-        with in_time(one, time.monotonic() + 60):
+        with within_time(one, time.monotonic() + 60):
             other.sendall(b"x")
             assert one.recv(1) == b"x"
-        with pytest.raises(ValueError, match="its own"), in_time(one, time.monotonic() + 60):
+        with pytest.raises(ValueError, match="its own"), within_time(one, time.monotonic() + 60):
             raise ValueError("its own")
         other.sendall(b"y")
         assert one.recv(1) == b"y"
@@ -100,7 +100,7 @@ def test_an_exchange_in_time_is_left_alone() -> None:
 def test_what_the_cut_led_to_is_not_what_is_raised() -> None:
     """An end of the stream that looks like a whole answer is none."""
     one, other = socket.socketpair()
-    with one, other, pytest.raises(TooLate), in_time(one, time.monotonic() + 0.1):
+    with one, other, pytest.raises(TooLate), within_time(one, time.monotonic() + 0.1):
         assert one.recv(1) == b""
 
 
@@ -111,5 +111,5 @@ def test_a_limit_of_the_socket_that_comes_before_a_late_cut_is_the_deadline_too(
     timer = threading.Timer
     monkeypatch.setattr(threading, "Timer", lambda seconds, cut: timer(3600, cut))
     one, other = socket.socketpair()
-    with one, other, pytest.raises(TooLate), in_time(one, time.monotonic()):
+    with one, other, pytest.raises(TooLate), within_time(one, time.monotonic()):
         raise TimeoutError("timed out")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runbook_lib.cli import lab, running
-from runbook_lib.cli.lab import DELETE, checked_skin, require_witness, stale_entries, witness
+from runbook_lib.cli.lab import DELETE, changes_seen, checked_skin, require_changes_seen, stale_entries
 from runbook_lib.errors import BrowserMissing, RepairFailed
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import KNOBS
@@ -31,8 +31,8 @@ REGISTERED = [line("primary", "HA registration completed", effect="registered")]
 
 def test_the_demo_is_content_with_one_deletion_per_stale_entry_and_one_registration() -> None:
     """Each command is counted once, though the lab logs it as it arrives and as it takes effect."""
-    require_witness(DELETIONS + REGISTERED, STALE)
-    assert len(witness(DELETIONS + REGISTERED).rows) == 4
+    require_changes_seen(DELETIONS + REGISTERED, STALE)
+    assert len(changes_seen(DELETIONS + REGISTERED).rows) == 4
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_demo_is_content_with_one_deletion_per_stale_entry_and_one_registrat
 def test_the_demo_fails_where_the_lab_saw_anything_else(seen: list[dict[str, Any]]) -> None:
     """A deletion too few, too many or of another entry, and none or two registrations: exit 1."""
     with pytest.raises(RepairFailed):
-        require_witness(seen, STALE)
+        require_changes_seen(seen, STALE)
 
 
 def test_an_entry_is_stale_when_its_host_presents_another_certificate() -> None:

@@ -29,7 +29,7 @@ def ended(words: bytes, *, login: bool) -> RunbookError | None:
         feed = Feed()
         feed.data_received(words, None)
         dialog = Dialog(server="primary", login=login)
-        leading = asyncio.create_task(dialog.lead(feed, Transcript(prompt="a/b# "), DEADLINE_S))
+        leading = asyncio.create_task(dialog.read_answer(feed, Transcript(prompt="a/b# "), DEADLINE_S))
         await pass_by(LONGER_THAN_A_PROMPT_S)
         if not leading.done():
             leading.cancel()
@@ -90,7 +90,7 @@ def gave_up(words: bytes, *, login: bool, pause_s: float = 0.0) -> RunbookError:
         loop = asyncio.get_running_loop()
         for number in range(len(words)):
             loop.call_later(number * pause_s, feed.data_received, words[number : number + 1], None)
-        leading = Dialog(server="primary", login=login).lead(feed, Transcript(prompt="a/b# "), DEADLINE_S)
+        leading = Dialog(server="primary", login=login).read_answer(feed, Transcript(prompt="a/b# "), DEADLINE_S)
         task = asyncio.create_task(leading)
         await pass_by(DEADLINE_S + LONGER_THAN_A_PROMPT_S)
         error = task.exception()
@@ -126,7 +126,7 @@ def test_a_server_that_hangs_up_before_its_prompt_is_not_called_restarting() -> 
         feed.data_received(b"Too many sessions.\r\n", None)
         feed.connection_lost(None)
         try:
-            await Dialog(server="primary", login=True).lead(feed, Transcript(), DEADLINE_S)
+            await Dialog(server="primary", login=True).read_answer(feed, Transcript(), DEADLINE_S)
         except ConnectionLost as error:
             return error
         return None

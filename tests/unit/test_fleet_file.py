@@ -11,7 +11,7 @@ from fleet_kit import fleet_file, inline
 from long_way import LONG
 
 from runbook_lib.batch.fleet_sources import load_fleet
-from runbook_lib.batch.sites import resolved
+from runbook_lib.batch.sites import resolved_site_file
 from runbook_lib.errors import SiteFileInvalid
 from runbook_lib.params.load import load_site
 from runbook_lib.paths import params_dir
@@ -99,7 +99,7 @@ def test_a_password_in_the_file_is_refused_and_not_repeated(tmp_path: Path) -> N
 def test_a_sites_file_is_taken_as_it_is(tmp_path: Path) -> None:
     """A site that is given as a file is what runbook run would read; the defaults are not merged into it."""
     fleet = load_fleet(fleet_file(tmp_path, [inline(1)]))
-    (tmp_path / "one.yaml").write_bytes(resolved(fleet.sites[0].site))
+    (tmp_path / "one.yaml").write_bytes(resolved_site_file(fleet.sites[0].site))
     path = fleet_file(tmp_path, [{"file": "one.yaml"}], defaults={"deadlines": {"settle_s": 7}})
     assert load_fleet(path).sites[0].site == load_site(tmp_path / "one.yaml")
 
@@ -127,7 +127,7 @@ def test_the_resolved_form_says_all_of_a_site(tmp_path: Path) -> None:
     site = inline(1, labels={"auth_key": ["Ha 中"]}, ise=[{"address": "192.0.2.9", "user": "u", "password": "file:x"}])
     site["secondary"]["expect"] = {"csr": "s.csr"}
     loaded = load_fleet(fleet_file(tmp_path, [site])).sites[0].site
-    (tmp_path / "kept.json").write_bytes(resolved(loaded))
+    (tmp_path / "kept.json").write_bytes(resolved_site_file(loaded))
     assert load_site(tmp_path / "kept.json") == loaded
 
 
@@ -210,7 +210,7 @@ def test_the_example_loads_where_its_files_exist(tmp_path: Path) -> None:
     example = (params_dir() / "fleet.example.yaml").read_text(encoding="utf-8")
     # The example's first site is the example of a site's file, whose files are another test's matter.
     first = load_fleet(fleet_file(tmp_path, [inline(1)])).sites[0]
-    (tmp_path / "example.yaml").write_bytes(resolved(first.site))
+    (tmp_path / "example.yaml").write_bytes(resolved_site_file(first.site))
     (tmp_path / "fleet.yaml").write_text(example, encoding="utf-8")
     fleet = load_fleet(tmp_path / "fleet.yaml")
     assert [each.name for each in fleet.sites][1:] == ["berlin", "madrid"]

@@ -18,12 +18,12 @@ from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.runner import RunReport, StageReport
 from runbook_lib.batch.site_run import SiteResult, SiteState, SiteTask, _of_report, result_of_error
-from runbook_lib.batch.sites import resolved
+from runbook_lib.batch.sites import resolved_site_file
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import BrowserMissing, RecordDamaged
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.params.load import load_site
-from runbook_lib.record.archive import packed
+from runbook_lib.record.archive import archive_bytes
 from runbook_lib.record.attestation import Seal
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import TOKEN_VARIABLE, SiteLock, holder_of, lock_paths
@@ -47,7 +47,7 @@ class Dying(LocalExecutor):
 def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     monkeypatch.setenv("RUNBOOK_LOCKS", str(tmp_path))
     loaded = load_fleet(fleet_file(tmp_path, [inline(1)])).sites[0].site
-    (tmp_path / "site.json").write_bytes(resolved(loaded))
+    (tmp_path / "site.json").write_bytes(resolved_site_file(loaded))
     return Record.create(tmp_path / "records", task(1).site)
 
 
@@ -134,7 +134,7 @@ def test_a_record_that_cannot_be_taken_in_is_told(record: Record) -> None:
 
     async def taken() -> list[str]:
         executor = DaskExecutor(SimpleNamespace(subscribe_topic=lambda *_: None), "round")  # type: ignore[arg-type]
-        said = {"result": result, "record": packed(other.folder), "refused": ""}
+        said = {"result": result, "record": archive_bytes(other.folder), "refused": ""}
         assert executor._take(of, said).state is SiteState.REPAIRED
         return executor.refused
 

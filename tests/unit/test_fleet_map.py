@@ -10,7 +10,7 @@ import pytest
 
 from runbook_lib.decisions import SiteStatus
 from runbook_lib.models import Outcome
-from runbook_lib.record.history import Query, past_incidents, standings
+from runbook_lib.record.history import Query, past_incidents, site_statuses
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.show.incidents import NOT_SEEN, SITE_TONES, band_of, draw_fleet, fleet_map
@@ -76,7 +76,7 @@ def test_a_site_stands_by_its_newest_incident(tmp_path: Path) -> None:
     opening = {**first.opening(), "incident": newer.name, "opened_utc": "2126-01-01T00:00:00+00:00"}
     second.keep_json("incident.json", opening, kind=Kind.INCIDENT_OPENED, expected="berlin")
     second.set_outcome(Outcome.REPAIRED)
-    found = standings(past_incidents(tmp_path), ["berlin", "madrid"])
+    found = site_statuses(past_incidents(tmp_path), ["berlin", "madrid"])
     assert [(each.site, each.state) for each in found] == [("berlin", "repaired"), ("madrid", "no incident")]
 
 
@@ -93,7 +93,7 @@ def test_a_damaged_newest_incident_is_not_passed_over(tmp_path: Path, asked: tup
             newer = Record.create(tmp_path, name)
             newer.set_outcome(Outcome.REPAIRED)
             newer.journal.path.write_bytes(b"{}\n")
-    found = {each.site: each.state for each in standings(past_incidents(tmp_path), asked)}
+    found = {each.site: each.state for each in site_statuses(past_incidents(tmp_path), asked)}
     assert found == {"berlin": "repaired", "paris north": "damaged"} | ({} if asked else {"rome": "damaged"})
     of_one = past_incidents(tmp_path, Query.parse(site="paris north"))
     assert [each.state for each in of_one] == ["damaged", "repaired"]

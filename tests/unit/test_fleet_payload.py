@@ -17,14 +17,14 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from runbook_lib.batch.dask import connect
 from runbook_lib.batch.fleet_sources import load_fleet
-from runbook_lib.batch.payload import Payload, payload_of, programs, require_storage, store_record, take_in, unpack
+from runbook_lib.batch.payload import Payload, merge_record, payload_of, programs, require_storage, store_record, unpack
 from runbook_lib.batch.rollout import ClusterOptions, require_protected
 from runbook_lib.batch.site_run import SiteTask
-from runbook_lib.batch.sites import resolved
+from runbook_lib.batch.sites import resolved_site_file
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, UsageError
 from runbook_lib.models import Stage
 from runbook_lib.params.load import load_site
-from runbook_lib.record.archive import packed
+from runbook_lib.record.archive import archive_bytes
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.signing import seen_here
@@ -42,7 +42,7 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Payload:
     site = inline(1, ha={"auth_key": "file:key"})
     site["secondary"]["expect"] = {"csr": "s.csr"}
     loaded = load_fleet(fleet_file(tmp_path, [site])).sites[0].site
-    (tmp_path / "site.json").write_bytes(resolved(loaded))
+    (tmp_path / "site.json").write_bytes(resolved_site_file(loaded))
     record = Record.create(tmp_path / "records", "site-0001")
     return payload_of(of(record, tmp_path / "site.json"), "")
 
@@ -101,21 +101,21 @@ def test_a_worker_with_other_programs_refuses(sent: Payload, tmp_path: Path, nam
 def test_a_record_comes_back_grown(tmp_path: Path) -> None:
     """What a worker added is added here, in files and journal; what was here stays."""
     here = Record.create(tmp_path / "here", "s")
-    take_in(tmp_path / "there" / here.incident, packed(here.folder))
+    merge_record(tmp_path / "there" / here.incident, archive_bytes(here.folder))
     there = Record.open(tmp_path / "there", here.incident)
     there.keep_bytes("answers/0001-x.txt", b"said")
-    take_in(here.folder, packed(there.folder))
+    merge_record(here.folder, archive_bytes(there.folder))
     assert here.journal.read() == there.journal.read()
     assert (here.folder / "answers/0001-x.txt").read_bytes() == b"said"
-    take_in(there.folder, packed(here.folder))
+    merge_record(there.folder, archive_bytes(here.folder))
 
 
 def test_the_newer_record_is_kept(tmp_path: Path) -> None:
     """A worker that holds more of a record than travels to it goes on from what it holds."""
     here = Record.create(tmp_path / "here", "s")
-    old = packed(here.folder)
+    old = archive_bytes(here.folder)
     here.journal.append(Kind.NOTED, text="later")
-    take_in(here.folder, old)
+    merge_record(here.folder, old)
     assert here.journal.read().lines[-1].text == "later"
 
 
@@ -123,11 +123,11 @@ def test_two_records_that_went_different_ways_are_not_mixed(tmp_path: Path) -> N
     """Where neither journal continues the other, nothing is taken in."""
     here = Record.create(tmp_path / "here", "s")
     there = tmp_path / "there" / here.incident
-    take_in(there, packed(here.folder))
+    merge_record(there, archive_bytes(here.folder))
     here.journal.append(Kind.NOTED, text="here")
     Record.open(tmp_path / "there", here.incident).journal.append(Kind.NOTED, text="there")
     with pytest.raises(RecordDamaged):
-        take_in(there, packed(here.folder))
+        merge_record(there, archive_bytes(here.folder))
 
 
 def test_a_record_from_elsewhere_writes_nowhere_else(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_record_from_elsewhere_writes_nowhere_else(tmp_path: Path) -> None:
         archive.writestr("i/../../evil", b"x")
         archive.writestr("i/journal.jsonl", b"{}\n")
     with pytest.raises(ParameterRefused):
-        take_in(tmp_path / "records" / "i", out.getvalue())
+        merge_record(tmp_path / "records" / "i", out.getvalue())
     assert not (tmp_path / "evil").exists()
 
 
@@ -195,12 +195,12 @@ def test_an_address_that_refuses_is_named(tmp_path: Path) -> None:
     """The error says which address refused and with which words; the record here is untouched."""
     fsspec.register_implementation("refusing", Refusing, clobber=True)
     record = Record.create(tmp_path, "s")
-    before = packed(record.folder)
+    before = archive_bytes(record.folder)
     with pytest.raises(RecordNotWritable) as caught:
         store_record(record.folder, "refusing://bucket")
     assert caught.value.where == f"refusing://bucket/{record.incident}"
     assert "this bucket is read-only" in caught.value.found
-    assert packed(record.folder) == before
+    assert archive_bytes(record.folder) == before
 
 
 class Buckets(AbstractFileSystem):

@@ -27,7 +27,7 @@ from runbook_lib.batch.round import (
     exit_code,
     newest_round,
     rollup_digest,
-    whole,
+    worst_outcome,
 )
 from runbook_lib.batch.site_run import SiteState
 from runbook_lib.cli.fleet import approvals_of, rollup_view
@@ -159,7 +159,7 @@ S = SiteState
 )
 def test_the_worst_site_decides(states: tuple[SiteState, ...], code: int, word: Outcome) -> None:
     """The exit code and the round's outcome are those of the worst that became of a site."""
-    assert (exit_code(outcome(*states)), whole(states)) == (code, word)
+    assert (exit_code(outcome(*states)), worst_outcome(states)) == (code, word)
 
 
 def test_a_site_is_run_with_nothing_but_what_was_said_of_it(tmp_path: Path) -> None:

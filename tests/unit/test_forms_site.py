@@ -14,7 +14,7 @@ from runbook_lib import paths
 from runbook_lib.errors import ParameterRefused, SiteFileInvalid
 from runbook_lib.notebook import opening
 from runbook_lib.notebook.opening import look_at, show_host_key, write_site
-from runbook_lib.notebook.workspace import chosen
+from runbook_lib.notebook.workspace import current_choice
 from runbook_lib.params.load import Draft, draft_site, load_site
 from runbook_lib.show.document import DOUBT, MARKS
 from runbook_lib.show.site_form import GROUPS, ShownKey, SiteControls, Where
@@ -68,7 +68,7 @@ def test_what_is_written_is_what_load_site_takes(form: SiteControls, params: Pat
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     site = load_site(path)
     assert (site.kind, site.secondary.ssh.user) == ("production", "0012")
-    choice = chosen()
+    choice = current_choice()
     assert choice
     assert choice.site == "paris"
     assert "Written: params/paris.yaml" in said(form.said.value)

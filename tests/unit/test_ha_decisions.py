@@ -493,11 +493,11 @@ def test_a_virtual_ip_that_stands_ticked_in_a_closed_section_is_taken_out() -> N
     async def note(*what: object) -> None:
         done.extend(what)
 
-    async def present(key: str) -> bool:
+    async def is_shown(key: str) -> bool:
         return key == "enable_virtual_ip" and section in done
 
     hand = SimpleNamespace(
-        view=SimpleNamespace(look=look), labels=labels_for(), click=note, find=note, tick=note, present=present
+        view=SimpleNamespace(look=look), labels=labels_for(), click=note, find=note, tick=note, is_shown=is_shown
     )
     asyncio.run(HaPages(cast("Any", hand))._fill_virtual(HaForm(secondary_server="10.0.0.2", auth_key="k")))
     assert done == [section, "enable_virtual_ip", "enable_virtual_ip", False]

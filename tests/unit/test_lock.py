@@ -36,8 +36,8 @@ from runbook_lib.record.lock import (
     free_stale,
     holder_of,
     is_left_behind,
+    is_under_lock,
     lock_paths,
-    works_under_lock,
 )
 from runbook_lib.secrets import SecretRef
 
@@ -360,15 +360,15 @@ def test_whoever_asked_whether_he_is_alone_still_lets_children_in(monkeypatch: p
 def test_who_works_under_a_lock_is_known_by_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """The holder and its children work under it; somebody else, and the holder at another site, do not."""
     with locked():
-        assert works_under_lock("lab")
-        assert not works_under_lock("paris")
+        assert is_under_lock("lab")
+        assert not is_under_lock("paris")
         own = os.environ[TOKEN_VARIABLE]
         with SiteLock("paris", ("server 192.0.2.30:22",)):
-            assert works_under_lock("paris")
+            assert is_under_lock("paris")
             monkeypatch.setenv(TOKEN_VARIABLE, own)  # as if another run held it
-            assert not works_under_lock("paris")
+            assert not is_under_lock("paris")
         monkeypatch.setenv(TOKEN_VARIABLE, "")
-        assert not works_under_lock("lab")
+        assert not is_under_lock("lab")
         monkeypatch.undo()
 
 

@@ -14,7 +14,7 @@ from log_kit import CAUSE, CORE, DN, HEAD, THREAD, findings
 from runbook_lib.logs.conclusions import command_of, exit_code, next_steps, verdict
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.formats import NARROWEST, Report, as_json, as_text
-from runbook_lib.logs.lines import APART, SAMPLE, Likeness, looked_at
+from runbook_lib.logs.lines import APART, SAMPLE, Likeness, likeness_after
 from runbook_lib.models import Diagnosis
 from runbook_lib.paths import project_root
 from runbook_lib.show.findings import diagnosis as diagnosis_view
@@ -167,7 +167,7 @@ def test_folder_of_prose_is_no_log(tmp_path: Path) -> None:
 def test_dialects_of_logs_are_recognised(line: str) -> None:
     """A log of any usual dialect is one: a line alone, and with nine times as many lines that go on below it."""
     for text in (line, f"{line}\n" * 3 + "    and something else below it\n" * 27):
-        assert looked_at(Likeness(), text.encode()).is_log, text
+        assert likeness_after(Likeness(), text.encode()).is_log, text
 
 
 def test_every_log_of_the_fixtures_is_recognised() -> None:

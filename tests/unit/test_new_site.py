@@ -15,7 +15,7 @@ from runbook_lib.cli import site_file
 from runbook_lib.cli.site_file import Interview, new_command
 from runbook_lib.device import ssh
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, UsageError
-from runbook_lib.hosts import with_port
+from runbook_lib.hosts import split_port
 from runbook_lib.notebook.opening import write_file
 from runbook_lib.params.load import load_site
 from runbook_lib.repair import confirmation
@@ -60,7 +60,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
 
     monkeypatch.setattr(paths, "params_dir", lambda: tmp_path)
     monkeypatch.setattr(ssh, "presented_host_key", key)
-    monkeypatch.setattr(confirmation, "look_at", look)
+    monkeypatch.setattr(confirmation, "look_at_certificate", look)
     for name in ("BERLIN_PRIMARY_SSH", "BERLIN_SECONDARY_SSH"):
         monkeypatch.setenv(name, "correct-horse")
     return looks
@@ -174,7 +174,7 @@ def test_ports_other_than_the_usual_ones_are_taken_with_the_address(desk: dict[s
 )
 def test_host_and_port(text: str, host: str, port: int | None) -> None:
     """An address of IPv6 has its own colons: only in brackets it names a port."""
-    assert with_port(text) == (host, port)
+    assert split_port(text) == (host, port)
 
 
 def test_what_decides_is_asked_for_before_any_certificate_is_looked_at(
@@ -232,7 +232,7 @@ def test_the_command_writes_the_file_and_says_what_comes_next(
         new_command("berlin")
     assert str(paths.examples_dir() / "example.yaml") in refused.value.next_step
     assert str(tmp_path / "berlin.yaml") in refused.value.next_step
-    monkeypatch.setattr(site_file, "asks", lambda: True)
+    monkeypatch.setattr(site_file, "can_ask", lambda: True)
     monkeypatch.setattr(site_file, "answer_to", Person({}))
     new_command("berlin")
     path = tmp_path / "berlin.yaml"

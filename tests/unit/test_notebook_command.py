@@ -9,7 +9,7 @@ import pytest
 from site_kit import site_with
 
 from runbook_lib.cli import lab
-from runbook_lib.notebook.workspace import OPENED_FOR, Choice, choose, resolved
+from runbook_lib.notebook.workspace import OPENED_FOR, Choice, keep_choice, resolve_choice
 from runbook_lib.params.model import LabRequest, Site
 
 REAL = site_with()
@@ -23,7 +23,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Choice]:
     opened: list[Choice] = []
 
     def serve(site: str) -> int:
-        opened.append(resolved("", "", attended=True))
+        opened.append(resolve_choice("", "", attended=True))
         return 0
 
     monkeypatch.setattr(lab, "_serve", serve)
@@ -48,7 +48,7 @@ def load(loaded: Site | LabRequest, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_make_lab_opens_the_lab_whatever_was_chosen_last(served: list[Choice], labs: list[str]) -> None:
     """A production site that was open yesterday is not what the front door leads to."""
-    choose(Choice(site="paris", incident="x"))
+    keep_choice(Choice(site="paris", incident="x"))
     assert lab.jupyter_command() == 0
     assert (served, labs) == ([Choice(site="lab")], ["lab"])
 
@@ -58,7 +58,7 @@ def test_a_production_site_is_opened_by_its_name_with_its_sign(
 ) -> None:
     """JupyterLab alone is started; the terminal says in words that these servers are real."""
     load(REAL, monkeypatch)
-    choose(Choice(site="paris"))
+    keep_choice(Choice(site="paris"))
     assert lab.notebook_command("berlin") == 0
     assert (served, labs) == ([Choice(site="berlin")], [])
     said = capsys.readouterr().out

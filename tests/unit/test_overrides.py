@@ -14,7 +14,7 @@ from site_kit import ISE, SECONDARY
 from runbook_lib.decisions import Override
 from runbook_lib.errors import DeletionRefused, ParameterRefused, StageOutOfOrder
 from runbook_lib.models import Outcome, Verdict
-from runbook_lib.repair.confirmation import PHRASE, deleted_under_override, overrides_of, overriding, write_override
+from runbook_lib.repair.confirmation import PHRASE, deleted_under_override, override_for, overrides_of, write_override
 from runbook_lib.repair.proof import outcome_of
 
 KEY = f"{SECONDARY}_8082"
@@ -95,14 +95,14 @@ def test_an_override_before_stage_20_is_out_of_order(tmp_path: Path) -> None:
 def test_the_newest_override_of_an_entry_and_certificate_holds() -> None:
     """Said twice, the last one is in the plan; another entry's or certificate's is not found."""
     later = replace(GIVEN, reason="again")
-    found = overriding((GIVEN, later), "primary", KEY, SHA["secondary"])
+    found = override_for((GIVEN, later), "primary", KEY, SHA["secondary"])
     assert found == later
     for place in (
         ("secondary", KEY, SHA["secondary"]),
         ("primary", f"{ISE}_443", SHA["secondary"]),
         ("primary", KEY, ""),
     ):
-        assert overriding((GIVEN, later), *place) is None
+        assert override_for((GIVEN, later), *place) is None
 
 
 def test_a_certificate_that_changed_voids_the_override(incident: Incident) -> None:

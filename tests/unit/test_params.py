@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from runbook_lib.batch.sites import resolved
+from runbook_lib.batch.sites import resolved_site_file
 from runbook_lib.device.answers import StateKind
 from runbook_lib.errors import SecretUnavailable, SiteFileInvalid
 from runbook_lib.lab.scenarios import SCENARIOS
@@ -194,7 +194,7 @@ def test_a_file_that_only_reads_needs_no_key_and_no_web_login(tmp_path: Path) ->
     for secret in (site.ha.auth_key, site.ise[0].password):
         with pytest.raises(SecretUnavailable, match="does not name"):
             secret.resolve()
-    (tmp_path / "again.yaml").write_bytes(resolved(site))
+    (tmp_path / "again.yaml").write_bytes(resolved_site_file(site))
     assert load_site(tmp_path / "again.yaml") == site
 
 

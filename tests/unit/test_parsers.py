@@ -21,7 +21,7 @@ import runbook_lib.device
 from runbook_lib.device.answers import parse_ha_status, parse_health_monitor, parse_version
 from runbook_lib.device.ise_api import parse_ise_certificates, parse_ise_date, parse_ise_refusal
 from runbook_lib.device.names import parse_name
-from runbook_lib.device.tofu import parse_tofu_list, vanished
+from runbook_lib.device.tofu import parse_tofu_list, vanished_entries
 from runbook_lib.errors import AnswerNotUnderstood
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -299,9 +299,9 @@ BEFORE = ["host=a_443;  subject= /C=US/O=x/CN=a", "host=b_443; subject= /CN=b"]
 )
 def test_lists_are_compared_by_what_their_entries_say(after: list[str], gone: list[str]) -> None:
     """Blanks, order and the spelling of a subject change nothing; a key that went or another subject does."""
-    assert vanished(BEFORE, after) == gone
+    assert vanished_entries(BEFORE, after) == gone
 
 
 def test_an_entry_that_is_listed_less_often_than_before_has_vanished() -> None:
     """One of two equal lines that went is told."""
-    assert vanished([BEFORE[0], BEFORE[0]], ["host=a_443; subject=/C=US/O=x/CN=a"]) == [BEFORE[0]]
+    assert vanished_entries([BEFORE[0], BEFORE[0]], ["host=a_443; subject=/C=US/O=x/CN=a"]) == [BEFORE[0]]

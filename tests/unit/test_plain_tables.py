@@ -89,5 +89,6 @@ def test_a_digest_in_a_block_is_broken_in_its_middle_where_it_does_not_fit() -> 
 def test_a_look_that_failed_is_told_with_what_was_seen_before_it() -> None:
     """A certificate that was met once is not shown as if it had been seen each time, and not left out."""
     look = seen(Vantage.PEER, b"a certificate", problem="closed")
-    shown = presented(Inventory(stores=(), presented=(look,), judgements=(), ha=()), NOW).text()
+    tables = presented(Inventory(stores=(), presented=(look,), judgements=(), ha=()), NOW)
+    shown = " ".join(text(table, 200) for table in tables)
     assert f"no answer: closed; seen before that: {sha256_of(b'a certificate')}" in " ".join(shown.split())

@@ -15,7 +15,7 @@ from incident_kit import Incident
 from runbook_lib.batch import runner
 from runbook_lib.batch.runner import StageReport
 from runbook_lib.cli import plans, running, site_file
-from runbook_lib.cli.plans import plan_command, would
+from runbook_lib.cli.plans import dry_run_view, plan_command
 from runbook_lib.decisions import Decision, Plan
 from runbook_lib.device.prime import DELETE_TOFU
 from runbook_lib.errors import (
@@ -146,13 +146,13 @@ def test_what_a_run_would_do_stands_in_its_order(incident: Incident) -> None:
     """The stop for the approval first, in the lab its own approval; the deletions, the later changes, the report."""
     plan = incident.plan()
     for lab, first in ((False, "stop in stage 30 with exit code 3, for the approval"), (True, "approve this plan")):
-        rows = [row.cells[0] for row in would(plan, lab=lab).tables[0].rows]
+        rows = [row.cells[0] for row in dry_run_view(plan, lab=lab).tables[0].rows]
         assert rows[0] == first
         assert rows[1:-1] == [f"{row.server}: {row.command}" for row in plan.deletions] + [
             f"{change.server}: {change.kind} ({change.target})" for change in plan.changes
         ]
         assert "post-mortem" in rows[-1]
-    [only] = would(replace(plan, blocked=("why",)), lab=True).tables[0].rows
+    [only] = dry_run_view(replace(plan, blocked=("why",)), lab=True).tables[0].rows
     assert only.cells == ("stop in stage 30 with exit code 3", "at once: the plan is blocked")
 
 

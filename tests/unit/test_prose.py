@@ -17,7 +17,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import NOT_SENT, About, Kind, LineTopic, read_about
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair import proof
-from runbook_lib.repair.confirmation import settling
+from runbook_lib.repair.confirmation import what_settles
 from runbook_lib.repair.ha_state import REGISTRATION
 from runbook_lib.repair.planned_changes import REMOVAL, adding, attempt
 from runbook_lib.repair.sent_changes import (
@@ -95,11 +95,11 @@ def test_what_settles_a_plan_is_said_whatever_words_block_it(tmp_path: Path, ver
     incident = Incident(tmp_path, {"secondary": verdict})
     plan = incident.plan()
     reworded = replace(plan, blocked=("other words",), rows=tuple(replace(row, reason="") for row in plan.rows))
-    (said,) = settling(incident.record, plan)
+    (said,) = what_settles(incident.record, plan)
     assert said[0] is verdict
     assert said[1].startswith("secondary: ")
-    assert settling(incident.record, reworded) == (said,)
-    assert settling(incident.record, replace(plan, blocked=(), rows=())) == ()
+    assert what_settles(incident.record, reworded) == (said,)
+    assert what_settles(incident.record, replace(plan, blocked=(), rows=())) == ()
 
 
 @pytest.mark.parametrize(

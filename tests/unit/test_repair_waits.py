@@ -123,7 +123,7 @@ def test_whoever_waits_for_a_sites_processes_goes_by_the_clock() -> None:
             loop.pass_by(local.STRAGGLERS_S / 3)
             return False
 
-        return await local.alone(cast("Any", SimpleNamespace(token="t", alone=busy)))
+        return await local.wait_until_alone(cast("Any", SimpleNamespace(token="t", alone=busy)))
 
     with asyncio.Runner(loop_factory=_HeldClock) as runner:
         assert not runner.run(waited())

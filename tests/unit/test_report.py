@@ -21,7 +21,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import About, Artifact, Kind, LineTopic
 from runbook_lib.redactor import Redactor
 from runbook_lib.repair.ha_state import REGISTRATION
-from runbook_lib.show.document import NOWHERE, Ref, Row, Table, without_idle_columns
+from runbook_lib.show.document import NO_REF, Ref, Row, Table, without_idle_columns
 from runbook_lib.show.report import post_mortem, write_beside, write_into
 from runbook_lib.show.report_page import render_html, render_markdown
 from runbook_lib.show.report_reading import begin_mark, end_mark, read_written
@@ -335,10 +335,10 @@ def test_the_report_never_calls_its_own_stage_running(tmp_path: Path) -> None:
 
 def test_a_column_that_says_nothing_is_left_out() -> None:
     """A column of dashes goes; one in which a single row says something stays, and an empty table keeps its headers."""
-    table = Table(title="x", headers=("a", "b", "c"), rows=(Row("1", "-", NOWHERE), Row("2", "-", Ref(line=7))))
+    table = Table(title="x", headers=("a", "b", "c"), rows=(Row("1", "-", NO_REF), Row("2", "-", Ref(line=7))))
     shown = without_idle_columns(table)
     assert shown.headers == ("a", "c")
-    assert shown.rows == (Row("1", NOWHERE), Row("2", Ref(line=7)))
+    assert shown.rows == (Row("1", NO_REF), Row("2", Ref(line=7)))
     empty = Table(title="x", headers=("a", "b"))
     assert without_idle_columns(empty) == empty
 

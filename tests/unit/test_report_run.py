@@ -20,7 +20,7 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.closing_stages import WritePostMortem
 from runbook_lib.notebook.engine import NotebookResult
 from runbook_lib.record.incident import Record
-from runbook_lib.record.stages import so_far
+from runbook_lib.record.stages import progress_in_words
 from runbook_lib.show.document import Link
 from runbook_lib.show.report import post_mortem
 
@@ -126,10 +126,10 @@ def test_a_deletion_whose_end_was_not_seen_is_doubtful_until_a_repair_proves_it(
     incident = Incident(tmp_path)
     incident.sent("primary", "10.0.0.1_443", Deletion.NOT_DELETED_OR_CAME_BACK)
     reports = [post_mortem(incident.record.folder)]
-    assert Deletion.NOT_DELETED_OR_CAME_BACK in so_far(incident.record.journal.read().lines)
+    assert Deletion.NOT_DELETED_OR_CAME_BACK in progress_in_words(incident.record.journal.read().lines)
     incident.record.set_outcome(Outcome.REPAIRED)
     reports.append(post_mortem(incident.record.folder))
-    assert so_far(incident.record.journal.read().lines) == "1 entry deleted"
+    assert progress_in_words(incident.record.journal.read().lines) == "1 entry deleted"
     incident.sent("primary", "10.0.0.1_443", Deletion.NOT_DELETED_OR_CAME_BACK)
     reports.append(post_mortem(incident.record.folder))
     not_known = "Result not known: delete 10.0.0.1_443 on the primary"

@@ -31,7 +31,7 @@ def test_a_terminal_says_what_a_stage_waits_for_in_one_line_that_is_renewed(
 ) -> None:
     """Before, between and after its changes; in the end the lines are the same as in a file, and nothing is left."""
     monkeypatch.setattr(running, "LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(running, "renews", lambda: terminals)
+    monkeypatch.setattr(running, "can_renew_line", lambda: terminals)
     monkeypatch.setenv("COLUMNS", "60")
     record = Incident(tmp_path).record
     written = ""
@@ -66,9 +66,9 @@ def test_a_terminal_that_moves_no_cursor_gets_whole_lines(monkeypatch: pytest.Mo
     """Neither a file nor a dumb terminal can take a line back."""
     monkeypatch.setattr(terminal.sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    assert terminal.renews()
+    assert terminal.can_renew_line()
     monkeypatch.setenv("TERM", "dumb")
-    assert not terminal.renews()
+    assert not terminal.can_renew_line()
 
 
 def test_what_is_told_of_a_devices_words_is_gated_in_every_form(monkeypatch: pytest.MonkeyPatch) -> None:

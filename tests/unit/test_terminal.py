@@ -117,7 +117,7 @@ def _laid_out(given: ast.expr) -> bool:
 
 def test_a_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Line feeds, escape sequences and marks of direction come out as text, at each function that prints."""
-    for say in (terminal.out, terminal.err, terminal.begin):
+    for say in (terminal.out, terminal.err, terminal.begin_line):
         say(f"note: {HOSTILE}")
     shown = "".join(capsys.readouterr())
     assert shown.count("\n") == 2
@@ -243,7 +243,7 @@ SLICED = {
     ),
     "bytes far behind what is kept": ("_REACH", "[-_SAID:]", "[-_TAIL:]"),
     "what a pattern is looked for in": (
-        *("unfolded(text)[-LONGEST:]", "unfolded(text)[-400:]", "transcript.said[-200:]", "transcript.raw[-4096:]"),
+        *("unfolded(text)[-LONGEST:]", "unfolded(text)[-400:]", "transcript.printed[-200:]", "transcript.raw[-4096:]"),
         *("words[:_ENOUGH]", "text[-LONGEST:]", "before[:LONGEST]", "text[:LONGEST]", "wrapped[:LONGEST]"),
     ),
     "a record's text, which has been through the gate": ("join(pieces)[:LONGEST]", "read_bytes(artifact)[:LONGEST]"),

@@ -11,8 +11,8 @@ from runbook_lib.device.transcript import (
     Transcript,
     echo_end,
     plain,
+    rendered,
     stands_at_prompt,
-    typed,
     without_pagers,
 )
 
@@ -58,15 +58,15 @@ def test_large_answers_take_linear_time(piece: bytes) -> None:
         transcript.add(piece * (size // len(piece)), 0.0)
         assert transcript.text() is not None
         assert transcript.last_line is not None
-        assert transcript.echoed in (True, False)
+        assert transcript.has_echo in (True, False)
 
     assert_linear(read, 100_000)
 
 
 def test_backspaces_move_the_cursor_on_the_last_line() -> None:
     """A prompt that is drawn over a wiped pager reads as the prompt alone."""
-    assert typed("--More--" + "\b" * 8 + " " * 8 + "\b" * 8 + "a/b# ").rstrip() == "a/b#"
-    assert typed("\b\bab\bc") == "ac"
+    assert rendered("--More--" + "\b" * 8 + " " * 8 + "\b" * 8 + "a/b# ").rstrip() == "a/b#"
+    assert rendered("\b\bab\bc") == "ac"
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_an_echo_that_scrolled_sideways_is_seen() -> None:
     drawn = f"{command[:34]}\r<{command[12:60]} \x08\r<{command[-40:]}"
     transcript = Transcript(command, "a/b# ")
     transcript.add(drawn.encode(), 0.0)
-    assert not transcript.echoed
+    assert not transcript.has_echo
     transcript.add(b"\r\n", 0.0)
-    assert transcript.echoed
+    assert transcript.has_echo
 
 
 @pytest.mark.parametrize("raw", [b"", b"\r\nbackup begins\r\n", b"\r\nbackup begins\r\n\x1b[1ma/b# \x1b[0m", b"a/b#"])

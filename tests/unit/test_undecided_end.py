@@ -20,7 +20,7 @@ from runbook_lib.notebook.closing_stages import Verify
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair import proof
 from runbook_lib.repair.context import Context
-from runbook_lib.repair.sent_changes import INVENTORY_FACTS, deleting, unseen_changes
+from runbook_lib.repair.sent_changes import INVENTORY_FACTS, about_deletion, unseen_changes
 
 HEALTHY = ("Primary Active", "Secondary Syncing")
 PAIR, ISE = ("primary", PRIMARYS[2]), ("primary", PRIMARYS[1])
@@ -69,7 +69,7 @@ def test_a_deletion_that_was_seen_needs_no_proof(tmp_path: Path, monkeypatch: py
 def test_what_ended_repaired_left_no_deletion_whose_end_nobody_saw(tmp_path: Path) -> None:
     """The checks of a repair settle a deletion whose entry was back at once; one that is sent later is open again."""
     incident = Incident(tmp_path)
-    left = [(PAIR[0], deleting(PAIR[1]))]
+    left = [(PAIR[0], about_deletion(PAIR[1]))]
     for outcome, before, after in ((Outcome.REPAIRED_UNVERIFIED, left, left), (Outcome.REPAIRED, left, [])):
         incident.sent(*PAIR, Deletion.NOT_DELETED_OR_CAME_BACK)
         assert unseen_changes(incident.record) == before

@@ -13,7 +13,7 @@ from runbook_lib.errors import PageNotUnderstood, ParameterRefused
 from runbook_lib.params.labels import Label, labels_for
 from runbook_lib.web import menu
 from runbook_lib.web.controls import bare_words, best, find, find_beside, find_radios
-from runbook_lib.web.screen import Item, Screen, holds, same, screen_from
+from runbook_lib.web.screen import Item, Screen, holds_phrase, same_words, screen_from
 
 KEY = Label(("textbox", "password"), ("Authentication Key", "Auth Key"))
 
@@ -47,20 +47,20 @@ def found(page: Screen, label: Label) -> tuple[int, ...]:
 )
 def test_case_punctuation_and_white_space_do_not_count(one: str, other: str) -> None:
     """Two texts that a person reads alike are the same."""
-    assert same(one, other)
+    assert same_words(one, other)
 
 
 @pytest.mark.parametrize(("one", "other"), [("Register", "Unregister"), ("", ""), ("*", ":"), ("×", "x ")])
 def test_other_words_are_not_the_same(one: str, other: str) -> None:
     """Different words differ, and nothing equals nothing."""
-    assert not same(one, other)
+    assert not same_words(one, other)
 
 
 def test_a_phrase_is_held_as_whole_words_only() -> None:
     """``Unregister`` does not hold ``register``; scripts without spaces are searched anywhere."""
-    assert holds("please register now", "Register")
-    assert not holds("Unregister", "register")
-    assert holds("请输入验证密钥。", "验证密钥")
+    assert holds_phrase("please register now", "Register")
+    assert not holds_phrase("Unregister", "register")
+    assert holds_phrase("请输入验证密钥。", "验证密钥")
 
 
 def test_a_label_beats_a_placeholder_and_a_caption() -> None:
@@ -193,7 +193,7 @@ def test_typed_secrets_are_taken_out_of_what_is_read() -> None:
 
 def test_words_are_read_through_signs_that_nobody_sees() -> None:
     """Soft hyphens and spaces of no width neither part words nor join them; hard spaces are spaces."""
-    assert holds("Secon\u00addary\u00a0Ser\u200bver (address)", "Secondary Server")
+    assert holds_phrase("Secon\u00addary\u00a0Ser\u200bver (address)", "Secondary Server")
 
 
 def test_a_button_below_a_caption_is_not_its_list() -> None:
@@ -221,7 +221,7 @@ class Breadcrumbs:
         self.clicked: list[tuple[int, int]] = []
         self.labels, self.view = labels_for(), Mock()
         self.view.look = AsyncMock(side_effect=lambda **_: self.shown())
-        self.view.again = AsyncMock(side_effect=lambda item: item)
+        self.view.current = AsyncMock(side_effect=lambda item: item)
         self.view.browser.guard = lambda _doing: nullcontext()
         self.view.browser.page.keyboard.press = AsyncMock()
         self.view.browser.deadlines.page_s = 20.0
@@ -247,7 +247,7 @@ def test_the_menu_is_gone_through_where_the_way_to_the_page_had_its_words(monkey
     """What leads nowhere is clicked once; the menu that its icon opens then is begun anew at once."""
     page, path = Breadcrumbs(), ("menu_administration", "menu_servers", "menu_ise_servers")
     monkeypatch.setattr(menu, "_open", lambda hand, item, *_: hand.click(item))
-    asyncio.run(menu.go(page, path, lambda _: False))  # type: ignore[arg-type]
+    asyncio.run(menu.follow_menu(page, path, lambda _: False))  # type: ignore[arg-type]
     assert page.clicked == [(60, 50), (0, 10), (0, 128), (230, 80)]
 
 
@@ -264,7 +264,7 @@ class MenuSearch(Breadcrumbs):
         items += [Item(kind="option", names=((0, "ISE Servers"),), box=(0, 30, 100, 20))] if self.typed else []
         return Screen(tuple(items))
 
-    async def present(self, key: str) -> bool:
+    async def is_shown(self, key: str) -> bool:
         return bool(find(self.shown(), self.labels[key]))
 
     async def fill(self, _key: str, value: str) -> None:
@@ -276,5 +276,5 @@ def test_a_page_is_looked_for_in_the_search_of_the_menu_and_in_no_other(caption:
     """What is called Search alone looks for devices: nothing is typed there."""
     page = MenuSearch(caption)
     with nullcontext() if asked else pytest.raises(PageNotUnderstood):
-        asyncio.run(menu.go(page, ("menu_servers", "menu_ise_servers"), lambda _: False))  # type: ignore[arg-type]
+        asyncio.run(menu.follow_menu(page, ("menu_servers", "menu_ise_servers"), lambda _: False))  # type: ignore[arg-type]
     assert (page.typed, page.clicked) == (asked, [(0, 30)] if asked else [])

@@ -64,7 +64,7 @@ def test_a_part_that_was_answered_with_the_login_page_ends_the_session(part: flo
     """Once the page's time is over, of which a notice may have taken some, and only once; a shorter wait is no sign."""
     view = PageView(Mock(blocked=()), LABELS)
     view.browser.deadlines.page_s = 0.02
-    view.look, view.stirred = AsyncMock(return_value=Screen((Item(kind="text"),))), AsyncMock()  # type: ignore[method-assign]
+    view.look, view.wait_for_change = AsyncMock(return_value=Screen((Item(kind="text"),))), AsyncMock()  # type: ignore[method-assign]
     view.logged_in, asked = True, {"method": "GET", "post_data_buffer": None, "resource_type": kind}
     view.traffic._note_request(Mock(url="https://prime/webacs/pages/common/login.jsp", **asked))
     for expected in ([SessionEnded] if ends and kind == "xhr" else []) + [PageNotUnderstood]:

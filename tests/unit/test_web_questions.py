@@ -20,8 +20,8 @@ from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find_radios, pressables
 from runbook_lib.web.dialogs import dismiss, question_in
 from runbook_lib.web.pages import PrimePages
-from runbook_lib.web.screen import Item, Screen
-from runbook_lib.web.view import MISSED, PageView, Rest, SessionEnded
+from runbook_lib.web.screen import Item, Screen, Stability
+from runbook_lib.web.view import ELEMENT_LOST, PageView, SessionEnded
 
 LABELS = labels_for()
 HARMLESS = "Registration takes hours. Do you want to continue?"
@@ -169,7 +169,7 @@ def test_a_notice_that_keeps_its_click_is_closed_again_and_a_question_is_answere
 
     monkeypatch.setattr(submit, "dismiss", close)
     monkeypatch.setattr(view, "look", look)
-    monkeypatch.setattr(view, "mark", nothing)
+    monkeypatch.setattr(view, "forget_messages", nothing)
     monkeypatch.setattr(view, "wait", nothing)
     hand = cast("Any", SimpleNamespace(view=view))
     asyncio.run(submit.Submit(hand, "register", "register", "ask_register")._answer(front))
@@ -231,9 +231,9 @@ def test_a_form_that_has_changed_below_its_question_is_not_agreed_to(
     hand = PageActions(view)
     monkeypatch.setattr(submit, "dismiss", yes)
     monkeypatch.setattr(submit, "find_radios", lambda *_: [])
-    for of, name, instead in ((view, "look", look), (view, "mark", nothing), (hand, "click", no)):
+    for of, name, instead in ((view, "look", look), (view, "forget_messages", nothing), (hand, "click", no)):
         monkeypatch.setattr(of, name, instead)
-    asyncio.run(hand.keep(fill))
+    asyncio.run(hand.fill_until_kept(fill))
     screens.append(Screen((*shown, *front)))
     asked = submit.Submit(hand, "register", "register", "ask_register", form=nothing)
     with pytest.raises(PageRefused, match="changed the form") if changed else nullcontext() as refused:
@@ -266,11 +266,11 @@ def saying(*words: str, dialog: str = "") -> Screen:
     return Screen((FORM_BUTTON, *items))
 
 
-class Looks(Rest):
+class Looks(Stability):
     """What is the same at three looks has rested."""
 
-    def rests(self, shown: object, for_s: float) -> bool:
-        return super().rests(shown, 0.0)
+    def is_stable(self, shown: object, for_s: float) -> bool:
+        return super().is_stable(shown, 0.0)
 
 
 BACKUP, STARTED = "Backup failed last night.", Screen((Item(kind="text", names=((0, "Registering"),)),))
@@ -311,20 +311,20 @@ def test_words_of_something_else_are_no_refusal(
 
     async def wait(ready: Callable[[Screen], object], what: str, *_: object) -> object:
         for screen in itertools.chain(shown, [screens[-1]] * 9):
-            view.passed.extend(text for text in screen.texts if text not in view.passed)
+            view.new_messages.extend(text for text in screen.texts if text not in view.new_messages)
             if (found := ready(screen)) is not None:
                 return found
         raise PageNotUnderstood(what)
 
-    async def untouched() -> bool:
+    async def got_no_click() -> bool:
         return not clicked
 
     async def close(_view: PageView, _front: Screen) -> None: ...
 
     for of, name, instead in ((view, "look", look), (view, "wait", wait), (submit, "dismiss", close)):
         monkeypatch.setattr(of, name, instead)
-    monkeypatch.setattr(submit, "Rest", Looks)
-    hand = cast("Any", SimpleNamespace(view=view, labels=LABELS, untouched=untouched))
+    monkeypatch.setattr(submit, "Stability", Looks)
+    hand = cast("Any", SimpleNamespace(view=view, labels=LABELS, got_no_click=got_no_click))
     sent = submit.Submit(hand, "register", "register", "ask_register", about="10.0.0.2")
     with nullcontext() if ends == "done" else pytest.raises(ends) as caught:
         begun = asyncio.run(sent._outcome(saying(), lambda screen: "done" if screen is STARTED else None))
@@ -538,7 +538,7 @@ def test_what_a_page_asks_again_and_again_is_no_question_for_its_list(monkeypatc
 )
 def test_an_option_that_says_more_is_another_one(option: str, wanted: str, means: bool) -> None:
     """Where the page does not offer the very words, one with words that nobody knows is left alone."""
-    hand = Mock(labels=LABELS, on=AsyncMock(), click_box=AsyncMock())
+    hand = Mock(labels=LABELS, act_on=AsyncMock(), click_box=AsyncMock())
     hand.view.problem.side_effect = lambda what, *_: PageNotUnderstood(what)
     hand.view.look, hand.view.wait = AsyncMock(return_value=Screen()), AsyncMock()
     native = Item(kind="combobox", options=("Automatic", option))
@@ -570,18 +570,18 @@ def test_what_covers_something_and_loads_is_waited_for(monkeypatch: pytest.Monke
     hand, tried = PageActions(view), [0, 0]
     monkeypatch.setattr(actions, "covering", AsyncMock(return_value="words"))
     monkeypatch.setattr(view, "element", AsyncMock())
-    monkeypatch.setattr(view, "again", AsyncMock(return_value=FORM_BUTTON))
+    monkeypatch.setattr(view, "current", AsyncMock(return_value=FORM_BUTTON))
 
     async def act(_element: object) -> None:
         tried[0] += 1
         if tried[0] < 7:
-            raise MISSED[0]("<div> intercepts pointer events")
+            raise ELEMENT_LOST[0]("<div> intercepts pointer events")
 
     for loads in (True, False):
         tried[0] = 0
         monkeypatch.setattr(actions, "uncover", AsyncMock(return_value=loads))
         with nullcontext() if loads else pytest.raises(PageNotUnderstood, match="cannot be used"):
-            asyncio.run(hand.on(FORM_BUTTON, act))
+            asyncio.run(hand.act_on(FORM_BUTTON, act))
         assert tried[0] == (7 if loads else 4)
 
 
@@ -605,7 +605,7 @@ def test_a_field_may_spell_what_means_the_same_otherwise(key: str, held: str, sa
     """Hosts and mail addresses do so in capitals; neither secrets nor names of users."""
     planned = {"email": "noc@example.com,ops@example.com", "secondary_server": "pi-2.example.com"}
     planned |= {"virtual_ipv6": "2001:db8::9", "auth_key": "key", "ise_user": "admin"}
-    assert actions.keeps(key, held, planned[key]) is same
+    assert actions.is_kept(key, held, planned[key]) is same
 
 
 @pytest.mark.parametrize("opens", [True, False])

@@ -14,9 +14,9 @@ from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages
-from runbook_lib.web.readiness import Growth, readiness, state_of
+from runbook_lib.web.readiness import RowGrowth, readiness, state_of
 from runbook_lib.web.screen import Screen, ScreenRow
-from runbook_lib.web.view import Rest
+from runbook_lib.web.view import Stability
 
 LABELS = labels_for()
 
@@ -33,7 +33,7 @@ def test_a_list_without_a_header_is_read_where_it_holds_every_row(shown: tuple[S
     """One list or table, beside tables that speak of no state."""
     result = readiness(Screen((), (*rows(("Failover Type", "Manual"), ("Mode", "None"), table=7), *shown)), LABELS)
     assert [(item.name, item.passed) for item in result.items] == [("CPU", True), ("Disk", False)]
-    assert result.told
+    assert result.has_ended
     assert not result.unknown
 
 
@@ -47,7 +47,7 @@ def test_a_row_of_a_list_without_a_known_state_has_not_passed() -> None:
     """It counts as an item, wherever in the list it stands."""
     result = readiness(Screen((), rows(("CPU: pass",), ("RAM: pass",), ("Disk: grue",))), LABELS)
     assert [item.passed for item in result.items] == [True, True, False]
-    assert not result.told or result.unknown
+    assert not result.has_ended or result.unknown
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def checked(**states: str) -> Screen:
 def test_a_row_that_comes_with_its_last_word_may_be_followed_by_one_more() -> None:
     """Rows that are all there while they are worked through have no successor; the longest gap counts otherwise."""
     begun, ended = checked(CPU="Running", RAM="Running"), checked(CPU="Passed", RAM="Passed")
-    listed, one_by_one, slow = Growth(), Growth(), Growth()
+    listed, one_by_one, slow = RowGrowth(), RowGrowth(), RowGrowth()
     assert [listed.rest_s(readiness(page, LABELS), 0.0) for page in (begun, ended)] == [0.8, 0.8]
     assert one_by_one.rest_s(readiness(ended, LABELS), 0.0) == 5
     shown = [("A", "Passed"), ("B", "Passed")]
@@ -93,16 +93,16 @@ def test_rows_may_come_through_what_is_open_to_the_server(
     sockets: int, answered: bool, loads: int, for_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream or a socket brings them without another request; a page that came whole brings no more."""
-    hand = Mock(labels=LABELS, keep=AsyncMock())
+    hand = Mock(labels=LABELS, fill_until_kept=AsyncMock())
     view, traffic = hand.view, hand.view.traffic
     traffic.loads, traffic.requests, traffic.sockets = 0, 0, [object()] * sockets
     traffic.answered.return_value = answered
-    view.look, view.mark = AsyncMock(return_value=Screen()), AsyncMock()
+    view.look, view.forget_messages = AsyncMock(return_value=Screen()), AsyncMock()
 
     async def press(_key: str) -> None:
         traffic.loads = loads
 
-    async def wait(ready: Callable[[Screen], object], *_given: object, rest: Rest) -> Any:
+    async def wait(ready: Callable[[Screen], object], *_given: object, rest: Stability) -> Any:
         ready(checked(CPU="Passed", RAM="Passed"))
         return rest._for_s
 

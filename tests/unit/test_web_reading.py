@@ -19,9 +19,8 @@ from runbook_lib.web.controls import find
 from runbook_lib.web.ha_page import ha_page, milestones
 from runbook_lib.web.ise_page import IsePages, _Form
 from runbook_lib.web.reading import fresh_texts, further_rows, ise_servers, meaning, refusal, row_of, value_beside
-from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll
+from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, Stability
 from runbook_lib.web.submit import Submit
-from runbook_lib.web.view import Rest
 
 LABELS = labels_for()
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -225,7 +224,7 @@ def test_an_empty_list_is_believed_sooner_where_the_page_shows_that_it_is_one(
     view.traffic.answered = lambda opened, for_s: silent_s >= for_s
     view.traffic.failed_at = 0.0
 
-    async def wait(ready: Callable[[Screen], object], what: str, *, rest: Rest) -> object:
+    async def wait(ready: Callable[[Screen], object], what: str, *, rest: Stability) -> object:
         for count in asked:
             view.traffic.questions.return_value = count
             assert ready(page) is None
@@ -249,7 +248,7 @@ def test_a_list_that_is_drawn_anew_is_no_sign_that_a_server_was_removed(monkeypa
     async def box(*_given: object) -> Item:
         return Item(kind="checkbox", checked=True)
 
-    async def present(_key: str) -> bool:
+    async def is_shown(_key: str) -> bool:
         return False
 
     async def send(self: Submit, done: Callable[[Screen], object]) -> None:
@@ -261,7 +260,7 @@ def test_a_list_that_is_drawn_anew_is_no_sign_that_a_server_was_removed(monkeypa
     monkeypatch.setattr(Submit, "send", send)
     view = Mock(wait=box)
     view.traffic.failed_at = 0.0
-    hand = SimpleNamespace(view=view, labels=LABELS, present=present)
+    hand = SimpleNamespace(view=view, labels=LABELS, is_shown=is_shown)
     with pytest.raises(PageNotUnderstood):
         asyncio.run(IsePages(hand).remove("192.0.2.1"))  # type: ignore[arg-type]
     assert seen == [None]
@@ -303,11 +302,11 @@ class Turned:
             raise PageNotUnderstood(key)
         self.clicked = min(self.clicked + 1, len(self.pages) - 1)
 
-    async def present(self, key: str) -> bool:
+    async def is_shown(self, key: str) -> bool:
         return bool(find(await self.view.look(), LABELS[key]))
 
     def ise(self, monkeypatch: pytest.MonkeyPatch) -> IsePages:
-        monkeypatch.setattr(Rest, "rests", lambda *_given: True)
+        monkeypatch.setattr(Stability, "is_stable", lambda *_given: True)
         monkeypatch.setattr(IsePages, "open", AsyncMock())
         return IsePages(self)  # type: ignore[arg-type]
 
@@ -406,8 +405,8 @@ def test_what_turns_nothing_is_pressed_twice(asks: int, foot: str, turns: int, m
 @pytest.mark.parametrize(("still", "for_s"), [(True, 3.0), (False, 6.0)])
 def test_what_turns_nothing_is_told_sooner_on_a_page_that_is_still(still: bool, for_s: float) -> None:
     """It has asked its server for nothing either."""
-    turned, shown, page = Turned(), Rest(), listed_on(ONE, way="Next")
-    turned.view.still, turned.view.traffic.questions.return_value = still, 0
+    turned, shown, page = Turned(), Stability(), listed_on(ONE, way="Next")
+    turned.view.at_rest, turned.view.traffic.questions.return_value = still, 0
     known = frozenset(ise_servers(page, LABELS))
     IsePages(turned)._settled(0.0, shown, known)(page)  # type: ignore[arg-type]
     assert shown._for_s == for_s
@@ -459,11 +458,11 @@ class Wizard(Turned):
         self.view.wait = self.wait
 
     async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
-        if not await self.present(key):
+        if not await self.is_shown(key):
             raise PageNotUnderstood(f"{key} is not there")
         self.log.append(f"{self.clicked} {key} {value} {secret}")
 
-    async def keep(self, fill: Callable[[], Awaitable[None]]) -> None:
+    async def fill_until_kept(self, fill: Callable[[], Awaitable[None]]) -> None:
         self.log.append("kept")
         await fill()
 
@@ -477,7 +476,7 @@ class Wizard(Turned):
             raise PageNotUnderstood(what)
         return found
 
-    async def offers(self, key: str) -> bool:
+    async def is_offered(self, key: str) -> bool:
         return any(not hit.item.disabled for hit in find(await self.view.look(), LABELS[key]))
 
 
