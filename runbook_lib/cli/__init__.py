@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from runbook_lib.cli.terminal import err, err_lines
-from runbook_lib.errors import RunbookError, UsageError
+from runbook_lib.errors import RunbookError, UsageError, cut
 from runbook_lib.i18n.language import ENGLISH, set_language
 from runbook_lib.paths import delivered
 from runbook_lib.processes import gate_streams, signals_taken
@@ -32,8 +33,22 @@ def main() -> None:
     except RunbookError as error:
         err_lines(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        err_lines(str(_too_long(error)))
+        sys.exit(UsageError.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED_EXIT)
+
+
+def _too_long(error: OSError) -> UsageError:
+    """Return the error for a path that no system takes, whichever look at it met that first."""
+    return UsageError(
+        "A path is longer than this system takes",
+        where=cut(str(error.filename), 80),
+        next_step="Give a shorter one: of what the command names, or of a variable such as RUNBOOK_RECORDS.",
+    )
 
 
 def _run() -> None:

@@ -336,6 +336,21 @@ def test_a_package_that_is_missing_is_an_installation_that_is_not_complete(
     assert all(word in said for word in ("no package typer", sys.prefix, "install.md"))
 
 
+@pytest.mark.parametrize(("words", "records"), [(["check", "x" * 300], ""), (["history"], "x" * 5000)])
+def test_a_path_that_no_system_takes_is_advice(
+    words: list[str], records: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether the command names it or a variable: what is wrong, and what to do, instead of a traceback."""
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    monkeypatch.setattr(sys, "argv", ["runbook", *words])
+    monkeypatch.setenv("RUNBOOK_RECORDS", records)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "longer than this system takes" in " ".join(capsys.readouterr().err.split())
+
+
 LAST_WORDS = """
 import os, runbook_lib.cli as cli, typer, rich, logging
 from runbook_lib.secrets import SecretRef
