@@ -152,7 +152,7 @@ def _column(one: Item, other: Item) -> bool:
 # -- The High Availability pages: status, configuration form, readiness, registration --------------
 
 _PATH = ("menu_administration", "menu_settings", "menu_high_availability")
-_SETTLE_S = 0.8  # for what says no; readiness.Growth says when a table is all there
+_SETTLE_S = 0.8  # for what says no; readiness.RowGrowth says when a table is all there
 _UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one, unless the page came anew
 _STUCK_S, _OFFERED_S = 15.0, 5.0
 _SHORT = 12

@@ -26,7 +26,7 @@ T = TypeVar("T")
 class DirectPages:
     """What each verb of ``PrimePages`` comes to at the server; ``pressed`` counts those that change something."""
 
-    usable = True
+    is_logged_in = True
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
