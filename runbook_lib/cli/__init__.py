@@ -33,22 +33,8 @@ def main() -> None:
     except RunbookError as error:
         err_lines(str(error))
         sys.exit(error.exit_code)
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        err_lines(str(_too_long(error)))
-        sys.exit(UsageError.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED_EXIT)
-
-
-def _too_long(error: OSError) -> UsageError:
-    """Return the error for a path that no system takes, whichever look at it met that first."""
-    return UsageError(
-        "A path is longer than this system takes",
-        where=cut(str(error.filename), 80),
-        next_step="Give a shorter one: of what the command names, or of a variable such as RUNBOOK_RECORDS.",
-    )
 
 
 def _run() -> None:
@@ -62,7 +48,15 @@ def _run() -> None:
             where=sys.prefix,
             next_step=f"install it again with its dependencies; {delivered('docs/install.md')} says how",
         ) from None
-    app(prog_name="runbook")
+    try:
+        app(prog_name="runbook")
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        # Any look at a path may be the first that meets it.
+        then = "Give a shorter one: of what the command names, or of a variable such as RUNBOOK_RECORDS."
+        where = cut(str(error.filename), 80)
+        raise UsageError("A path is longer than this system takes", where=where, next_step=then) from None
 
 
 # -- The command line of ``diagnose``, which is read without the other commands ---------------------
