@@ -139,13 +139,13 @@ def _comparisons(
     count = len(literals.read_bytes().splitlines())
     return [
         Comparison(
-            f"the scan for all {count} literals of the rules, one core",
+            "the scan for all literals of the rules, one core",
             [
                 Contender("our scan", lambda: _scan(corpus.path, literals)),
                 Contender("ripgrep", lambda: _timed([*rg, str(literals), log], pinned=True)),
                 Contender("grep -F", lambda: _timed([*grep, str(literals), log], pinned=True)),
             ],
-            "no slower than ripgrep",
+            f"no slower than ripgrep. There are {count} literals",
         ),
         Comparison(
             "the scan for the one literal of the mismatch, one core",

@@ -1,6 +1,6 @@
 """The command ``runbook``. Each subcommand imports what it needs when it runs, so that ``--help`` is quick.
 
-``runbook diagnose`` reads logs as fast as the disk gives them; the other commands are not even loaded for it.
+``runbook diagnose`` has to be quick, also for a log of one line; the other commands are not even loaded for it.
 """
 
 from __future__ import annotations
