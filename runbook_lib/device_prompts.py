@@ -250,7 +250,7 @@ LONGEST = 4096
 """Characters; whatever is longer is no question but an answer."""
 
 _BETWEEN = r"\s*(?:/|\||,|\bor\b)\s*"
-_DEFAULT = rf"{_OPEN}\s*(?:default\s*[:=]?\s*)?(?:yes|no|y|n)\s*{_CLOSE}"
+_DEFAULT = rf"{_OPEN}\s*(?:default\s*(?:is|[:=])?\s*)?(?:yes|no|y|n)\s*{_CLOSE}"
 _CHOICE = (
     rf"{_OPEN}?\s*(?:{_OPEN}?(?P<yes>yes|y){_CLOSE}?{_BETWEEN}{_OPEN}?(?:no|n){_CLOSE}?"
     rf"|{_OPEN}?(?:no|n){_CLOSE}?{_BETWEEN}{_OPEN}?(?P<late>yes|y){_CLOSE}?)\s*{_CLOSE}?"
@@ -274,10 +274,23 @@ def _words(text: str) -> frozenset[str]:
 
 
 _NEUTRAL = _words(
-    "a an and are as at be being by can cancelled cannot confirm confirmation continue default do does else enter for"
-    " from go going have if in is it its like n no not note of ok on once or please press proceed really request shall"
-    " should sure that the then this to undone want wanted warning will wish with would y yes you your"
+    "a an and are as at be being by can confirm confirmation continue default do does enter for from go going if in is"
+    " it its like note of ok on once or please press proceed really request shall should sure that the then this to"
+    " want wanted warning will wish with would y yes you your"
 )
+_NOT = re.compile(
+    r"\b(?:no|not|n|cannot|never|nor|without|except|unless|keep|kept|cancel\w*|abort\w*|skip\w*|un-?delet\w*)\b|n['’`]t\b",
+    re.I,
+)
+"""Words that turn the sense of a question round. None of them is a known word."""
+_SAYS_NOTHING = re.compile(
+    rf"{_OPEN}?\b(?:yes|no|y|n)\s*(?:/|\||\bor\b)\s*(?:yes|no|y|n)\b{_CLOSE}?|{_DEFAULT}"
+    r"|\b(?:cannot|can not|can['’]t) be (?:undone|cancell?ed|reverted|reversed)\b",
+    re.I,
+)
+"""What holds a word of these and leaves the sense as it is: a choice, its default, and that there is no way back."""
+_GOES_ON = re.compile(r"\b(?:sure|continue|proceed|confirm(?:ation)?|go|going|really|ok|enter|press)\b|\A\W*\Z", re.I)
+"""A question that does not name our change has to ask for going on, or be nothing but a choice."""
 _DANGER = re.compile(
     r"\b(?:all|every|everything|entire|whole|any|others?|both|eras\w*|wip\w+|format\w*|factory|reload\w*|restart\w*|"
     r"reboot\w*|reset\w*|shut\w*|halt\w*|stop\w*|power\w*|restor\w*|overwrit\w*|upgrad\w*|purg\w*|drop\w*|destroy\w*|"
@@ -336,23 +349,41 @@ def replies(topic: Topic, key: str = "", more: Mapping[str, str] | None = None) 
         if len(text) > LONGEST or is_dangerous(words, key):
             return None
         for question, answer in own.items():
-            if words.casefold().endswith(question):
-                return answer
+            if (folded := words.casefold()).endswith(question):
+                ahead = folded.removesuffix(question)
+                return answer if ahead[-1:] in ("", " ") and not _is_turned(_last_sentence(ahead)) else None
         choice = YES_NO.search(words)
         if choice is None and not _CONFIRMS.search(words):
             return None
         before = words[: choice.start()] if choice else words
-        question = _SENTENCE_END.split(before.strip())[-1]
-        repeats = repeated.search(question if key else before) and (not key or _REMOVES.search(question))
-        ours = _is_confirmation(question, topic, key) and (repeats or not _unknown(before, topic, key))
+        repeating = _last_sentence(before) if key else before
+        repeats = repeated.search(repeating) and _REMOVES.search(repeating) and not _is_turned(repeating)
+        ours = _is_confirmation(before, topic, key) and (repeats or not _unknown(before, topic, key))
         return _yes(choice) if ours else None
 
     return reply
 
 
-def _is_confirmation(question: str, topic: Topic, key: str) -> bool:
-    """Return whether the sentence that asks says nothing but that something is to be confirmed, or to be removed."""
-    return not _unknown(question, topic if _REMOVES.search(question) else Topic(frozenset(), ""), key)
+def _last_sentence(words: str) -> str:
+    return _SENTENCE_END.split(words.strip())[-1]
+
+
+def _is_turned(words: str) -> bool:
+    """Return whether a yes to ``words`` may mean the opposite of what was sent."""
+    return _NOT.search(_SAYS_NOTHING.sub(" ", words)) is not None
+
+
+def _is_confirmation(before: str, topic: Topic, key: str) -> bool:
+    """Return whether the sentence that asks says nothing but that something is to be confirmed, or to be removed.
+
+    One that names the entry names its removal, or stands behind words that do: "Do you want X?" may ask to keep it.
+    """
+    question = _last_sentence(before)
+    if _REMOVES.search(question):
+        return not _unknown(question, topic, key)
+    named = question != _without(question, key)
+    goes_on = _REMOVES.search(before) if named else _GOES_ON.search(question)
+    return bool(goes_on) and not _unknown(question, Topic(frozenset(), ""), key)
 
 
 def is_dangerous(words: str, key: str = "") -> bool:
@@ -374,7 +405,7 @@ def is_about_ours(question: str) -> bool:
 
 
 def _unknown(said: str, topic: Topic, key: str) -> list[str]:
-    bare = _without(said, key)
+    bare = _SAYS_NOTHING.sub(" ", _without(said, key))
     return [word for word in _WORD.findall(bare) if word.casefold() not in _NEUTRAL | topic.words]
 
 
@@ -392,25 +423,3 @@ def _naming(key: str, *, with_port: bool = False) -> str:
 
 def _yes(choice: re.Match[str] | None) -> str:
     return (choice["yes"] or choice["late"]) if choice else "yes"
-
-
-# -- What to type at a server's own console, so that a person can compare a key or a certificate by another way.
-#
-# All of it is recalled, unproven: a console that knows none of it is asked by whoever installed the server.
-
-HOST_KEY = "show crypto host_key"
-"""Prints the SSH host key's fingerprints at the ADE-OS command line."""
-
-
-def host_key_in_shell(kind: str) -> str:
-    """Return what prints the same below ``shell``, where a release shows MD5 or none; ``kind`` as ``ssh-ed25519``."""
-    return f"ssh-keygen -lf /etc/ssh/ssh_host_{kind.removeprefix('ssh-').partition('-')[0]}_key.pub"
-
-
-_CERTIFICATE = "openssl s_client -connect 127.0.0.1:{port} </dev/null | openssl x509 -noout -fingerprint -sha256"
-_ISE = "Administration > System > Certificates > System Certificates > View (SHA-256 Fingerprint)"
-
-
-def certificate_at_console(port: int, *, ise: bool) -> str:
-    """Return what shows the SHA-256 of the certificate that a server itself holds for a port of its own."""
-    return f"{_ISE} (recalled)" if ise else f"shell, then: {_CERTIFICATE.format(port=port)} (recalled)"

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from runbook_lib import event_loop, paths
 from runbook_lib.cli.terminal import answer_to, can_ask, out, out_lines, prose
 from runbook_lib.decisions import Check
-from runbook_lib.device_prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.errors import (
     BrowserMissing,
     DeviceError,
@@ -176,6 +175,7 @@ class Interview:
 
     def _host_key(self, key: str) -> None:
         """Show the SSH host key beside what prints it at the console; pin it when a person says that they are equal."""
+        from runbook_lib.device.login import HOST_KEY, host_key_in_shell
         from runbook_lib.device.ssh import presented_host_key
         from runbook_lib.repair.confirmation import QUICK
 

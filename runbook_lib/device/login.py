@@ -27,7 +27,18 @@ ALGORITHMS = {
 }
 """Type of key → the signatures with it that are accepted: none that rests on SHA-1."""
 
+HOST_KEY = "show crypto host_key"
+"""Typed at the server's own console; prints the fingerprints, so that a person can compare them. Recalled, unproven."""
+
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+
+
+def host_key_in_shell(kind: str) -> str:
+    """Return what prints the same below ``shell``, where a release shows MD5 or none; ``kind`` as ``ssh-ed25519``.
+
+    Recalled, unproven, as ``HOST_KEY`` is: a console that knows neither is asked by whoever installed the server.
+    """
+    return f"ssh-keygen -lf /etc/ssh/ssh_host_{kind.removeprefix('ssh-').partition('-')[0]}_key.pub"
 
 
 class HostKeyPins:

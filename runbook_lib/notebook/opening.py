@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from runbook_lib import event_loop, paths
+from runbook_lib.device.login import HOST_KEY, host_key_in_shell
 from runbook_lib.device.ssh import MEANING, presented_host_key
-from runbook_lib.device_prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, RunbookError, SiteFileInvalid, StageOutOfOrder
 from runbook_lib.models import Answer, Stage
 from runbook_lib.notebook.changing_stages import Changing

@@ -11,7 +11,6 @@ from runbook_lib.certificates.facts import facts_as_far_as_read
 from runbook_lib.decisions import Check, CheckKind, Decision, Override, Plan
 from runbook_lib.device.command_line import Console
 from runbook_lib.device.probe import present
-from runbook_lib.device_prompts import certificate_at_console
 from runbook_lib.errors import CertificateMoved, DeletionRefused, ParameterRefused, RunbookError
 from runbook_lib.models import Inventory, Judgement, Presented, Stage, Vantage, Verdict, WayOut
 from runbook_lib.params.model import Deadlines, Site
@@ -265,6 +264,15 @@ def what_settles(record: Record, plan: Plan) -> tuple[tuple[Verdict, str], ...]:
 def plan_guidance(record: Record, plan: Plan) -> tuple[tuple[WayOut, ...], tuple[tuple[Verdict, str], ...]]:
     """Return how a plan gets on, as ``tables.plan`` takes it: its ways out, and what settles it where it is blocked."""
     return ways_out_of(record, plan), what_settles(record, plan)
+
+
+_CERTIFICATE = "openssl s_client -connect 127.0.0.1:{port} </dev/null | openssl x509 -noout -fingerprint -sha256"
+_ISE = "Administration > System > Certificates > System Certificates > View (SHA-256 Fingerprint)"
+
+
+def certificate_at_console(port: int, *, ise: bool) -> str:
+    """Return what shows the SHA-256 of the certificate that a server itself holds for a port of its own."""
+    return f"{_ISE} (recalled)" if ise else f"shell, then: {_CERTIFICATE.format(port=port)} (recalled)"
 
 
 def _way(judgement: Judgement) -> WayOut:

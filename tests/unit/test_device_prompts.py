@@ -230,6 +230,43 @@ def test_a_question_about_anything_else_gets_no_answer(words: str) -> None:
             assert reply(plain(raw)) is None, raw
 
 
+TURNED = [
+    "Do not delete {key}?", "Don't delete {key}?", "Keep entry {key}", "Cancel the deletion of {key}?", "Skip {key}?",
+    "Abort deletion of {key}?", "Continue without deleting {key}?", "Is {key} not to be deleted?", "Undelete {key}?",
+    "{key} will not be deleted. Continue?", "Enter no to delete {key}", "Enter n to delete", "No deletion of {key}?",
+    "Do you want {key}?", "Do you want to have {key}?", "Is {key} wanted?", "Would you like {key} to be as it is?",
+    "{key}?", "The deletion is cancelled. Continue?", "Do you not wish to continue?", "Is the deletion undone?",
+    "Are you sure you do not want to delete {key}?", "If you do not want {key} deleted, enter yes", "As it is?",
+    "Do not remove high availability?", "High availability will not be removed. Continue?",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", TURNED)
+def test_a_question_with_its_sense_turned_round_gets_no_answer(words: str) -> None:
+    """A yes to it may keep what is to go; a site's answer to the plain question is no answer to it either."""
+    question = words.format(key=KEY)
+    for topic, key in ((DELETION, KEY), (HA_REMOVAL, "")):
+        reply = replies(topic, key, {"Delete {key}? (y/n)": "y", "Remove high availability? (y/n)": "y"})
+        for choice in ("", " (y/n)", " [yes/no]: ", " (yes/no) [no] ?"):
+            assert reply(question + choice) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This cannot be undone. Delete {key}?",
+        "Delete {key} (this can't be undone)?",
+        "Delete {key} (default is no)?",
+        "{key} will be removed. Proceed with {key}?",
+        "Do not close this window. Delete {key}?",
+        "Delete {key} [y/n]? Please enter",
+    ],
+)
+def test_what_leaves_the_sense_of_a_question_as_it_is_gets_its_yes(words: str) -> None:
+    """That there is no way back, a choice and its default hold a "no" each, and turn nothing round."""
+    assert replies(DELETION, KEY)(words.format(key=KEY) + " yes or no: ") == "yes"
+
+
 @pytest.mark.parametrize(
     ("key", "other"),
     [("sec_8082", "prime-sec_8082"), ("sec_8082", "sec.example.com_8082"), ("::5_443", "2001:db8::5_443"),

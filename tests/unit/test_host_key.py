@@ -10,8 +10,7 @@ import asyncssh
 import pytest
 
 from runbook_lib.device import ssh
-from runbook_lib.device.login import ALGORITHMS, HostKeyPins, Login
-from runbook_lib.device_prompts import host_key_in_shell
+from runbook_lib.device.login import ALGORITHMS, HostKeyPins, Login, host_key_in_shell
 from runbook_lib.params.model import SshAccess
 from runbook_lib.secrets import REDACTOR, SecretRef
 

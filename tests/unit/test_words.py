@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from runbook_lib.device_prompts import certificate_at_console
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.i18n import language as catalogue
 from runbook_lib.i18n.language import (
@@ -18,6 +17,7 @@ from runbook_lib.i18n.language import (
     using_language,
 )
 from runbook_lib.models import StageState, WayOut
+from runbook_lib.repair.confirmation import certificate_at_console
 from runbook_lib.show.forms import without_form
 from runbook_lib.show.rendering import html
 from runbook_lib.show.tables import stages, ways_out
