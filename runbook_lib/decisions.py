@@ -1,14 +1,16 @@
-"""The values of deciding and changing: plan, approval, override, deletion, rows of the pages, checks."""
+"""Plan, approval, override and deletion as values; the canonical form, and the digest that an approval names."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, StrEnum
+from enum import StrEnum
+from typing import Any
 
-from runbook_lib.models import FINAL, Outcome, Verdict
+from runbook_lib.models import Verdict
 
 # -- the plan and its approval ---------------------------------------------------------------
 
@@ -193,203 +195,19 @@ class DeletionResult:
         return (self.server, self.key)
 
 
-# -- the web pages -------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True)
-class ReadinessItem:
-    """One row of *Check Readiness*: its words, and whether the page calls it passed."""
+class WayOut:
+    """How one host's certificate can be confirmed by another way: what to compare where, and what to write then.
 
-    name: str
-    passed: bool
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Milestone:
-    """One of the three milestones of HA registration, in percent from 0 to 100."""
-
-    name: str
-    percent: int
-    failed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class HaPage:
-    """The High Availability page as read once; ``message`` is what the page says in words, if anything."""
-
-    configuration_mode: str
-    milestones: tuple[Milestone, ...] = ()
-    message: str = ""
-    under_way: bool = False
-    read_utc: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListedIseServer:
-    """One row of the ISE Servers page. ``status`` is the page's own word, ``answers`` what it means, if known."""
-
-    address: str
-    status: str = ""
-    answers: bool | None = None
-
-
-class CheckKind(Enum):
-    """What a check of stage 60 is about. Outcomes and pictures go by this, never by the name that people read."""
-
-    ENTRY = "entry"
-    CERTIFICATE = "certificate"
-    HA_STATE = "ha_state"
-    MISMATCHES = "new_mismatches"
-    DELETION = "deletion"
-    ISE_PAGE = "ise_page"
-    ISE_API = "ise_api"
-    ISE_IMPORTED = "ise_imported"
-
-
-_CHECK_NAMES = {
-    CheckKind.ENTRY: "entry of {target} on the {server}",
-    CheckKind.CERTIFICATE: "certificate of {target}",
-    CheckKind.HA_STATE: "HA state of the {server}",
-    CheckKind.MISMATCHES: "new mismatches in the {server}'s logs",
-    CheckKind.DELETION: "deletion of {target} on the {server}",
-    CheckKind.ISE_PAGE: "ISE server {target}",
-    CheckKind.ISE_API: "what ISE reports about its certificate: {target}",
-    CheckKind.ISE_IMPORTED: "ISE's imported certificate: {target}",
-}
-
-
-def check_name(kind: CheckKind, *, server: str = "", target: str = "") -> str:
-    """Return what people read as a check's name."""
-    return _CHECK_NAMES[kind].format(server=server, target=target)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One line of a proof or a preflight: what was expected beside what was seen; ``name`` follows from its kind.
-
-    ``kind`` says what it is about, ``server`` who was asked, ``target`` about whom; ``values`` are what was seen as
-    data: the keys of entries, or the SHA-256 of a certificate, whose judgement is ``verdict``. Records written before
-    these fields have none of them: see ``with_kinds``.
+    ``self_note`` says why its own SSH server cannot show it; empty where it can.
     """
 
-    name: str = ""
-    expected: str
-    actual: str
-    ok: bool | None
-    note: str = ""
-    kind: CheckKind | None = None
-    server: str = ""
-    target: str = ""
-    verdict: Verdict | None = None
-    values: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.kind and not self.name:
-            object.__setattr__(self, "name", check_name(self.kind, server=self.server, target=self.target))
-
-
-_NAMES_WITHOUT_KIND = (
-    (CheckKind.ENTRY, re.compile(r"entry of (?P<target>.+) on the (?P<server>primary|secondary)")),
-    (CheckKind.CERTIFICATE, re.compile(r"certificate of (?P<target>.+)")),
-    (CheckKind.HA_STATE, re.compile(r"HA state of the (?P<server>primary|secondary)")),
-    (CheckKind.MISMATCHES, re.compile(r"new mismatches in the (?:(?P<server>primary|secondary)'s )?logs")),
-    (CheckKind.DELETION, re.compile(r"deletion of (?P<target>.+) on the (?P<server>primary|secondary)")),
-    (CheckKind.ISE_PAGE, re.compile(r"ISE server (?P<target>.+?)(?: \(.*\))?")),
-    (CheckKind.ISE_API, re.compile(r"ISE's own word on its certificate: (?P<target>.+)")),
-    (CheckKind.ISE_IMPORTED, re.compile(r"ISE's imported certificate: (?P<target>.+)")),
-)
-"""The names of checks as they were when a check had no kind. Records hold them: they never change."""
-
-
-def with_kinds(checks: Iterable[Check]) -> tuple[Check, ...]:
-    """Return the checks of a record; those that were written before a check had a kind get it from their name."""
-    return tuple(check if check.kind else _with_kind(check) for check in checks)
-
-
-def _with_kind(check: Check) -> Check:
-    for kind, pattern in _NAMES_WITHOUT_KIND:
-        if named := pattern.fullmatch(check.name):
-            return _of_kind(check, kind, **named.groupdict(""))
-    return check
-
-
-def _of_kind(check: Check, kind: CheckKind, server: str = "", target: str = "") -> Check:
-    verdict, values = None, tuple[str, ...]()
-    if kind is CheckKind.CERTIFICATE:
-        word = check.note.partition(",")[0]
-        verdict = Verdict(word) if word in tuple(Verdict) else None
-        values = (check.actual,) if re.fullmatch("[0-9a-f]{64}", check.actual) else ()
-    elif kind is CheckKind.ENTRY and check.ok:
-        values = tuple(check.actual.split(", "))
-    return replace(check, kind=kind, verdict=verdict, values=values, server=server, target=target)
-
-
-# -- earlier incidents -------------------------------------------------------------------------
-
-
-class Unended(StrEnum):
-    """How an incident without an outcome stands."""
-
-    OPEN = "open"
-    DAMAGED = "damaged"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PastIncident:
-    """One incident as its record tells of it. ``problem`` says why a record does not verify; then little else is known.
-
-    ``ended_utc`` is when the newest outcome was written. ``repair_s``: seconds from the opening to the first outcome
-    that closed it after something was changed; None where nothing was repaired. ``changes``: how many were sent.
-    ``approved_by`` are the names on approvals, each once. ``signed_by``: the id of the key that the newest seal
-    claims; not checked here. ``not_after_utc``: when the first of the certificates that were seen in it expires; None
-    where none was seen. ``after_seal``: how many lines came after the newest seal, which nobody has signed.
-    ``closed_by``: the line that says who closed it unfinished and why; empty where nobody did.
-    """
-
-    incident: str
-    site: str = ""
-    opened_utc: datetime | None = None
-    ended_utc: datetime | None = None
-    outcome: Outcome | None = None
-    repair_s: float | None = None
-    by: str = ""
-    approved_by: tuple[str, ...] = ()
-    changes: int = 0
-    signed_by: str = ""
-    not_after_utc: datetime | None = None
-    after_seal: int = 0
-    closed_by: str = ""
-    problem: str = ""
-
-    @property
-    def state(self) -> str:
-        """The outcome in a word; ``open`` without one, ``damaged`` where the record does not verify."""
-        if self.problem:
-            return Unended.DAMAGED
-        return self.outcome.value if self.outcome else Unended.OPEN
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the repair may still go on in it; never in a damaged one."""
-        return not self.problem and not self.closed_by and self.outcome not in FINAL
-
-
-@dataclass(frozen=True, kw_only=True)
-class SiteStatus:
-    """How one site stands by its newest incident: the word of its end, and when its first certificate expires.
-
-    ``state`` is that of the incident, or ``no incident``; ``not_after_utc`` is None where no certificate was seen.
-    """
-
-    site: str
-    incident: str = ""
-    state: str = "no incident"
-    not_after_utc: datetime | None = None
-
-    def days(self, now_utc: datetime) -> int | None:
-        """The days until the first certificate expires, below 0 where it has; None where none was seen."""
-        return None if self.not_after_utc is None else (self.not_after_utc - now_utc).days
+    target: str
+    presented_sha256: str
+    at_console: str
+    in_file: str
+    as_parameter: str
+    self_note: str = ""
 
 
 UNPROVEN = (
@@ -400,3 +218,83 @@ LASTING_REPAIR = (
     "The lasting repair: certificates issued by a CA, and certificate validation instead of trust on first use;"
     " then a renewed certificate is accepted because its issuer is, and a stranger's is not."
 )
+
+
+# -- The canonical form over which this project's digests are made, and the plan's digest.
+#
+# Canonical form: JSON, keys in the order of their code points, no blank between the tokens, every character outside
+# printable ASCII as ``\uXXXX`` in lower-case hex, no line break. In Python ``json.dumps(value, sort_keys=True,
+# separators=(",", ":"), ensure_ascii=True)``. Only strings, whole numbers, true, false, null, lists and objects occur.
+# A digest is SHA-256 over these bytes, written as 64 lower-case hex digits.
+
+
+def canonical_json(value: Any) -> bytes:
+    """``value`` in canonical form."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+
+
+def sha256_hex(data: bytes) -> str:
+    """Return the SHA-256 in 64 lower-case hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def is_sha256(text: str) -> bool:
+    """Return whether a text is a SHA-256 as it is written here: 64 lower-case hex digits, and nothing else."""
+    return re.fullmatch("[0-9a-f]{64}", text) is not None
+
+
+def plan_digest(plan: Plan) -> str:
+    """The digest that an approval names.
+
+    SHA-256 over the canonical form of ``{"format": "runbook-plan-v2", "site": …, "incident": …,
+    "rows": [...], "changes": [...]}``. Each row has exactly the keys ``server``, ``key``, ``subject``, ``target``,
+    ``decision``, ``command``, ``verdict`` (null if none), ``confirmed_sha256`` and ``override``; each change
+    exactly ``kind``, ``server``, ``target``, ``condition``, ``rests_on``, ``interrupts``, ``settings`` (a list of
+    field and value), ``confirmed_sha256``, ``attempt`` and ``expected``. Rows and changes stand in the order of
+    their own canonical forms, compared as bytes. So the digest changes with whatever decides on a change, with any
+    entry that appears in a store or goes, and with the incident; times, evidence and the wording of reasons are not
+    in it. A plan of release 0.1.0 has the format ``runbook-plan-v1`` and no ``changes``. Raises ``ValueError`` for
+    a plan of another format, and for one of 0.1.0 with changes, which its digest would not cover.
+    """
+    if plan.format not in (DELETIONS_ALONE, EVERY_CHANGE):
+        raise ValueError(f"a plan of the format {plan.format}")
+    content: dict[str, Any] = {
+        "format": plan.format,
+        "site": plan.site,
+        "incident": plan.incident,
+        "rows": sorted((_essence(row) for row in plan.rows), key=canonical_json),
+    }
+    if plan.format == EVERY_CHANGE:
+        content["changes"] = sorted((_essence_of_change(change) for change in plan.changes), key=canonical_json)
+    elif plan.changes:
+        raise ValueError("a plan of release 0.1.0 holds no changes but deletions")
+    return sha256_hex(canonical_json(content))
+
+
+def _essence(row: PlanRow) -> dict[str, str | None]:
+    return {
+        "server": row.server,
+        "key": row.key,
+        "subject": row.subject,
+        "target": row.target,
+        "decision": row.decision.value,
+        "command": row.command,
+        "verdict": row.verdict.value if row.verdict else None,
+        "confirmed_sha256": row.confirmed_sha256,
+        "override": row.override,
+    }
+
+
+def _essence_of_change(change: PlannedChange) -> dict[str, Any]:
+    return {
+        "kind": change.kind.value,
+        "server": change.server,
+        "target": change.target,
+        "condition": change.condition,
+        "rests_on": change.rests_on,
+        "interrupts": change.interrupts,
+        "settings": [list(setting) for setting in change.settings],
+        "confirmed_sha256": change.confirmed_sha256,
+        "attempt": change.attempt,
+        "expected": change.expected,
+    }

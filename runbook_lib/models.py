@@ -1,8 +1,8 @@
-"""The values that the layers hand to each other, as observed: frozen, plain, and without behaviour of their own."""
+"""Stages, outcomes, verdicts; what devices and hosts answered, and how earlier incidents ended. Frozen values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -262,158 +262,68 @@ class Inventory:
         return [each.in_words for each in self.judgements if each.verdict is Verdict.CONTRADICTED]
 
 
-# -- what the logs say ---------------------------------------------------------------------------
+# -- earlier incidents -------------------------------------------------------------------------
+
+
+class Unended(StrEnum):
+    """How an incident without an outcome stands."""
+
+    OPEN = "open"
+    DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogLine:
-    """One line of evidence: which file of the sources, its number from 1, its text (cut at 1,000 characters)."""
+class PastIncident:
+    """One incident as its record tells of it. ``problem`` says why a record does not verify; then little else is known.
 
-    source: str
-    number: int
-    text: str
+    ``ended_utc`` is when the newest outcome was written. ``repair_s``: seconds from the opening to the first outcome
+    that closed it after something was changed; None where nothing was repaired. ``changes``: how many were sent.
+    ``approved_by`` are the names on approvals, each once. ``signed_by``: the id of the key that the newest seal
+    claims; not checked here. ``not_after_utc``: when the first of the certificates that were seen in it expires; None
+    where none was seen. ``after_seal``: how many lines came after the newest seal, which nobody has signed.
+    ``closed_by``: the line that says who closed it unfinished and why; empty where nobody did.
+    """
+
+    incident: str
+    site: str = ""
+    opened_utc: datetime | None = None
+    ended_utc: datetime | None = None
+    outcome: Outcome | None = None
+    repair_s: float | None = None
+    by: str = ""
+    approved_by: tuple[str, ...] = ()
+    changes: int = 0
+    signed_by: str = ""
+    not_after_utc: datetime | None = None
+    after_seal: int = 0
+    closed_by: str = ""
+    problem: str = ""
 
     @property
-    def place(self) -> str:
-        """Where it stands, as ``/logs/hm-0-0.log:12``."""
-        return f"{self.source}:{self.number}"
+    def state(self) -> str:
+        """The outcome in a word; ``open`` without one, ``damaged`` where the record does not verify."""
+        if self.problem:
+            return Unended.DAMAGED
+        return self.outcome.value if self.outcome else Unended.OPEN
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the repair may still go on in it; never in a damaged one."""
+        return not self.problem and not self.closed_by and self.outcome not in FINAL
 
 
 @dataclass(frozen=True, kw_only=True)
-class NextStep:
-    """What to do next: a sentence, and the notebook that does it with its parameters (empty: no notebook does).
+class SiteStatus:
+    """How one site stands by its newest incident: the word of its end, and when its first certificate expires.
 
-    ``place`` names the place of a mismatch, whose advice differs from another's in its end only.
+    ``state`` is that of the incident, or ``no incident``; ``not_after_utc`` is None where no certificate was seen.
     """
 
-    advice: str
-    place: str = ""
-    notebook: str = ""
-    parameters: dict[str, str] = field(default_factory=dict)
+    site: str
+    incident: str = ""
+    state: str = "no incident"
+    not_after_utc: datetime | None = None
 
-
-@dataclass(frozen=True, kw_only=True)
-class EntryMatch:
-    """An entry of a store that a subject may mean. ``fit`` is ``exact`` or ``cn_only``; neither proves anything."""
-
-    server: str
-    key: str
-    subject: str
-    fit: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mismatch:
-    """All mismatch messages in one server's logs about one subject.
-
-    ``server`` is ``primary``, ``secondary`` or, where nothing says whose log it is, ``unknown``; ``place`` is
-    one of ``primary_health_monitor``, ``primary_infrastructure``, ``secondary_health_monitor``, ``unknown``.
-    Times are None where the lines hold none; ``first_said`` and ``last_said`` are the times as they are written
-    there, and ``notes`` say what is not known of them; without ``zone_known`` nobody says in which zone they were
-    written, and UTC was assumed. ``undated`` of its events have no time, or none with a date: they may be from
-    just now. ``entries`` are those of the lists at hand that may be meant. ``guessed``: nobody says whose log it is,
-    and only what the log shows tells its server.
-    """
-
-    server: str
-    place: str
-    subject: str
-    threads: tuple[str, ...]
-    count: int
-    first_utc: datetime | None
-    last_utc: datetime | None
-    evidence: tuple[LogLine, ...]
-    first_said: str = ""
-    last_said: str = ""
-    zone_known: bool = True
-    notes: tuple[str, ...] = ()
-    entries: tuple[EntryMatch, ...] = ()
-    undated: int = 0
-    guessed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class LookAlike:
-    """A message that resembles the mismatch, or accompanies it, and that no deletion repairs.
-
-    ``confidence`` is ``certain``, ``likely`` or ``possible``: how surely the message means what ``meaning`` says.
-    Times are those of the evidence; ``zone_known`` and ``guessed`` as in a Mismatch.
-    """
-
-    server: str
-    rule: str
-    meaning: str
-    advice: str
-    count: int
-    evidence: tuple[LogLine, ...]
-    confidence: str = "likely"
-    next_step: NextStep | None = None
-    first_utc: datetime | None = None
-    last_utc: datetime | None = None
-    zone_known: bool = True
-    guessed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Damage:
-    """A log that could be read in part only, or not at all, and why; ``server`` is whose, as in a Mismatch."""
-
-    source: str
-    problem: str
-    server: str = "unknown"
-
-
-@dataclass(frozen=True, kw_only=True)
-class NotALog:
-    """A file that does not look like a log, and what it looks like; ``server`` is whose, as in a Mismatch."""
-
-    source: str
-    looks_like: str
-    server: str = "unknown"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Diagnosis:
-    """What the logs say. ``no_logs`` names the servers whose logs were not at hand: nothing read looks like one.
-
-    ``log_end_utc`` is, per server, the time of the last line that holds one. ``damaged`` names what could not
-    be read to its end: what follows there is unknown. ``zones`` are the zones in which the times without
-    an offset were read, as they were named; a server that is missing there was read as UTC without anybody's word.
-    ``ends_assumed`` names the servers of whose ``log_end_utc`` that is so. ``recognised_files`` of all ``files_read``
-    look like logs, with ``recognised_lines``; ``not_logs`` are the others, the first of them where they are many.
-    ``read_utc`` is when they had been read, by this machine's clock; None where that decides nothing.
-    """
-
-    mismatches: tuple[Mismatch, ...]
-    look_alikes: tuple[LookAlike, ...] = ()
-    no_logs: tuple[str, ...] = ()
-    log_end_utc: dict[str, datetime] = field(default_factory=dict)
-    lines_read: int = 0
-    bytes_read: int = 0
-    damaged: tuple[Damage, ...] = ()
-    zones: dict[str, str] = field(default_factory=dict)
-    ends_assumed: tuple[str, ...] = ()
-    files_read: int = 0
-    recognised_files: int = 0
-    recognised_lines: int = 0
-    not_logs: tuple[NotALog, ...] = ()
-    read_utc: datetime | None = None
-
-    def unread(self, server: str) -> tuple[str, ...]:
-        """Return what of a server's logs, or of logs of which nobody knows whose they are, was not read whole."""
-        return tuple(damage.source for damage in self.damaged if damage.server in (server, "unknown"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class WayOut:
-    """How one host's certificate can be confirmed by another way: what to compare where, and what to write then.
-
-    ``self_note`` says why its own SSH server cannot show it; empty where it can.
-    """
-
-    target: str
-    presented_sha256: str
-    at_console: str
-    in_file: str
-    as_parameter: str
-    self_note: str = ""
+    def days(self, now_utc: datetime) -> int | None:
+        """The days until the first certificate expires, below 0 where it has; None where none was seen."""
+        return None if self.not_after_utc is None else (self.not_after_utc - now_utc).days

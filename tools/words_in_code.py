@@ -16,6 +16,7 @@ SPEAKING = (
     "logs",
     "models.py",
     "notebook",
+    "observations.py",
     "params",
     "paths.py",
     "record",

@@ -52,7 +52,7 @@ from runbook_lib.batch.site_run import (
     SiteTask,
     result_of_error,
 )
-from runbook_lib.digest import sha256_hex
+from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import DeviceUnreachable, RunbookError, SiteLocked
 from runbook_lib.params.load import load_site, secret_references
 from runbook_lib.secrets import SecretRef

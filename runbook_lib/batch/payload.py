@@ -16,7 +16,7 @@ from typing import Any
 from runbook_lib import __version__, paths
 from runbook_lib.batch.site_run import SiteTask
 from runbook_lib.batch.sites import named_files
-from runbook_lib.digest import sha256_hex
+from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, UsageError
 from runbook_lib.params.load import load_site
 from runbook_lib.record.archive import archive_bytes

@@ -22,7 +22,7 @@ from runbook_lib.batch.site_run import (
     state_of,
 )
 from runbook_lib.batch.sites import Fleet, FleetSite, resolved_site_file
-from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RunbookError
 from runbook_lib.models import FINAL, Outcome, Stage
 from runbook_lib.notebook.opening import open_incident
@@ -82,7 +82,7 @@ def newest_round(root: Path, fleet: str) -> Round | None:
 
 # -- The plans of many sites under one digest, which one approval can name. Pure. ------------------
 #
-# The digest is SHA-256 over the canonical form (``runbook_lib.digest``) of ``{"format": "runbook-fleet-plan-v1",
+# The digest is SHA-256 over the canonical form (``runbook_lib.decisions``) of ``{"format": "runbook-fleet-plan-v1",
 # "fleet": …, "round": …, "sites": [...]}``. Each site has exactly the keys ``site``, ``incident``, ``plan`` (the digest
 # of its plan) and ``described`` (the digest of what the fleet's description said of it); the sites stand in the order
 # of their own canonical forms, compared as bytes. Sites without a plan that could be carried out are not in it.

@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
+from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.device.prime import fingerprint_of
-from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RunbookError, SiteFileInvalid
 from runbook_lib.params.load import in_short
 from runbook_lib.params.model import Expectation, PiServer, Site

@@ -21,7 +21,8 @@ from runbook_lib.device.answers import StateKind
 from runbook_lib.device.prime import PrimeServer
 from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import DeviceError, DeviceSilent, DeviceUnreachable, RunbookError
-from runbook_lib.models import HaStatus, Inventory, Judgement, Mismatch, Presented, Vantage, Verdict
+from runbook_lib.models import HaStatus, Inventory, Judgement, Presented, Vantage, Verdict
+from runbook_lib.observations import Mismatch
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Devices, Target, targets
 from runbook_lib.repair.diagnose import read_site_logs

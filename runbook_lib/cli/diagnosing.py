@@ -28,7 +28,8 @@ from runbook_lib.processes import Gated
 
 if TYPE_CHECKING:
     from runbook_lib.logs.rules import Rule
-    from runbook_lib.models import Diagnosis, TofuStore
+    from runbook_lib.models import TofuStore
+    from runbook_lib.observations import Diagnosis
     from runbook_lib.params.model import Site
 
 SILENT_S = 1.0

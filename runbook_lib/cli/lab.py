@@ -19,7 +19,6 @@ from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named
 from runbook_lib.logs.diagnosis import diagnose_sources
-from runbook_lib.models import Diagnosis
 from runbook_lib.notebook.runbook import sign_of
 from runbook_lib.notebook.workspace import (
     DEFAULT_SITE,
@@ -29,6 +28,7 @@ from runbook_lib.notebook.workspace import (
     separate_choice,
     serve_jupyter,
 )
+from runbook_lib.observations import Diagnosis
 from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.record.files import operator

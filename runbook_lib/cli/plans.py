@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from runbook_lib import paths
 from runbook_lib.cli.records import print_reading, print_sites
 from runbook_lib.cli.terminal import answer_to, can_ask, out, out_lines, prose
-from runbook_lib.decisions import Override, PastIncident, Plan
+from runbook_lib.decisions import Override, Plan
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import (
     ApprovalMissing,
@@ -21,7 +21,7 @@ from runbook_lib.errors import (
     StageOutOfOrder,
 )
 from runbook_lib.i18n.language import count, stamp
-from runbook_lib.models import Stage, StageState
+from runbook_lib.models import PastIncident, Stage, StageState
 from runbook_lib.notebook.workspace import newest_incident, next_run
 from runbook_lib.params.load import load_site_or_lab
 from runbook_lib.params.model import Site

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from runbook_lib import paths
 from runbook_lib.cli.terminal import answer_to, can_ask, err, out, out_lines, prose
-from runbook_lib.decisions import PastIncident, SiteStatus
-from runbook_lib.digest import sha256_hex
+from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import DecisionNeeded, ParameterRefused, RecordDamaged, RunbookError
-from runbook_lib.models import Outcome
+from runbook_lib.models import Outcome, PastIncident, SiteStatus
 from runbook_lib.record.archive import archive_name, pack, verify_archive
 from runbook_lib.record.files import operator
 from runbook_lib.record.history import Query, incident_that_counts, past_incidents, site_statuses

@@ -16,7 +16,7 @@ from runbook_lib import paths
 from runbook_lib.batch.runner import RunReport, StageReport, run_stages
 from runbook_lib.cli.plans import dry_run_view, show_plan
 from runbook_lib.cli.terminal import begin_line, can_renew_line, err_lines, out, out_lines, prose, renew_line
-from runbook_lib.digest import is_sha256
+from runbook_lib.decisions import is_sha256
 from runbook_lib.errors import (
     MOST_LINES,
     ApprovalMissing,

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from runbook_lib import event_loop, paths
 from runbook_lib.cli.terminal import answer_to, can_ask, out, out_lines, prose
-from runbook_lib.decisions import Check
 from runbook_lib.errors import (
     BrowserMissing,
     DeviceError,
@@ -28,6 +27,7 @@ from runbook_lib.errors import (
 from runbook_lib.hosts import split_port
 from runbook_lib.models import Stage
 from runbook_lib.notebook.workspace import open_site
+from runbook_lib.observations import Check
 from runbook_lib.params.load import Draft, draft_site, secret_references
 from runbook_lib.params.model import Site, lacking
 from runbook_lib.params.yaml_source import Value, Where, is_within

@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from runbook_lib.decisions import is_sha256
 from runbook_lib.device.answers import not_understood, without_tags
-from runbook_lib.digest import is_sha256
 from runbook_lib.errors import AnswerNotUnderstood, CertificateMoved, UsageError, cut
 from runbook_lib.event_loop import TooLate, within_time
 

@@ -12,7 +12,8 @@ from runbook_lib.i18n.language import count
 from runbook_lib.logs.jobs import UNKNOWN
 from runbook_lib.logs.lines import NO_FILE, NO_FILE_IN_IT
 from runbook_lib.logs.rules import next_step, place_named
-from runbook_lib.models import Diagnosis, EntryMatch, LogLine, Mismatch, NextStep, TofuStore
+from runbook_lib.models import TofuStore
+from runbook_lib.observations import Diagnosis, EntryMatch, LogLine, Mismatch, NextStep
 
 NOTHING, MISMATCH, LOOK_ALIKES, UNREADABLE = 0, 10, 11, 2
 """Exit codes of ``runbook diagnose``."""

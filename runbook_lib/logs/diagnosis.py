@@ -33,7 +33,7 @@ from runbook_lib.logs.scanner import OWN_NAME
 from runbook_lib.logs.search import PlainText
 from runbook_lib.logs.sources import Identity, is_archive_file, list_logs, read_logs
 from runbook_lib.logs.streams import Guarded, Notes, follows_in_series
-from runbook_lib.models import Damage, Diagnosis, LookAlike, Mismatch, NotALog
+from runbook_lib.observations import Damage, Diagnosis, LookAlike, Mismatch, NotALog
 
 # -- Groups of events to the mismatches of one server: which of the three places, and which groups mean one subject
 

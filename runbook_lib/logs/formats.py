@@ -13,7 +13,7 @@ from runbook_lib.errors import cut, one_line
 from runbook_lib.i18n.language import stamp, to_the_second
 from runbook_lib.logs import conclusions
 from runbook_lib.logs.rules import LIST_FIRST, place_named
-from runbook_lib.models import Diagnosis, LogLine, LookAlike, Mismatch, NextStep
+from runbook_lib.observations import Diagnosis, LogLine, LookAlike, Mismatch, NextStep
 
 SCHEMA_VERSION = 1
 SHOWN_LINES = 8

@@ -15,7 +15,7 @@ from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
 from runbook_lib.logs.streams import Notes, Peekable, oldest_first
-from runbook_lib.models import Damage
+from runbook_lib.observations import Damage
 from runbook_lib.processes import leave_ctrl_c_to_the_parent
 
 # -- Whose logs they are, where nobody says so: their path tells, or it is guessed from what they show. Decided for

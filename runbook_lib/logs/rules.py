@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runbook_lib.logs.mismatch import LITERAL
-from runbook_lib.models import NextStep
+from runbook_lib.observations import NextStep
 
 Confidence = Literal["certain", "likely", "possible"]
 SITE_PARAMETERS = (("site", "{site}"), ("incident", "{incident}"))

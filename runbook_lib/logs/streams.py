@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from runbook_lib.errors import UsageError, cut
-from runbook_lib.models import Damage
+from runbook_lib.observations import Damage
 
 # -- Rotated series of logs: which names belong together, and in which order they were written. Pure
 

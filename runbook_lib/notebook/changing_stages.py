@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from runbook_lib.decisions import Approval, Check, DeletionResult, HaPage, ListedIseServer, Plan, ReadinessItem
+from runbook_lib.decisions import Approval, DeletionResult, Plan
 from runbook_lib.errors import DecisionNeeded, ParameterRefused, PlanStale, RepairFailed, StageOutOfOrder
 from runbook_lib.models import Stage
 from runbook_lib.notebook.runbook import Runbook, T, sign_of
+from runbook_lib.observations import Check, HaPage, ListedIseServer, ReadinessItem
 from runbook_lib.repair import approval, deletion, guard, ha, ise, planned_changes
 from runbook_lib.repair.approval import approval_of, approve, approve_as_asked
 from runbook_lib.repair.confirmation import plan_guidance

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runbook_lib import paths
-from runbook_lib.decisions import LASTING_REPAIR, UNPROVEN, Check, PastIncident, SiteStatus
+from runbook_lib.decisions import LASTING_REPAIR, UNPROVEN
 from runbook_lib.errors import StageOutOfOrder
 from runbook_lib.i18n.language import duration, stamp
-from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.models import Outcome, PastIncident, SiteStatus, Stage, StageState
 from runbook_lib.notebook.changing_stages import DeleteStale, ReaddIse, RegisterHa, require_checks
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates, StartHere
 from runbook_lib.notebook.runbook import Runbook, seal_by_hand
 from runbook_lib.notebook.workspace import Next, newest_incident, next_steps, resolve_choice
+from runbook_lib.observations import Check
 from runbook_lib.params.load import load_site_or_lab, site_without_secrets
 from runbook_lib.record.attestation import keep_site
 from runbook_lib.record.history import past_incidents, site_statuses

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import PurePath
 
 from runbook_lib.certificates.expectation import Knowledge, read_expectation, read_uploaded
-from runbook_lib.decisions import Check, Decision, Override, Plan
+from runbook_lib.decisions import Decision, Override, Plan
 from runbook_lib.errors import ExpectationInvalid, RunbookError, StageOutOfOrder
-from runbook_lib.models import Diagnosis, Inventory, Stage, StageState, Verdict
+from runbook_lib.models import Inventory, Stage, StageState, Verdict
 from runbook_lib.notebook.runbook import Runbook
 from runbook_lib.notebook.workspace import Next, next_steps, stage_to_go_on_with
+from runbook_lib.observations import Check, Diagnosis
 from runbook_lib.params.model import Expectation
 from runbook_lib.record.incident import Record
 from runbook_lib.repair import diagnose, inventory, preflight

@@ -16,7 +16,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from runbook_lib import paths
-from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable
 from runbook_lib.record import stages
 from runbook_lib.record.artifacts import TEMPLATES

@@ -13,10 +13,9 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import NamedTuple
 
-from runbook_lib.decisions import PastIncident, SiteStatus, Unended
-from runbook_lib.digest import sha256_hex
+from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, RunbookError
-from runbook_lib.models import FINAL, Inventory, Outcome, Stage
+from runbook_lib.models import FINAL, Inventory, Outcome, PastIncident, SiteStatus, Stage, Unended
 from runbook_lib.record.files import FILE_MODE, from_json_bytes, make_folder, plain_json_value
 from runbook_lib.record.incident import Record, named_there, site_slug, slug_in
 from runbook_lib.record.journal import Kind, Line

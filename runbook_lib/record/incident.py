@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import ClassVar, Self, TypeVar
 
 from runbook_lib import paths
-from runbook_lib.decisions import Approval, PastIncident, Plan
-from runbook_lib.digest import plan_digest
+from runbook_lib.decisions import Approval, Plan, plan_digest
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, StageOutOfOrder
-from runbook_lib.models import FINAL, Outcome, Stage, StageState
+from runbook_lib.models import FINAL, Outcome, PastIncident, Stage, StageState
 from runbook_lib.record import stages
 from runbook_lib.record.artifacts import ALSO_A_WORD, ArtifactStore, damaged, slug
 from runbook_lib.record.files import (

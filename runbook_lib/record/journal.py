@@ -1,6 +1,6 @@
 """A line of the journal: its form, the chain that a whole journal is, and what a line is about. Pure."""
 
-# ``journal.jsonl`` holds JSON objects in the canonical form of ``runbook_lib.digest``, one a line, each ending in a
+# ``journal.jsonl`` holds JSON objects in the canonical form of ``runbook_lib.decisions``, one a line, each ending in a
 # line feed. Keys: ``n`` counts from 1; ``utc`` is ``2026-11-23T12:45:01.123456Z``; ``stage``, ``server``,
 # ``expected``, ``seen`` and ``text`` are strings; ``kind`` is a ``Kind``; ``artifact`` is null or ``{"path",
 # "sha256"}`` of a file in the incident's folder; ``about`` is there where programs go by what a line is about, see
@@ -18,7 +18,7 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
-from runbook_lib.digest import canonical_json, is_sha256, sha256_hex
+from runbook_lib.decisions import canonical_json, is_sha256, sha256_hex
 from runbook_lib.errors import RecordDamaged
 from runbook_lib.models import Outcome, StageState
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged
 from runbook_lib.record.files import (
     FILE_MODE,

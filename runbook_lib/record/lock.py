@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 
 from runbook_lib import paths
-from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, SiteLocked
 from runbook_lib.record.files import (
     FILE_MODE,

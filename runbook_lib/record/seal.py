@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import cut
 from runbook_lib.event_loop import TooLate, within_time
 from runbook_lib.record.journal import JournalText

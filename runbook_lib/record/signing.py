@@ -24,8 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from runbook_lib.decisions import Approval
-from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.decisions import Approval, canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.files import FILE_MODE, gate_text, make_folder, plain_json_value, write_all, write_new, writing
 from runbook_lib.record.seal import NoStamp, read_certificates

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.x509 import Certificate
 
 from runbook_lib import paths
-from runbook_lib.digest import sha256_hex
+from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.artifacts import Drift, drifts
 from runbook_lib.record.files import read_plain

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from runbook_lib.certificates.expectation import Knowledge, read_expectation
 from runbook_lib.certificates.facts import facts_as_far_as_read
-from runbook_lib.decisions import Check, CheckKind, Decision, Override, Plan
+from runbook_lib.decisions import Decision, Override, Plan, WayOut
 from runbook_lib.device.command_line import Console
 from runbook_lib.device.probe import present
 from runbook_lib.errors import CertificateMoved, DeletionRefused, ParameterRefused, RunbookError
-from runbook_lib.models import Inventory, Judgement, Presented, Stage, Vantage, Verdict, WayOut
+from runbook_lib.models import Inventory, Judgement, Presented, Stage, Vantage, Verdict
+from runbook_lib.observations import Check, CheckKind
 from runbook_lib.params.model import Deadlines, Site
 from runbook_lib.record.incident import Record
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, pi_server, target_named, target_of_key

@@ -16,7 +16,8 @@ from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.site_rules import load_rules
 from runbook_lib.logs.sources import AFTER, BEFORE, lines_around, size_to_read
-from runbook_lib.models import Diagnosis, LogLine, Mismatch, Stage
+from runbook_lib.models import Stage
+from runbook_lib.observations import Diagnosis, LogLine, Mismatch
 from runbook_lib.params.model import Site
 from runbook_lib.record.artifacts import slug
 from runbook_lib.record.incident import Record

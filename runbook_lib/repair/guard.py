@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from runbook_lib.decisions import Approval, ChangeKind, Check, Decision, Plan, PlannedChange, PlanRow
+from runbook_lib.decisions import Approval, ChangeKind, Decision, Plan, PlannedChange, PlanRow
 from runbook_lib.device.answers import trimmed
 from runbook_lib.errors import (
     CertificateMoved,
@@ -18,6 +18,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.event_loop import side_by_side
 from runbook_lib.models import ProductVersion, Verdict
+from runbook_lib.observations import Check
 from runbook_lib.params.model import Site
 from runbook_lib.record.journal import About, Kind
 from runbook_lib.record.lock import is_under_lock

@@ -8,7 +8,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from runbook_lib.decisions import ChangeKind, HaPage, ReadinessItem
+from runbook_lib.decisions import ChangeKind
 from runbook_lib.device.answers import StateKind
 from runbook_lib.device.prime import REMOVE_HA
 from runbook_lib.errors import (
@@ -20,7 +20,8 @@ from runbook_lib.errors import (
     ReadinessFailed,
     RepairFailed,
 )
-from runbook_lib.models import Diagnosis, HaStatus
+from runbook_lib.models import HaStatus
+from runbook_lib.observations import Diagnosis, HaPage, ReadinessItem
 from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result

@@ -14,12 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from runbook_lib.decisions import EVERY_CHANGE, Decision, Override, Plan, PlannedChange, PlanRow
+from runbook_lib.decisions import EVERY_CHANGE, Decision, Override, Plan, PlannedChange, PlanRow, plan_digest
 from runbook_lib.device.names import parse_name
 from runbook_lib.device.prime import DELETE_TOFU, LIST_TOFU
-from runbook_lib.digest import plan_digest
 from runbook_lib.errors import RecordError, StageOutOfOrder, opening_line
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry, Vantage, Verdict
+from runbook_lib.models import Inventory, Judgement, TofuEntry, Vantage, Verdict
+from runbook_lib.observations import Diagnosis, Mismatch
 from runbook_lib.params.model import Site
 from runbook_lib.record.stages import ALARMING
 from runbook_lib.repair.confirmation import override_for, overrides_in_words, overrides_of

@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from runbook_lib.decisions import (
-    ChangeKind,
-    Check,
-    Decision,
-    Deletion,
-    DeletionResult,
-    Override,
-    Plan,
-    PlannedChange,
-    PlanRow,
-)
+from runbook_lib.decisions import ChangeKind, Decision, Deletion, DeletionResult, Override, Plan, PlannedChange, PlanRow
 from runbook_lib.device.answers import StateKind
 from runbook_lib.errors import RepairFailed, StageOutOfOrder
 from runbook_lib.models import HaStatus, Inventory, Judgement, Verdict
+from runbook_lib.observations import Check
 from runbook_lib.params.model import IseServer, Site
 from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.record.stages import is_of_plan

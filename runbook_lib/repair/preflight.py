@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.utils import parsedate_to_datetime
 
-from runbook_lib.decisions import ChangeKind, Check, Plan
+from runbook_lib.decisions import ChangeKind, Plan
 from runbook_lib.device.answers import parse_health_monitor
 from runbook_lib.device.probe import open_unjudged, present, read_page
 from runbook_lib.errors import (
@@ -26,6 +26,7 @@ from runbook_lib.errors import (
     VersionUnsupported,
 )
 from runbook_lib.models import Presented, ProductVersion, Vantage
+from runbook_lib.observations import Check
 from runbook_lib.params.load import secret_references
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Context, Devices, old_algorithms, targets

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from runbook_lib.decisions import Check, CheckKind
-from runbook_lib.models import Diagnosis, Inventory, Outcome
+from runbook_lib.models import Inventory, Outcome
+from runbook_lib.observations import Check, CheckKind, Diagnosis
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
 from runbook_lib.repair.context import (

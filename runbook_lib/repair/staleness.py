@@ -9,7 +9,8 @@ from runbook_lib.device.answers import StateKind
 from runbook_lib.device.names import fits
 from runbook_lib.errors import RepairFailed
 from runbook_lib.i18n.language import to_the_second
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, Stage, TofuEntry
+from runbook_lib.models import Inventory, Judgement, Stage, TofuEntry
+from runbook_lib.observations import Diagnosis, Mismatch
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, target_of
 from runbook_lib.repair.diagnose import FACTS

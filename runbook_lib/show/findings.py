@@ -10,7 +10,8 @@ from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.i18n.language import AsIs, count, span
 from runbook_lib.logs.conclusions import timeline, verdict
 from runbook_lib.logs.formats import Report, as_text, logged_moment, moment_in_words
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Presented, Stage
+from runbook_lib.models import Inventory, Judgement, Presented, Stage
+from runbook_lib.observations import Diagnosis
 from runbook_lib.show.document import ALARM, BAD, DOUBT, GOOD, PLAIN, Row, Table, mark_of
 from runbook_lib.show.rendering import View, text_of
 from runbook_lib.show.tables import below, common_folder, facts_of, first_and_last, ha_states, shorten

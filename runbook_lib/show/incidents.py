@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
-from runbook_lib.decisions import PastIncident, SiteStatus, Unended
 from runbook_lib.i18n.language import span
-from runbook_lib.models import Outcome
+from runbook_lib.models import Outcome, PastIncident, SiteStatus, Unended
 from runbook_lib.show import svg
 from runbook_lib.show.document import PLAIN, Row, Table, mark_of
 from runbook_lib.show.rendering import View

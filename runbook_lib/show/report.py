@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import quote
 
 from runbook_lib import paths
-from runbook_lib.decisions import UNPROVEN, Check
+from runbook_lib.decisions import UNPROVEN
 from runbook_lib.errors import BrowserMissing
 from runbook_lib.i18n.language import utc_time
-from runbook_lib.models import Diagnosis, Inventory, Stage, StageState
+from runbook_lib.models import Inventory, Stage, StageState
+from runbook_lib.observations import Check, Diagnosis
 from runbook_lib.record.files import gate_text, write_new, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from runbook_lib.decisions import Approval, Check, Deletion, Override, Plan
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Outcome, Stage, StageState
+from runbook_lib.decisions import Approval, Deletion, Override, Plan
+from runbook_lib.models import Inventory, Judgement, Outcome, Stage, StageState
+from runbook_lib.observations import Check, Diagnosis
 from runbook_lib.record.artifacts import Drift
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.show.document import Bullets, Drawn, Ref, Table

@@ -11,8 +11,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from runbook_lib.decisions import Approval, Deletion, Override, Plan
-from runbook_lib.digest import sha256_hex
+from runbook_lib.decisions import Approval, Deletion, Override, Plan, sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Stage, TofuStore, Verdict
 from runbook_lib.record.artifacts import checked

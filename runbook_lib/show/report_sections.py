@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from runbook_lib.decisions import LASTING_REPAIR, Check
-from runbook_lib.digest import is_sha256
+from runbook_lib.decisions import LASTING_REPAIR, is_sha256
 from runbook_lib.i18n.language import NOT_RECORDED, duration, utc_time
 from runbook_lib.models import Judgement, Stage, StageState
+from runbook_lib.observations import Check
 from runbook_lib.record.artifacts import Drift
 from runbook_lib.show.document import (
     NO_REF,

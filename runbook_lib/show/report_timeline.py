@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from runbook_lib.decisions import Approval, Check, CheckKind, Deletion, Plan, with_kinds
+from runbook_lib.decisions import Approval, Deletion, Plan
 from runbook_lib.i18n.language import count, duration, utc_time
 from runbook_lib.logs.conclusions import timeline, verdict
 from runbook_lib.logs.formats import logged_moment, moment_in_words
-from runbook_lib.models import Diagnosis, Inventory, Mismatch, Outcome, Stage, StageState, Verdict
+from runbook_lib.models import Inventory, Outcome, Stage, StageState, Verdict
+from runbook_lib.observations import Check, CheckKind, Diagnosis, Mismatch, with_kinds
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.show.document import NO_REF, STATE_TONES

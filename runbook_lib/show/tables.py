@@ -6,21 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os.path import commonpath, isabs
 
-from runbook_lib.decisions import (
-    Approval,
-    Check,
-    Decision,
-    Deletion,
-    DeletionResult,
-    HaPage,
-    ListedIseServer,
-    Plan,
-    PlannedChange,
-    PlanRow,
-    ReadinessItem,
-)
+from runbook_lib.decisions import Approval, Decision, Deletion, DeletionResult, Plan, PlannedChange, PlanRow, WayOut
 from runbook_lib.i18n.language import AsIs, gettext, stamp
-from runbook_lib.models import HaStatus, LogLine, Stage, StageState, Verdict, WayOut
+from runbook_lib.models import HaStatus, Stage, StageState, Verdict
+from runbook_lib.observations import Check, HaPage, ListedIseServer, LogLine, ReadinessItem
 from runbook_lib.show.document import ALARM, BAD, DOUBT, GOOD, PLAIN, READY, STATE_TONES, Row, Table
 from runbook_lib.show.rendering import View
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from runbook_lib.i18n.language import count, duration, gettext, span, stamp, utc_time
-from runbook_lib.models import Diagnosis, Mismatch, StageState
+from runbook_lib.models import StageState
+from runbook_lib.observations import Diagnosis, Mismatch
 from runbook_lib.record.journal import Kind
 from runbook_lib.show import svg
 from runbook_lib.show.document import STATE_TONES, Drawn

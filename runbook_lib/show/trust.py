@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runbook_lib.decisions import Check, CheckKind, Decision, Plan, PlanRow, check_name, with_kinds
+from runbook_lib.decisions import Decision, Plan, PlanRow
 from runbook_lib.i18n.language import AsIs
 from runbook_lib.models import Inventory, Judgement
+from runbook_lib.observations import Check, CheckKind, check_name, with_kinds
 from runbook_lib.show import svg
 from runbook_lib.show.document import Drawn
 from runbook_lib.show.report_model import PostMortem

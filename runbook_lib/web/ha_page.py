@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
 
-from runbook_lib.decisions import HaPage, Milestone, ReadinessItem
 from runbook_lib.errors import PageNotUnderstood, PageRefused
+from runbook_lib.observations import HaPage, Milestone, ReadinessItem
 from runbook_lib.params.labels import LABELS, HaForm, Label, Labels
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions

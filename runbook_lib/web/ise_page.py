@@ -7,9 +7,9 @@ import time
 from collections.abc import Set
 from functools import partial
 
-from runbook_lib.decisions import ListedIseServer
 from runbook_lib.errors import PageNotUnderstood, PageRefused, RunbookError
 from runbook_lib.hosts import same_host
+from runbook_lib.observations import ListedIseServer
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, same_line

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from playwright.async_api import Error
 
-from runbook_lib.decisions import HaPage, ListedIseServer, ReadinessItem
 from runbook_lib.errors import (
     ConnectionLost,
     DeviceError,
@@ -20,6 +19,7 @@ from runbook_lib.errors import (
     PageNotUnderstood,
     UsageError,
 )
+from runbook_lib.observations import HaPage, ListedIseServer, ReadinessItem
 from runbook_lib.params.labels import HaForm, Labels
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import DrawnText, PinnedBrowser

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 from statistics import median
 
-from runbook_lib.decisions import ReadinessItem
+from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, unread_rows
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same_words, says

@@ -12,10 +12,10 @@ from unittest import mock
 
 from waiting import wait_until_async
 
-from runbook_lib.decisions import HaPage, ListedIseServer, Milestone, ReadinessItem
 from runbook_lib.errors import PageRefused
 from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm as LabForm
+from runbook_lib.observations import HaPage, ListedIseServer, Milestone, ReadinessItem
 from runbook_lib.params.labels import HaForm
 from runbook_lib.web import pages
 from runbook_lib.web.browser import PinnedBrowser

@@ -15,10 +15,10 @@ from left_open import nothing_left
 from tls_fakes import Chain
 from waiting import PATIENCE_S, awaited
 
-from runbook_lib.decisions import Check
 from runbook_lib.device.probe import seeing_context
 from runbook_lib.event_loop import abort_connection
 from runbook_lib.lab import Lab
+from runbook_lib.observations import Check
 from runbook_lib.repair.preflight import clock_check
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from tls_fakes import Chain
 
-from runbook_lib.decisions import Check
 from runbook_lib.device.answers import HealthMonitor, parse_health_monitor
 from runbook_lib.device.probe import present
 from runbook_lib.lab import Lab
 from runbook_lib.models import Presented, Vantage
+from runbook_lib.observations import Check
 from runbook_lib.params.model import Deadlines
 from runbook_lib.repair.preflight import health_monitor_check
 

@@ -17,7 +17,8 @@ from resume_site import QUICK_LAB, quick_site, run_changing_stages, stale_entrie
 from runbook_lib.decisions import Deletion
 from runbook_lib.errors import RecordDamaged, RunbookError
 from runbook_lib.lab import Lab
-from runbook_lib.models import Diagnosis, Inventory, Stage, StageState
+from runbook_lib.models import Inventory, Stage, StageState
+from runbook_lib.observations import Diagnosis
 from runbook_lib.record import journal_file, stages
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind

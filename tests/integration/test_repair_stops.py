@@ -9,9 +9,9 @@ from direct_pages import DirectPages, direct_pages
 from repair_site import StartLab, changes, open_record, repair
 from resume_site import assert_no_more_than_approved, entry, quick_site, stale_entries
 
-from runbook_lib.decisions import HaPage, Milestone
 from runbook_lib.errors import AnswerNotUnderstood, DeletionRefused, RepairFailed, VersionUnsupported
 from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.observations import HaPage, Milestone
 
 pytestmark = pytest.mark.usefixtures("one_browser")
 

@@ -9,8 +9,8 @@ import pytest
 from test_web_pages import FORM, FORM_AT, INSIDE, drive
 from web_site import Product
 
-from runbook_lib.decisions import HaPage
 from runbook_lib.errors import DeviceSilent, LoginRefused, OutcomeUnknown, PageNotUnderstood, PageRefused
+from runbook_lib.observations import HaPage
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.reading import meaning

@@ -16,8 +16,8 @@ from tls_site import Identity, serving
 from waiting import awaited, let_pass
 from web_site import Product, application
 
-from runbook_lib.decisions import HaPage
 from runbook_lib.errors import ConnectionLost, PageNotUnderstood
+from runbook_lib.observations import HaPage
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import Deadlines
 from runbook_lib.web.browser import PinnedBrowser

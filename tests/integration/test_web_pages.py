@@ -11,7 +11,7 @@ from tls_site import Identity, serving
 from web_site import SKINS, WORDS, Product, application
 
 from runbook_lib import event_loop
-from runbook_lib.decisions import HaPage
+from runbook_lib.observations import HaPage
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.params.model import Deadlines
 from runbook_lib.web.browser import PinnedBrowser

@@ -18,12 +18,12 @@ from repair_site import StartLab, changes, open_record, run_stage
 from waiting import wait_until
 
 from runbook_lib import paths
-from runbook_lib.decisions import ReadinessItem
 from runbook_lib.errors import BrowserMissing, DecisionNeeded, ReadinessFailed, RepairFailed
 from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook
+from runbook_lib.observations import ReadinessItem
 from runbook_lib.params import labels
 from runbook_lib.params.labels import labels_for
 from runbook_lib.record.journal import Kind

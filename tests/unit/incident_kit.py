@@ -13,18 +13,16 @@ from site_kit import ISE, PRIMARY, SECONDARY, site_with
 from runbook_lib.decisions import Approval, Deletion, DeletionResult, Plan
 from runbook_lib.models import (
     CertificateFacts,
-    Diagnosis,
     HaStatus,
     Inventory,
     Judgement,
-    LogLine,
-    Mismatch,
     Stage,
     TofuEntry,
     TofuStore,
     Vantage,
     Verdict,
 )
+from runbook_lib.observations import Diagnosis, LogLine, Mismatch
 from runbook_lib.params.model import Site
 from runbook_lib.record.incident import Record
 from runbook_lib.record.signing import signed_approval

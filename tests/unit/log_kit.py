@@ -11,7 +11,7 @@ from runbook_lib.logs.diagnosis import mismatches_of
 from runbook_lib.logs.events import Findings
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.scanner import Scanner
-from runbook_lib.models import Mismatch
+from runbook_lib.observations import Mismatch
 
 DN = "CN=prime-sec, OU=Prime Infra, O=Cisco Systems, L=SJ, ST=CA, C=US"
 CORE = (

@@ -10,8 +10,9 @@ from pathlib import Path
 from incident_kit import PRIMARYS, SECONDARYS, STALE, Incident
 from site_kit import ISE
 
-from runbook_lib.decisions import Approval, Check
-from runbook_lib.models import Answer, Diagnosis, LogLine, Mismatch, Outcome, Stage, StageState, TofuEntry, TofuStore
+from runbook_lib.decisions import Approval
+from runbook_lib.models import Answer, Outcome, Stage, StageState, TofuEntry, TofuStore
+from runbook_lib.observations import Check, Diagnosis, LogLine, Mismatch
 from runbook_lib.record.incident import Record
 
 LISTCERTS = "ncs certvalidation tofu-certs listcerts"

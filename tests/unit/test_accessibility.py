@@ -13,35 +13,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbook_lib.decisions import (
-    Approval,
-    Check,
-    Decision,
-    Deletion,
-    DeletionResult,
-    HaPage,
-    ListedIseServer,
-    Milestone,
-    Plan,
-    PlanRow,
-    ReadinessItem,
-)
+from runbook_lib.decisions import Approval, Decision, Deletion, DeletionResult, Plan, PlanRow
 from runbook_lib.errors import DeletionRefused
 from runbook_lib.models import (
-    Damage,
-    Diagnosis,
     HaStatus,
     Inventory,
     Judgement,
-    LogLine,
-    LookAlike,
-    Mismatch,
     Presented,
     StageState,
     TofuEntry,
     TofuStore,
     Vantage,
     Verdict,
+)
+from runbook_lib.observations import (
+    Check,
+    Damage,
+    Diagnosis,
+    HaPage,
+    ListedIseServer,
+    LogLine,
+    LookAlike,
+    Milestone,
+    Mismatch,
+    ReadinessItem,
 )
 from runbook_lib.show import findings, tables
 from runbook_lib.show import findings as pictured

@@ -21,8 +21,7 @@ from site_kit import site_with
 
 from runbook_lib import secrets
 from runbook_lib.cli.plans import approved_by, waits_for_approval
-from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan
-from runbook_lib.digest import canonical_json
+from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan, canonical_json
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, PlanStale, StageOutOfOrder
 from runbook_lib.models import Outcome, Stage, Verdict
 from runbook_lib.record import signing

@@ -30,10 +30,9 @@ from runbook_lib.batch.round import (
     rollup_digest,
 )
 from runbook_lib.batch.site_run import SiteResult, SiteState, result_of_interruption, saw_contradiction, settled_state
-from runbook_lib.decisions import PastIncident
-from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import RecordError
-from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.models import Outcome, PastIncident, Stage, StageState
 from runbook_lib.notebook.workspace import next_run, stage_to_go_on_with
 from runbook_lib.record.archive import pack
 from runbook_lib.record.attestation import seal_record

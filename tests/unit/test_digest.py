@@ -11,8 +11,17 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.decisions import DELETIONS_ALONE, EVERY_CHANGE, ChangeKind, Decision, Plan, PlannedChange, PlanRow
-from runbook_lib.digest import canonical_json, plan_digest
+from runbook_lib.decisions import (
+    DELETIONS_ALONE,
+    EVERY_CHANGE,
+    ChangeKind,
+    Decision,
+    Plan,
+    PlannedChange,
+    PlanRow,
+    canonical_json,
+    plan_digest,
+)
 from runbook_lib.models import Verdict
 
 DELETE = PlanRow(

@@ -30,9 +30,8 @@ from runbook_lib import paths as places
 from runbook_lib.cli import INTERRUPTED_EXIT
 from runbook_lib.cli.app import app
 from runbook_lib.cli.records import AFTER_SEAL
-from runbook_lib.decisions import EVERY_CHANGE, ChangeKind, Decision, Plan, PlannedChange, PlanRow
+from runbook_lib.decisions import EVERY_CHANGE, ChangeKind, Decision, Plan, PlannedChange, PlanRow, plan_digest
 from runbook_lib.device.answers import STATES
-from runbook_lib.digest import plan_digest
 from runbook_lib.lab import SCENARIOS
 from runbook_lib.lab.faults import KNOWN as FAULTS
 from runbook_lib.lab.pages.skins import SKINS

@@ -13,7 +13,7 @@ from runbook_lib import secrets
 from runbook_lib.logs import sources
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.sources import AFTER, BEFORE, lines_around
-from runbook_lib.models import Diagnosis, LogLine, LookAlike
+from runbook_lib.observations import Diagnosis, LogLine, LookAlike
 from runbook_lib.params.model import Site
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind

@@ -13,8 +13,7 @@ from incident_kit import PRIMARYS, SECONDARYS, Incident
 from runbook_lib.batch.runner import RunReport, StageReport
 from runbook_lib.cli import running
 from runbook_lib.cli.running import conclude, left_behind, shortened
-from runbook_lib.decisions import Deletion
-from runbook_lib.digest import plan_digest
+from runbook_lib.decisions import Deletion, plan_digest
 from runbook_lib.errors import MOST_LINES, PlanStale
 from runbook_lib.models import Stage, StageState, Verdict
 from runbook_lib.notebook.changing_stages import DeleteStale

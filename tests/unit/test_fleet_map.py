@@ -8,8 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from runbook_lib.decisions import SiteStatus
-from runbook_lib.models import Outcome
+from runbook_lib.models import Outcome, SiteStatus
 from runbook_lib.record.history import Query, past_incidents, site_statuses
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind

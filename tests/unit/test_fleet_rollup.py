@@ -31,7 +31,7 @@ from runbook_lib.batch.round import (
 )
 from runbook_lib.batch.site_run import SiteState
 from runbook_lib.cli.fleet import approvals_of, rollup_view
-from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import DeviceError, ParameterRefused, RecordDamaged, SiteFileInvalid
 from runbook_lib.models import Outcome
 from runbook_lib.params.load import load_site

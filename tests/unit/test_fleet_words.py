@@ -22,7 +22,8 @@ from runbook_lib.errors import (
     LoginRefused,
     RunbookError,
 )
-from runbook_lib.models import HaStatus, Judgement, LogLine, Mismatch, Verdict
+from runbook_lib.models import HaStatus, Judgement, Verdict
+from runbook_lib.observations import LogLine, Mismatch
 from runbook_lib.secrets import SecretRef
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

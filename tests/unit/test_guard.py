@@ -19,17 +19,7 @@ from site_kit import site_with
 from source_trees import nodes_of, tree_of
 
 import runbook_lib
-from runbook_lib.decisions import (
-    Approval,
-    ChangeKind,
-    Deletion,
-    HaPage,
-    ListedIseServer,
-    Plan,
-    PlannedChange,
-    PlanRow,
-    ReadinessItem,
-)
+from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan, PlannedChange, PlanRow
 from runbook_lib.errors import (
     ApprovalMissing,
     CertificateMoved,
@@ -44,7 +34,8 @@ from runbook_lib.errors import (
     StageOutOfOrder,
     VersionUnsupported,
 )
-from runbook_lib.models import Diagnosis, HaStatus, Inventory, ProductVersion, Stage, TofuStore, Verdict
+from runbook_lib.models import HaStatus, Inventory, ProductVersion, Stage, TofuStore, Verdict
+from runbook_lib.observations import Diagnosis, HaPage, ListedIseServer, ReadinessItem
 from runbook_lib.record.journal import About, Kind
 from runbook_lib.repair import deletion, guard
 from runbook_lib.repair import ha as ha_removal

@@ -17,7 +17,6 @@ from certificate_kit import seen
 from site_kit import PRIMARY, SECONDARY, site_with
 from waiting import let_pass
 
-from runbook_lib.decisions import HaPage, Milestone
 from runbook_lib.device.prime import REMOVE_HA
 from runbook_lib.errors import (
     DecisionNeeded,
@@ -28,6 +27,7 @@ from runbook_lib.errors import (
     RepairFailed,
 )
 from runbook_lib.models import HaStatus, Presented, Stage, TofuEntry, TofuStore, Vantage
+from runbook_lib.observations import HaPage, Milestone
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind

@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbook_lib.cli.records import history_command
-from runbook_lib.decisions import PastIncident
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.models import Outcome, Stage
+from runbook_lib.models import Outcome, PastIncident, Stage
 from runbook_lib.record import history as history_finding
 from runbook_lib.record.history import INDEX_PLACE, INDEX_VERSION, WAIT_S, Query, opened, past_incidents
 from runbook_lib.record.incident import Record, find_open

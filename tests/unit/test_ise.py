@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from site_kit import site_with
 
 from runbook_lib.certificates.facts import sha256_of
-from runbook_lib.decisions import Check, CheckKind, ListedIseServer
 from runbook_lib.device.ise_api import NotAvailable, admin_certificates, parse_ise_date, parse_ise_refusal
 from runbook_lib.errors import CertificateMoved, PageNotUnderstood, UsageError
 from runbook_lib.models import Stage, Vantage
 from runbook_lib.notebook.changing_stages import ReaddIse
+from runbook_lib.observations import Check, CheckKind, ListedIseServer
 from runbook_lib.record.incident import Record
 from runbook_lib.repair import ise as ise_word_module
 from runbook_lib.repair.context import Context

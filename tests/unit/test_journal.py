@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbook_lib import secrets
-from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RecordNotWritable
 from runbook_lib.record import journal_file
 from runbook_lib.record.journal import About, Artifact, Kind, LineTopic, parse_journal

@@ -31,7 +31,8 @@ from runbook_lib.errors import (
     RepairFailed,
     VersionUnsupported,
 )
-from runbook_lib.models import Diagnosis, Inventory, Stage, TofuStore
+from runbook_lib.models import Inventory, Stage, TofuStore
+from runbook_lib.observations import Diagnosis
 from runbook_lib.params.model import Deadlines
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair import context, deletion

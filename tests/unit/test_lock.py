@@ -23,8 +23,8 @@ from another_user import STRANGER, as_stranger, root_only
 from site_kit import site_with
 from waiting import forbid_waiting_opens
 
+from runbook_lib.decisions import sha256_hex
 from runbook_lib.device.prime import identities
-from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, SiteLocked
 from runbook_lib.params.model import JumpHost, Site, SshAccess
 from runbook_lib.record import lock

@@ -28,7 +28,7 @@ from runbook_lib.logs.conclusions import exit_code
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.streams import Notes
 from runbook_lib.logs.tar import BLOCK, WrongHeader, read_header, read_pax
-from runbook_lib.models import Diagnosis
+from runbook_lib.observations import Diagnosis
 
 EVENT = (Path(__file__).parent.parent / "fixtures" / "logs" / "primary-health-monitor.log").read_bytes() + b"\n"
 LONG = "logs/" + "deep/" * 40 + "hm-0-0.log"

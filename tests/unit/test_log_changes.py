@@ -11,7 +11,7 @@ from runbook_lib.logs.conclusions import exit_code, verdict
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.sources import list_logs, read_logs
 from runbook_lib.logs.streams import Notes
-from runbook_lib.models import Diagnosis
+from runbook_lib.observations import Diagnosis
 
 EVENT = (Path(__file__).parent.parent / "fixtures" / "logs" / "primary-health-monitor.log").read_bytes() + b"\n"
 NOISE = b"2026-11-23 12:00:00 INFO nothing of interest\n" * 200_000

@@ -17,7 +17,7 @@ from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.formats import Report, as_json, as_text
 from runbook_lib.logs.rules import PLACES, RULES
 from runbook_lib.logs.site_rules import load_rules, read_stores
-from runbook_lib.models import Diagnosis
+from runbook_lib.observations import Diagnosis
 from runbook_lib.paths import project_root
 from runbook_lib.show.findings import diagnosis_page
 

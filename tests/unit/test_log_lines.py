@@ -15,7 +15,7 @@ from runbook_lib.logs.conclusions import command_of, exit_code, next_steps, verd
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.formats import NARROWEST, Report, as_json, as_text
 from runbook_lib.logs.lines import APART, SAMPLE, Likeness, likeness_after
-from runbook_lib.models import Diagnosis
+from runbook_lib.observations import Diagnosis
 from runbook_lib.paths import project_root
 from runbook_lib.show.findings import diagnosis as diagnosis_view
 from runbook_lib.show.findings import diagnosis_page

@@ -15,7 +15,7 @@ from runbook_lib.logs.formats import Report, as_json, as_text
 from runbook_lib.logs.jobs import Settings
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.site_rules import read_stores
-from runbook_lib.models import Diagnosis, LogLine
+from runbook_lib.observations import Diagnosis, LogLine
 from runbook_lib.show.findings import diagnosis_page
 
 STAMP = "2026-11-23 12:00:00,000 ERROR [system] "

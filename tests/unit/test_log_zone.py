@@ -10,7 +10,8 @@ import pytest
 
 from runbook_lib.errors import UsageError
 from runbook_lib.logs.diagnosis import diagnose_sources
-from runbook_lib.models import Damage, Diagnosis, Stage
+from runbook_lib.models import Stage
+from runbook_lib.observations import Damage, Diagnosis
 from runbook_lib.params.load import load_site
 from runbook_lib.record.incident import Record
 from runbook_lib.repair.context import Context, Devices

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from runbook_lib.i18n.language import span
-from runbook_lib.models import Damage, Diagnosis, Mismatch
+from runbook_lib.observations import Damage, Diagnosis, Mismatch
 from runbook_lib.show import findings
 from runbook_lib.show.svg import Picture, even_axis, width_of
 from runbook_lib.show.timeline import MOST_LANES, draw_mismatches, lanes_of

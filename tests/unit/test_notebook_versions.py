@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runbook_lib.cli.records import verification_report
-from runbook_lib.digest import sha256_hex
+from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook

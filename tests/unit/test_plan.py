@@ -12,23 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from site_kit import ISE, ISE2, PRIMARY, SECONDARY, site_with
 
-from runbook_lib.decisions import Decision, Override, Plan, PlanRow
-from runbook_lib.digest import canonical_json
-from runbook_lib.models import (
-    CertificateFacts,
-    Damage,
-    Diagnosis,
-    HaStatus,
-    Inventory,
-    Judgement,
-    LogLine,
-    Mismatch,
-    NotALog,
-    TofuEntry,
-    TofuStore,
-    Vantage,
-    Verdict,
-)
+from runbook_lib.decisions import Decision, Override, Plan, PlanRow, canonical_json
+from runbook_lib.models import CertificateFacts, HaStatus, Inventory, Judgement, TofuEntry, TofuStore, Vantage, Verdict
+from runbook_lib.observations import Damage, Diagnosis, LogLine, Mismatch, NotALog
 from runbook_lib.params.model import Site
 from runbook_lib.repair.confirmation import overrides_in_words
 from runbook_lib.repair.context import is_own, target_of

@@ -9,8 +9,8 @@ import pytest
 from incident_kit import Incident
 
 from runbook_lib.batch.site_run import saw_contradiction
-from runbook_lib.decisions import Check, CheckKind, with_kinds
 from runbook_lib.models import Inventory, Outcome, Stage, Verdict
+from runbook_lib.observations import Check, CheckKind, with_kinds
 from runbook_lib.record import journal
 from runbook_lib.record.artifacts import note_template, versions
 from runbook_lib.record.incident import Record

@@ -15,9 +15,9 @@ import pytest
 from incident_kit import Incident
 from test_undecided_end import stage_60
 
-from runbook_lib.decisions import Check, CheckKind
 from runbook_lib.errors import DeviceSilent
-from runbook_lib.models import Diagnosis, Inventory, Stage
+from runbook_lib.models import Inventory, Stage
+from runbook_lib.observations import Check, CheckKind, Diagnosis
 from runbook_lib.repair import proof
 from runbook_lib.repair.ha_state import entry_checks
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS

@@ -19,15 +19,11 @@ from typing import Any
 import pytest
 
 from runbook_lib import secrets
-from runbook_lib.decisions import EVERY_CHANGE, Approval, Decision, Plan, PlanRow
-from runbook_lib.digest import plan_digest
+from runbook_lib.decisions import EVERY_CHANGE, Approval, Decision, Plan, PlanRow, plan_digest
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, StageOutOfOrder
 from runbook_lib.models import (
     Answer,
-    Diagnosis,
     Judgement,
-    LogLine,
-    Mismatch,
     Outcome,
     Presented,
     Stage,
@@ -37,6 +33,7 @@ from runbook_lib.models import (
     Vantage,
     Verdict,
 )
+from runbook_lib.observations import Diagnosis, LogLine, Mismatch
 from runbook_lib.record import journal_file
 from runbook_lib.record.files import operator, to_json_value
 from runbook_lib.record.incident import Record, find_open, list_records

@@ -28,8 +28,8 @@ LIBRARY = ROOT / "runbook_lib"
 LAYERS = (
     ("disguises", "errors"),
     ("hosts", "models", "paths", "event_loop", "processes", "device_prompts", "redactor"),
-    ("decisions", "secrets", "i18n"),
-    ("digest", "params"),
+    ("decisions", "observations", "secrets", "i18n"),
+    ("params",),
     ("certificates", "record", "device"),
     ("logs", "web"),
     ("repair",),
@@ -41,7 +41,7 @@ LAYERS = (
 RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
 # The record stands beside the devices and knows nothing of them.
 ONLY = {
-    "record": {"errors", "models", "decisions", "secrets", "event_loop", "redactor", "paths", "digest"},
+    "record": {"errors", "models", "decisions", "secrets", "event_loop", "redactor", "paths"},
     "lab": set[str](),
 }
 # The lab is an island: it imports nothing of the rest, and only these start it.
@@ -145,7 +145,7 @@ def test_public_names_exist(name: str) -> None:
 # Bounds that hold now; the lab is an island and is not counted. Lower them when something was made smaller. Code is
 # counted, and neither docstrings nor comments: nothing gets better by losing its headings and its reasons. The bound
 # of code is a round figure with a little room: a condition is not made dense, nor two assignments one, to save a line.
-MOST_PACKAGES, MOST_MODULES, MOST_CODE, LONGEST_MODULE, MOST_LONG = 13, 150, 31_200, 435, 18
+MOST_PACKAGES, MOST_MODULES, MOST_CODE, LONGEST_MODULE, MOST_LONG = 13, 150, 31_200, 435, 16
 LONG = 350
 
 

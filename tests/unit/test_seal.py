@@ -16,8 +16,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
-from runbook_lib.decisions import Approval, Decision, Plan, PlanRow
-from runbook_lib.digest import canonical_json, plan_digest, sha256_hex
+from runbook_lib.decisions import Approval, Decision, Plan, PlanRow, canonical_json, plan_digest, sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.runbook import seal_by_hand

@@ -16,7 +16,7 @@ from typer.main import get_command
 from runbook_lib.cli.app import app
 from runbook_lib.cli.plans import next_command, plan_command, status_command
 from runbook_lib.cli.records import history_command
-from runbook_lib.digest import plan_digest
+from runbook_lib.decisions import plan_digest
 from runbook_lib.errors import RecordDamaged, SiteFileInvalid
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import incident as records

@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from runbook_lib.errors import DeletionRefused
-from runbook_lib.models import LogLine
+from runbook_lib.observations import LogLine
 from runbook_lib.show.document import Link, Row, Table, link_to
 from runbook_lib.show.rendering import STYLE, View, text_of
 from runbook_lib.show.tables import below, common_folder, first_and_last, shorten

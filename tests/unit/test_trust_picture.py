@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 import pytest
 from incident_kit import INVENTORY_FACTS, Incident
 
-from runbook_lib.decisions import Check, Decision, Plan
+from runbook_lib.decisions import Decision, Plan
 from runbook_lib.models import Inventory, Stage, Verdict
+from runbook_lib.observations import Check
 from runbook_lib.show.trust import (
     UNSEEN,
     Agreement,

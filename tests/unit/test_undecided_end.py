@@ -14,9 +14,10 @@ import pytest
 from incident_kit import PRIMARYS, SECONDARYS, Incident
 
 from runbook_lib.batch.runner import StageReport, _exit_code
-from runbook_lib.decisions import Check, CheckKind, Deletion
-from runbook_lib.models import Diagnosis, Inventory, Outcome, Stage, StageState
+from runbook_lib.decisions import Deletion
+from runbook_lib.models import Inventory, Outcome, Stage, StageState
 from runbook_lib.notebook.closing_stages import Verify
+from runbook_lib.observations import Check, CheckKind, Diagnosis
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair import proof
 from runbook_lib.repair.context import Context

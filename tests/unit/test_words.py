@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runbook_lib.decisions import WayOut
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.i18n import language as catalogue
 from runbook_lib.i18n.language import (
@@ -16,7 +17,7 @@ from runbook_lib.i18n.language import (
     set_language,
     using_language,
 )
-from runbook_lib.models import StageState, WayOut
+from runbook_lib.models import StageState
 from runbook_lib.repair.confirmation import certificate_at_console
 from runbook_lib.show.forms import without_form
 from runbook_lib.show.rendering import html
