@@ -46,6 +46,7 @@ escaped before it is shown.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from typing import ClassVar
@@ -109,6 +110,15 @@ def opening_line(text: str) -> str:
 def system_words(error: Exception) -> str:
     """Return what the system calls an error, such as ``Connection refused``; else the error's own words."""
     return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+
+
+MORE_FILES = "this machine is the cause: let the process open more files (ulimit -n 4096), then run it again"
+
+
+def step_after(error: Exception, usual: str) -> str:
+    """Return the next step after an error of the system: ``usual``, unless this process may open no more files."""
+    out_of_files = isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+    return MORE_FILES if out_of_files else usual
 
 
 def printable(text: str, limit: int = 2000) -> str:

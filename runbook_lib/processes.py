@@ -14,7 +14,7 @@ from functools import cache
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
-from runbook_lib.errors import redacted
+from runbook_lib.errors import MORE_FILES, UsageError, redacted
 
 # -- The environment of child processes: named, never inherited, since an ``env:`` secret stands in this process's own
 
@@ -81,6 +81,24 @@ def forbid_dumps() -> None:
     if sys.platform.startswith("linux"):
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+# -- How many files may be open. A kernel whose messages find no more of them aborts, and leaves its lock behind
+
+LEAST_FILES, ENOUGH_FILES = 256, 4096
+
+
+def require_open_files() -> None:
+    """Let this process and its children open as many files as it may; UsageError where no run could work with those."""
+    with suppress(ImportError, ValueError, OSError):  # not on every system
+        import resource
+
+        usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        allowed = ENOUGH_FILES if most == resource.RLIM_INFINITY else min(most, ENOUGH_FILES)
+        if allowed < LEAST_FILES:
+            raise UsageError(f"This process may open only {allowed} files at once", next_step=MORE_FILES)
+        if usual != resource.RLIM_INFINITY and usual < allowed:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
 # -- Standard output and standard error behind the gate: a process that has typed a password prints none

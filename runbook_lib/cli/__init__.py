@@ -16,7 +16,7 @@ from runbook_lib.cli.terminal import err, err_lines
 from runbook_lib.errors import RunbookError, UsageError, cut
 from runbook_lib.i18n.language import ENGLISH, set_language
 from runbook_lib.paths import delivered
-from runbook_lib.processes import gate_streams, signals_taken
+from runbook_lib.processes import gate_streams, require_open_files, signals_taken
 
 __all__ = ["main"]
 
@@ -40,6 +40,7 @@ def main() -> None:
 def _run() -> None:
     if sys.argv[1:2] == ["diagnose"]:
         sys.exit(_diagnose(sys.argv[2:]))
+    require_open_files()
     try:
         from runbook_lib.cli.app import app
     except ModuleNotFoundError as error:

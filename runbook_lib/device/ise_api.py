@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 
 from runbook_lib.decisions import is_sha256
 from runbook_lib.device.answers import not_understood, without_tags
-from runbook_lib.errors import AnswerNotUnderstood, CertificateMoved, UsageError, cut
+from runbook_lib.errors import AnswerNotUnderstood, CertificateMoved, UsageError, cut, step_after
 from runbook_lib.event_loop import TooLate, within_time
 
 # -- What ISE's API says of a node's certificates, page by page, and how it refuses. Pure; total.
@@ -190,7 +190,8 @@ def _ask(
         except TooLate:
             raise NotAvailable(f"no whole answer from {host}:{port} within {deadline_s:g} s") from None
         except (OSError, http.client.HTTPException) as error:
-            raise NotAvailable(f"no answer from {host}:{port}: {error or type(error).__name__}") from None
+            words = step_after(error, str(error) or type(error).__name__)
+            raise NotAvailable(f"no answer from {host}:{port}: {words}") from None
 
     for name in names:
         path = PATH.format(name=quote(name, safe=""))

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import asyncssh
 
 from runbook_lib.device.command_line import Console
-from runbook_lib.errors import ConnectionLost, DeviceUnreachable, VantageUnavailable, system_words
+from runbook_lib.errors import ConnectionLost, DeviceUnreachable, VantageUnavailable, step_after, system_words
 from runbook_lib.event_loop import abort_connection
 from runbook_lib.hosts import is_address, is_loopback
 from runbook_lib.models import Presented, Vantage
@@ -230,4 +230,4 @@ def _words(error: Exception, probe_s: float) -> str:
         return f"the name does not resolve on this machine ({error})"
     if isinstance(error, ssl.SSLError):
         return f"the TLS handshake failed: {error.reason or error}"
-    return system_words(error) or type(error).__name__
+    return ": ".join(filter(None, (system_words(error) or type(error).__name__, step_after(error, ""))))

@@ -17,6 +17,7 @@ from runbook_lib.errors import (
     DeviceUnreachable,
     LoginRefused,
     VantageUnavailable,
+    step_after,
     system_words,
 )
 from runbook_lib.params.model import SshAccess, SshLogin
@@ -102,7 +103,7 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
 
     Nobody logs in and nothing of ours is sent. Raises DeviceUnreachable where no key is shown in time.
     """
-    problem: object = f"no answer within {connect_s:g} s"
+    problem: Exception = TimeoutError(f"no answer within {connect_s:g} s")
     key = None
     try:
         async with asyncio.timeout(connect_s):
@@ -118,7 +119,10 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
             "no SSH host key was shown",
             where=f"{address} port {port}",
             found=str(problem),
-            next_step="check that the name resolves here and that the server is up; pin its key later (ssh: host_key:)",
+            next_step=step_after(
+                problem,
+                "check that the name resolves here and that the server is up; pin its key later (ssh: host_key:)",
+            ),
         )
     return key.get_fingerprint(), key.get_algorithm()
 
@@ -238,7 +242,8 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
     if login and login.connected:
         what = "the connection was accepted and reset before the server sent anything"
         return DeviceUnreachable(what, where=where, found=system_words(error), next_step=_RESET)
-    return DeviceUnreachable("no SSH connection", where=where, found=system_words(error), next_step=_LOOK)
+    then = step_after(error, _LOOK)
+    return DeviceUnreachable("no SSH connection", where=where, found=system_words(error), next_step=then)
 
 
 def _ended_behind_password(error: Exception, login: Login, where: str, words: str) -> LoginRefused:

@@ -20,7 +20,7 @@ from types import GenericAlias
 from typing import Any, BinaryIO, TypeVar
 
 from runbook_lib import secrets
-from runbook_lib.errors import RecordNotWritable
+from runbook_lib.errors import RecordNotWritable, step_after
 
 # -- The gate: all that is kept passes it as one joined piece, so that a secret that was split over two writes is found.
 #    Whether it was good enough is asked by ``secret_scan``, which shares no code with it.
@@ -39,8 +39,7 @@ def gate_text(text: str) -> str:
 def gate_json(value: Any) -> Any:
     """A JSON value with every string, keys included, gone through the gate; its structure stays."""
     texts = list(dict.fromkeys(_texts(value)))
-    gated = dict(zip(texts, secrets.REDACTOR.redact_texts(texts), strict=True))
-    return _replaced(value, gated)
+    return _replaced(value, dict(zip(texts, secrets.REDACTOR.redact_texts(texts), strict=True)))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -166,12 +165,15 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        usual = (
+            "free disk space, make the folder writable for you, or name another one (RUNBOOK_RECORDS); then"
+            " run the same command again; nothing that needed this was sent to a device"
+        )
         raise RecordNotWritable(
             "The record cannot be written",
             where=str(path),
             found=error.strerror or type(error).__name__,
-            next_step="free disk space, make the folder writable for you, or name another one (RUNBOOK_RECORDS); then"
-            " run the same command again; nothing that needed this was sent to a device",
+            next_step=step_after(error, usual),
         ) from error
 
 
@@ -274,8 +276,7 @@ def read_plain(path: Path) -> bytes:
 
 def operator() -> str:
     """The person on whose behalf this runs: ``RUNBOOK_OPERATOR``, or the user's name at this host."""
-    named = os.environ.get("RUNBOOK_OPERATOR", "").strip()
-    if named:
+    if named := os.environ.get("RUNBOOK_OPERATOR", "").strip():
         return named
     try:
         user = getpass.getuser()

@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from playwright.async_api import CDPSession, Page
 
 from runbook_lib.certificates.facts import read_or, spki_sha256_of
-from runbook_lib.errors import CertificateMoved, DeviceUnreachable, RunbookError
+from runbook_lib.errors import CertificateMoved, DeviceUnreachable, RunbookError, step_after
 from runbook_lib.event_loop import abort_connection
 from runbook_lib.web.browsers import checked_pin
 
@@ -203,7 +203,9 @@ class PinnedRelay:
                 "the web pages cannot be reached",
                 where=where,
                 found=str(error) or f"no answer within {self.connect_s:g} s",
-                next_step="Check that the server runs (ncs status), and that this machine can reach its web port.",
+                next_step=step_after(
+                    error, "Check that the server runs (ncs status), and that this machine can reach its web port."
+                ),
             )
             return None
         leaf = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
