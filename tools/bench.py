@@ -398,7 +398,7 @@ def _machine(corpus: Corpus, ratio: float, rounds: int) -> list[tuple[str, str]]
         ("system", f"{platform.system()} {platform.release()}, Python {platform.python_version()}"),
         ("load at the end", load),
         ("tools", ", ".join(text.splitlines()[0] for text in tools)),
-        ("libraries", f"stringzilla {version('stringzilla')}, isal {version('isal')}"),
+        ("libraries", ", ".join(f"{each} {version(each)}" for each in ("ahocorasick-rs", "stringzilla", "isal"))),
         ("log", f"{corpus.size:,} bytes, {len(corpus.events)} mismatches, in the page cache"),
         ("packed", f"by gzip -6 to a {ratio:.1f}th of that"),
         ("rounds", str(rounds)),

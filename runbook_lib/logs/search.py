@@ -6,19 +6,19 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from runbook_lib.logs.lines import decode
 from runbook_lib.logs.streams import CHUNK, ByteSource, Peekable
 
-# One pass over a piece that the processor's cache holds costs little, and many passes add up; so
-# literals that share a part are looked for by that part. Where one turns out not to be rare, its literals are
-# looked for one by one. ``find`` and ``count`` are stringzilla's, or the standard library's where its wheel is
-# missing: the same answers, slower.
+# Literals are looked for together by ``ahocorasick-rs``; ``find`` and ``count`` are stringzilla's. Where there is
+# no wheel of them, the standard library does each: the same answers, slower.
 
 if TYPE_CHECKING:
     Buffer: TypeAlias = bytes | bytearray | memoryview
+
+Positions: TypeAlias = dict[bytes, list[int]]
+"""Where each literal that is there begins, in order and each place once."""
 
 
 def plain_find(data: Buffer, literal: bytes, start: int, end: int) -> int:
@@ -46,120 +46,74 @@ else:
     find, count = stringzilla.find, stringzilla.count
 
 
-SHARED = 3
-"""How long a shared part is at least."""
-RARE = 4
-"""How often one search may see a shared part for each pass that it saves: looking at each costs a part of a pass."""
+def plain_positions(literals: Sequence[bytes], data: bytes | bytearray, low: int, high: int, end: int) -> Positions:
+    """Return what ``Search(literals).positions`` does, by one pass for each literal."""
+    hits: Positions = {}
+    for literal in literals:
+        at = find(data, literal, low, end)
+        while 0 <= at < high:
+            hits.setdefault(literal, []).append(at)
+            at = find(data, literal, at + 1, end)
+    return hits
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Literals that share a part, each with the places at which the part stands in it; ``longest`` of them in bytes."""
-
-    part: bytes
-    members: tuple[tuple[bytes, tuple[int, ...]], ...]
-    longest: int
+AT_ONCE = 40
+"""How many literals one pass looks for: the more there are, the more often the library has to look closer, and beyond
+64 it looks at each byte in turn. Passes get equal shares, since it is slow for two or three literals, too."""
 
 
 class Search:
-    """Finds literals: ``positions`` gives, for each that is there, where it begins, in order and each place once.
-
-    A part of which a log turns out to be full is shared no more in what is searched after that.
-    """
+    """Finds literals in bytes, in as few passes as ``AT_ONCE`` allows."""
 
     def __init__(self, literals: Iterable[bytes]) -> None:
         self._literals = tuple(sorted(set(literals)))
-        self._frequent: frozenset[bytes] = frozenset()
-        self._groups, self._alone = _grouped(self._literals, self._frequent)
+        passes = -(-len(self._literals) // AT_ONCE)
+        try:
+            self._passes = [_Pass(self._literals[share::passes]) for share in range(passes)]
+        except ImportError:
+            self._passes = []
 
-    def positions(self, data: bytes | bytearray, low: int, high: int, end: int) -> dict[bytes, list[int]]:
+    def positions(self, data: bytes | bytearray, low: int, high: int, end: int) -> Positions:
         """Return the byte positions in ``[low, high)`` at which each literal begins; it ends at ``end`` or before."""
-        hits: dict[bytes, list[int]] = {}
-        for literal in self._alone:
-            if places := _each(data, literal, low, high, end):
-                hits[literal] = places
-        frequent: set[bytes] = set()
-        for group in self._groups:
-            most = RARE * (len(group.members) - 1)
-            seen = _each(data, group.part, low, high + group.longest, end, most=most + 1)
-            if len(seen) > most:
-                frequent.add(group.part)
-                each = {literal: _each(data, literal, low, high, end) for literal, _ in group.members}
-                hits |= {literal: places for literal, places in each.items() if places}
-            elif seen:
-                _look_closer(data, group, (low, high, end), seen, hits)
-        if frequent:
-            self._frequent |= frequent
-            self._groups, self._alone = _grouped(self._literals, self._frequent)
+        if not self._passes:
+            return plain_positions(self._literals, data, low, high, end)
+        hits: Positions = {}
+        for each in self._passes:
+            each.add_positions(hits, data, low, high, end)
         return hits
 
 
-def _look_closer(
-    data: bytes | bytearray, group: _Group, bounds: tuple[int, int, int], seen: list[int], hits: dict[bytes, list[int]]
-) -> None:
-    """Add to ``hits`` where the literals of the group stand; ``seen`` is where their part does."""
-    low, high, end = bounds
-    for literal, offsets in group.members:
-        for offset in offsets:
-            for at in seen:
-                begin = at - offset
-                if low <= begin < high and data.startswith(literal, begin, end):
-                    hits.setdefault(literal, []).append(begin)
-        if literal in hits:
-            hits[literal] = sorted(set(hits[literal]))
+class _Pass:
+    """One pass over the bytes for some literals."""
+
+    def __init__(self, literals: Sequence[bytes]) -> None:
+        from ahocorasick_rs import MATCHKIND_LEFTMOST_FIRST, BytesAhoCorasick  # not on every processor
+
+        self._automaton = BytesAhoCorasick(literals, matchkind=MATCHKIND_LEFTMOST_FIRST)
+        self._begin_in = [_beginning_in(literal, literals) for literal in literals]
+        self._reach = max(len(literal) for literal in literals) - 1
+
+    def add_positions(self, hits: Positions, data: bytes | bytearray, low: int, high: int, end: int) -> None:
+        """Add to ``hits`` where the literals begin.
+
+        The automaton goes on behind each literal that it finds: those that begin within it are looked for here.
+        """
+        with memoryview(data)[low : min(high + self._reach, end)] as piece:
+            for number, start, _ in self._automaton.find_matches_as_indexes(piece):
+                for offset, literal in self._begin_in[number]:
+                    begin = low + start + offset
+                    if begin < high and data.startswith(literal, begin, end):
+                        hits.setdefault(literal, []).append(begin)
 
 
-def _each(data: bytes | bytearray, literal: bytes, low: int, high: int, end: int, most: int | None = None) -> list[int]:
-    """Return the places in ``[low, high)`` at which the literal begins, the first ``most`` of them."""
-    places: list[int] = []
-    at = find(data, literal, low, end)
-    while 0 <= at < high and (most is None or len(places) < most):
-        places.append(at)
-        at = find(data, literal, at + 1, end)
-    return places
-
-
-# -- which literals share what --------------------------------------------------------------------
-
-
-@lru_cache(maxsize=256)
-def _grouped(literals: tuple[bytes, ...], frequent: frozenset[bytes]) -> tuple[tuple[_Group, ...], tuple[bytes, ...]]:
-    """Return groups of literals that share a part, none of the ``frequent`` ones, and the literals that share none."""
-    groups: list[_Group] = []
-    left = list(literals)
-    while len(members := _most_shared(left, frequent)) > 1:
-        part = _longest_shared(members, frequent)
-        placed = tuple((each, tuple(i for i in range(len(each)) if each.startswith(part, i))) for each in members)
-        groups.append(_Group(part, placed, max(len(literal) for literal in members)))
-        left = [literal for literal in left if literal not in members]
-    return tuple(groups), tuple(left)
-
-
-def _is_frequent(part: bytes, frequent: frozenset[bytes]) -> bool:
-    """Whether a part is a frequent one, or a piece of one, which is as frequent at least."""
-    return any(part in each for each in frequent)
-
-
-def _most_shared(literals: Sequence[bytes], frequent: frozenset[bytes]) -> list[bytes]:
-    """Return the most literals that share a part."""
-    sharing: dict[bytes, list[bytes]] = {}
-    for literal in literals:
-        for part in {literal[i : i + SHARED] for i in range(len(literal) - SHARED + 1)}:
-            sharing.setdefault(part, []).append(literal)
-    rare = (part for part in sorted(sharing) if not _is_frequent(part, frequent))
-    return max((sharing[part] for part in rare), key=len, default=[])
-
-
-def _longest_shared(members: Sequence[bytes], frequent: frozenset[bytes]) -> bytes:
-    """Return the longest part of all members: longer ones are rarer."""
-    first = min(members, key=len)
-    shared = (
-        first[start:end]
-        for start in range(len(first))
-        for end in range(start + SHARED, len(first) + 1)
-        if all(first[start:end] in member for member in members)
-    )
-    return max((part for part in shared if not _is_frequent(part, frequent)), key=len)
+def _beginning_in(literal: bytes, others: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    """Return which of the others can begin within the literal, itself included, each with its offset there."""
+    return [
+        (offset, other)
+        for offset in range(len(literal))
+        for other in others
+        if literal.startswith(other[: len(literal) - offset], offset)
+    ]
 
 
 # -- Log bytes of any encoding → bytes in which ASCII stands as ASCII ------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from runbook_lib.logs import search
 from runbook_lib.logs.mismatch import LITERAL
 from runbook_lib.logs.rules import RULES
-from runbook_lib.logs.search import Search, plain_count, plain_find
+from runbook_lib.logs.search import AT_ONCE, Search, plain_count, plain_find, plain_positions
 
 LITERALS = tuple(sorted({LITERAL, *(literal for rule in RULES for literal in rule.literals)}))
 TEXT = st.lists(
@@ -20,29 +22,40 @@ TEXT = st.lists(
 ).map(b"".join)
 
 
-def simply(data: bytes, low: int, high: int, end: int) -> dict[bytes, list[int]]:
+def simply(literals: Iterable[bytes], data: bytes, low: int, high: int, end: int) -> dict[bytes, list[int]]:
     """Return the same as a search, by looking at every place."""
-    places = {x: [at for at in range(low, high) if data.startswith(x, at) and at + len(x) <= end] for x in LITERALS}
+    places = {x: [at for at in range(low, high) if data.startswith(x, at) and at + len(x) <= end] for x in literals}
     return {literal: found for literal, found in places.items() if found}
 
 
-@given(st.lists(st.tuples(TEXT, st.integers(0, 50), st.integers(0, 200)), min_size=1, max_size=4))
-def test_search_finds_what_stands_there(pieces: list[tuple[bytes, int, int]]) -> None:
-    """Whatever the text, and however often it was searched before, every literal is found at all its places."""
-    looked_for = Search(LITERALS)
-    for data, low, more in pieces:
-        low = min(low, len(data))
-        high = min(low + more, len(data))
-        for end in (high, len(data)):
-            assert looked_for.positions(bytearray(data), low, high, end) == simply(data, low, high, end)
+def assert_all_are_found(literals: Sequence[bytes], data: bytes, low: int, high: int, end: int) -> None:
+    """Both ways to look for literals find what is there."""
+    expected = simply(literals, data, low, high, end)
+    assert Search(literals).positions(bytearray(data), low, high, end) == expected
+    assert plain_positions(literals, bytearray(data), low, high, end) == expected
 
 
-def test_shared_part_that_is_not_rare_hides_nothing() -> None:
-    """Where the part that literals share stands everywhere, they are found all the same, and after that too."""
-    looked_for = Search(LITERALS)
-    dense = b"certificate " * 100 + b"certificate expired"
-    for data in [dense, b"CertificateExpiredException"] * 40:
-        assert looked_for.positions(bytearray(data), 0, len(data), len(data)) == simply(data, 0, len(data), len(data))
+@given(TEXT, st.integers(0, 50), st.integers(0, 200))
+def test_search_finds_what_stands_there(data: bytes, low: int, more: int) -> None:
+    """Whatever the text, every literal is found at all its places, and none outside of the bounds."""
+    low = min(low, len(data))
+    high = min(low + more, len(data))
+    for end in (high, len(data)):
+        assert_all_are_found(LITERALS, data, low, high, end)
+
+
+@given(st.sets(st.text("ab", min_size=1, max_size=5), min_size=1, max_size=8), st.text("abc", max_size=40))
+def test_literals_that_overlap_are_found_each(literals: set[str], text: str) -> None:
+    """One that begins within another, contains it or begins at the same place hides nothing."""
+    looked_for = [each.encode() for each in sorted(literals)]
+    assert_all_are_found(looked_for, text.encode(), 0, len(text), len(text))
+
+
+def test_literals_of_several_passes_are_found_each() -> None:
+    """A site's own rules may add any number of literals."""
+    literals = [b"word %03d " % number for number in range(2 * AT_ONCE + 1)]
+    data = b"".join(reversed(literals)) * 2
+    assert_all_are_found(literals, data, 0, len(data), len(data))
 
 
 @given(TEXT, st.sampled_from(LITERALS), st.integers(0, 30))
