@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from runbook_lib import event_loop, paths
@@ -20,25 +18,21 @@ from runbook_lib.errors import (
     DeviceError,
     ParameterRefused,
     RunbookError,
-    SafetyStop,
     SiteFileInvalid,
     UsageError,
 )
 from runbook_lib.hosts import split_port
-from runbook_lib.models import Stage
 from runbook_lib.notebook.workspace import open_site
 from runbook_lib.observations import Check
 from runbook_lib.params.load import Draft, draft_site, secret_references
 from runbook_lib.params.model import Site, lacking
 from runbook_lib.params.yaml_source import Value, Where, is_within
-from runbook_lib.record.files import operator
-from runbook_lib.record.incident import Record
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef, unresolved
 from runbook_lib.web.browsers import find_browser
 
 if TYPE_CHECKING:
     from runbook_lib.repair.confirmation import Look
-    from runbook_lib.repair.context import Devices, Target
+    from runbook_lib.repair.context import Target
 
 # -- ``runbook new``: one question after the other, each answer checked ----------------------------
 
@@ -316,9 +310,6 @@ def _missing(site: Site) -> list[RunbookError]:
     return missing
 
 
-LOGIN = "primary web pages: login"
-
-
 def check_live(site: Site) -> int:
     """Print what a site's servers answered and return the exit code: 4 where one of them is not as it has to be.
 
@@ -340,42 +331,14 @@ def check_live(site: Site) -> int:
 async def _live(site: Site) -> tuple[tuple[Check, ...], RunbookError | None]:
     from runbook_lib.repair import preflight
     from runbook_lib.repair.context import Devices
+    from runbook_lib.repair.primary_pages import login_check
 
     devices = Devices(site, keep=lambda *_: None)
     try:
         checks, problem = await preflight.ask_servers(site, devices)
         if problem or site.primary.web is None or site.web == "guided":
             return checks, problem
-        login, problem = await _login(site, devices)
+        login, problem = await login_check(site, devices)
         return (*checks, login), problem
     finally:
         await devices.close()
-
-
-async def _login(site: Site, devices: Devices) -> tuple[Check, RunbookError | None]:
-    """Log in to the web pages once; the password is typed only where it is confirmed who answers there."""
-    from runbook_lib.repair.context import Context
-    from runbook_lib.repair.primary_pages import PrimaryPages
-
-    with TemporaryDirectory() as folder:
-        root = Path(folder)
-        context = Context(
-            site=site,
-            record=Record.create(root, site.name, what="runbook check --live"),
-            stage=Stage.START,
-            devices=devices,
-            operator=operator(),
-            records_root=root,
-        )
-        pages = PrimaryPages(context)
-        try:
-            await pages.open()
-        except RunbookError as error:
-            # Where it is not confirmed who answers, no password is typed: that says nothing of the login.
-            ok = None if isinstance(error, SafetyStop) else False
-            actual = error.what if ok is False else f"not tried: {error.what}"
-            check = Check(name=LOGIN, expected="accepted", actual=actual, ok=ok, note=error.next_step)
-            return check, error if isinstance(error, DeviceError) else None
-        finally:
-            await pages.close()
-    return Check(name=LOGIN, expected="accepted", actual="accepted", ok=True), None

@@ -1,17 +1,19 @@
-"""What is concluded from a diagnosis: a verdict, a timeline, the entries that may be meant, what to do next. Pure."""
+"""What is concluded: mismatches from events; from a diagnosis a verdict, a timeline, entries, what to do next. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 
-from runbook_lib.device.names import fits
+from runbook_lib.device.names import common_name, fits, fold_value, lone_common_name
 from runbook_lib.hosts import is_localhost
 from runbook_lib.i18n.language import count
+from runbook_lib.logs.events import EventGroup, Key, group_at
 from runbook_lib.logs.jobs import UNKNOWN
 from runbook_lib.logs.lines import NO_FILE, NO_FILE_IN_IT
-from runbook_lib.logs.rules import next_step, place_named
+from runbook_lib.logs.rules import PLACES, next_step, place_named
 from runbook_lib.models import TofuStore
 from runbook_lib.observations import Diagnosis, EntryMatch, LogLine, Mismatch, NextStep
 
@@ -204,3 +206,74 @@ def _log_of(mismatch: Mismatch) -> str:
 
 def _ends(evidence: Sequence[LogLine]) -> tuple[LogLine | None, LogLine | None]:
     return (evidence[0], evidence[-1]) if evidence else (None, None)
+
+
+# -- Groups of events to the mismatches of one server: which of the three places, and which groups mean one subject
+
+
+def mismatches_of(
+    server: str, zone: str, groups: Iterable[tuple[Key, EventGroup]], *, guessed: bool = False
+) -> tuple[Mismatch, ...]:
+    """Return the mismatches of a server, those that mean one subject as one.
+
+    ``zone`` is the one that was named for its logs, or empty. The groups may come from several series of logs, all of
+    which are known to be the server's, or all ``guessed`` to be.
+    """
+    together: dict[Key, EventGroup] = {}
+    for key, group in groups:
+        place = place_of(server, group.kind)
+        home = group_at(together, (place, *key[1:]), EventGroup(group.subject, group.name, place, group.cut))
+        home.take(group)
+    return tuple(
+        Mismatch(
+            server=server,
+            place=group.kind,
+            subject=group.subject,
+            threads=tuple(group.threads),
+            count=group.count,
+            first_utc=group.times.first,
+            last_utc=group.times.last,
+            evidence=(*group.early, *chain.from_iterable(group.late)),
+            first_said=group.times.first_said,
+            last_said=group.times.last_said,
+            zone_known=bool(zone) or not group.times.zoneless,
+            notes=group.times.notes(zone),
+            undated=group.times.unsaid + group.times.undated,
+            guessed=guessed,
+        )
+        for group in _merged(list(together.values()))
+    )
+
+
+def place_of(server: str, kind: str) -> str:
+    """Return the place that a server and a kind of thread make, as published; every other pair is ``unknown``."""
+    return next((place.name for place in PLACES if (place.server, place.thread) == (server, kind)), "unknown")
+
+
+def _merged(groups: list[EventGroup]) -> list[EventGroup]:
+    """Merge what means one subject: a subject cut off, or a CN alone, with the one full subject that it fits."""
+    cut_off = [group for group in groups if group.cut]
+    whole = [group for group in groups if not group.cut]
+    lone = [group for group in whole if _lone(group)]
+    kept = [group for group in whole if not _lone(group)]
+    for rest in (lone, cut_off):
+        full = list(kept)
+        for group in rest:
+            fitting = [each for each in full if _means(group, each)]
+            same_place = [each for each in fitting if each.kind == group.kind]
+            homes = same_place if group.kind != "unknown" or same_place else fitting
+            if len(homes) == 1:
+                homes[0].take(group)
+            else:
+                kept.append(group)
+    return kept
+
+
+def _lone(group: EventGroup) -> str:
+    return lone_common_name(group.name) if group.name else ""
+
+
+def _means(group: EventGroup, full: EventGroup) -> bool:
+    if group.cut:
+        return full.subject.startswith(group.subject)
+    return full.name is not None and fold_value(common_name(full.name)) == _lone(group)

@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import NamedTuple
 
 from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, RunbookError
@@ -91,16 +90,7 @@ def _moment(text: str, otherwise: time) -> datetime | None:
 
 LONGEST = 200_000
 """Characters of one record that are searched: the journal's first, then what devices and logs said."""
-LOOKS = (Stage.VERIFY, Stage.LIST)
-"""The stages that look at all certificates, the later one first."""
 _SEARCHED = ("incident.json", "answers/", "excerpts/", "approvals/")
-
-
-class Entry(NamedTuple):
-    """An incident and its text."""
-
-    incident: PastIncident
-    text: str
 
 
 def signature(folder: Path) -> str:
@@ -115,25 +105,24 @@ def signature(folder: Path) -> str:
     return ""
 
 
-def read_entry(root: Path, incident: str) -> Entry:
-    """Read one record; one that does not verify is an entry with a problem."""
+def read_entry(root: Path, incident: str) -> tuple[PastIncident, str]:
+    """Return what one record tells of its incident, and its text; of one that does not verify the problem, and none."""
     record = Record(root, incident, "")
     try:
         lines = record.journal.read().lines
         opening = record.opening() if lines else {}
         if opening.get("incident") != incident:
             problem = f"it is the record of {opening['incident']}" if opening else "it has no journal"
-            return Entry(PastIncident(incident=incident, problem=problem), "")
-        entry = replace(_incident(incident, opening, lines), not_after_utc=_first_end(record))
+            return PastIncident(incident=incident, problem=problem), ""
+        past = replace(_incident(incident, opening, lines), not_after_utc=_first_end(record))
     except RecordError as error:
-        return Entry(PastIncident(incident=incident, problem=error.what), "")
-    return Entry(entry, _text(record, lines))
+        return PastIncident(incident=incident, problem=error.what), ""
+    return past, _text(record, lines)
 
 
 def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> PastIncident:
     opened = datetime.fromisoformat(opening["opened_utc"])
     outcomes = [line for line in lines if line.kind is Kind.OUTCOME]
-    changes = sum(line.kind is Kind.SENT for line in lines)
     closed = next((line.utc for line in outcomes if Outcome(line.seen) in FINAL - {Outcome.NOTHING_TO_DO}), None)
     by_hand = closed_by(lines)
     sealed = [line.seen for line in files_of_seals(lines, ENVELOPE)]
@@ -147,14 +136,14 @@ def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> 
         repair_s=(closed - opened).total_seconds() if closed else None,
         by=opening["by"],
         approved_by=tuple(dict.fromkeys(line.seen for line in lines if line.kind is Kind.APPROVED)),
-        changes=changes,
+        changes=sum(line.kind is Kind.SENT for line in lines),
         signed_by=sealed[-1] if sealed else "",
         after_seal=len(after_seal(lines)),
     )
 
 
 def _first_end(record: Record) -> datetime | None:
-    for stage in LOOKS:
+    for stage in (Stage.VERIFY, Stage.LIST):  # they look at all certificates; the later one counts
         try:
             judgements = record.read_facts(stage, "inventory", Inventory).judgements
         except RunbookError:
@@ -216,11 +205,11 @@ class Index:
         """Each incident's signature when it was read."""
         return dict(self._connection.execute("SELECT incident, signature FROM incident"))
 
-    def put(self, signature: str, entry: Entry) -> None:
+    def put(self, signature: str, past: PastIncident, text: str) -> None:
         """Replace what is known of an incident."""
-        name = entry.incident.incident
-        row = json.dumps(plain_json_value(entry.incident), sort_keys=True)
-        text = entry.text.encode("utf-8", "backslashreplace").decode()  # JSON can hold half of a surrogate pair
+        name = past.incident
+        row = json.dumps(plain_json_value(past), sort_keys=True)
+        text = text.encode("utf-8", "backslashreplace").decode()  # JSON can hold half of a surrogate pair
         self.drop([name])
         with self._connection as change:
             cursor = change.execute(
@@ -316,7 +305,7 @@ def _look(root: Path, index: Index, query: Query, progress: IndexProgress) -> tu
     index.drop(known.keys() - now.keys())
     changed = [name for name, sign in now.items() if not sign or known.get(name) != sign]
     for count, name in enumerate(changed, start=1):
-        index.put(now[name], read_entry(root, name))
+        index.put(now[name], *read_entry(root, name))
         progress(count, len(changed))
     return tuple(incident for incident in index.incidents(query.match) if query.fits(incident))
 

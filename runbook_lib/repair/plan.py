@@ -1,6 +1,6 @@
 """The plan: for every entry of both stores what is to happen to it and why, and what may be changed after that.
 
-Pure; nothing is contacted.
+Nothing is contacted: a plan follows from what stages 10 and 20 saw and from what the records say of the past.
 
 An entry is deleted only if four things come together: it stands for another host of the site, a
 log (or the operator by name) says that its certificate no longer fits, the mismatch is not over
@@ -132,11 +132,11 @@ class _Planner:
             return _row(server, entry, target.name, Decision.LEFT_ALONE, reason, judgement, fitting)
         if not evidence and not named:
             return self._without_evidence(server, entry, target, judgement)
-        if settled := self._stale.settled(server, entry, target, evidence, named):
+        if settled := self._stale.settled(server, entry, target, evidence):
             return _row(server, entry, target.name, Decision.ALREADY_RIGHT, settled, judgement, evidence)
         if spent := self._stale.spent(server, entry, evidence):
             return _row(server, entry, target.name, Decision.LEFT_ALONE, spent, judgement, evidence)
-        if doubt := self._stale.doubt(server, entry, target, evidence, named):
+        if doubt := self._stale.doubt(server, entry, target, evidence):
             self.blocked.append(f"{server}: {entry.key}: {doubt}")
             return _row(server, entry, target.name, Decision.CANNOT_TELL, doubt, judgement, evidence)
         return self._by_verdict(server, entry, target, judgement, evidence)

@@ -6,23 +6,31 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from runbook_lib.certificates.facts import sha256_of, spki_sha256_of
 from runbook_lib.errors import (
     ConnectionLost,
     DecisionNeeded,
+    DeviceError,
     DeviceSilent,
     DeviceUnreachable,
     PageNotUnderstood,
+    RunbookError,
+    SafetyStop,
     SiteFileInvalid,
 )
 from runbook_lib.event_loop import poll_until
+from runbook_lib.models import Stage
+from runbook_lib.observations import Check
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import IseServer, Site, WebAccess
+from runbook_lib.record.files import operator
+from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import confirmed_web_certificate
-from runbook_lib.repair.context import POLL_S, Context
+from runbook_lib.repair.context import POLL_S, Context, Devices
 from runbook_lib.repair.ha_state import form_rows
 from runbook_lib.web.browsers import find_browser
 
@@ -134,6 +142,38 @@ def address_of(site: Site, access: WebAccess) -> str:
     """Return the address of the primary's web pages, ``https://host:port``."""
     host = f"[{site.primary.address}]" if ":" in site.primary.address else site.primary.address
     return f"https://{host}:{access.port}"
+
+
+LOGIN = "primary web pages: login"
+
+
+async def login_check(site: Site, devices: Devices) -> tuple[Check, RunbookError | None]:
+    """Log in to the web pages once, with a record that is thrown away; return a check of that, and what ended it.
+
+    The password is typed only where it is confirmed who answers there. The error is a DeviceError, or None.
+    """
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        context = Context(
+            site=site,
+            record=Record.create(root, site.name, what="runbook check --live"),
+            stage=Stage.START,
+            devices=devices,
+            operator=operator(),
+            records_root=root,
+        )
+        pages = PrimaryPages(context)
+        try:
+            await pages.open()
+        except RunbookError as error:
+            # Where it is not confirmed who answers, no password is typed: that says nothing of the login.
+            ok = None if isinstance(error, SafetyStop) else False
+            actual = error.what if ok is False else f"not tried: {error.what}"
+            check = Check(name=LOGIN, expected="accepted", actual=actual, ok=ok, note=error.next_step)
+            return check, error if isinstance(error, DeviceError) else None
+        finally:
+            await pages.close()
+    return Check(name=LOGIN, expected="accepted", actual="accepted", ok=True), None
 
 
 # -- Guided mode: a person works the web pages, step by step with this site's values, while the devices are watched.

@@ -1,4 +1,4 @@
-"""Which entries are stale, and what the logs say of deletions that nobody saw happen. Pure."""
+"""Which entries are stale, and what the logs say of deletions that nobody saw happen. Nothing is contacted."""
 
 from __future__ import annotations
 
@@ -78,11 +78,9 @@ class Staleness:
         """Whether the operator named the entry as stale."""
         return f"{server} {entry.key}" in self._site.policy.named_entries
 
-    def settled(
-        self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool
-    ) -> str:
+    def settled(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...]) -> str:
         """Say why the mismatch is over, or nothing. An entry that the operator named is never called settled."""
-        if named:
+        if self.named(server, entry):
             return ""
         last = self._latest(evidence)
         gone_utc = self._gone_utc.get((server, entry.key))
@@ -226,14 +224,14 @@ class Staleness:
         states = dict(zip((status.server for status in statuses), kinds_of(self._site, statuses), strict=True))
         return all(states.get(server) is StateKind.HEALTHY for server in PI_SERVERS)
 
-    def doubt(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool) -> str:
+    def doubt(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...]) -> str:
         """Say why this entry cannot be told from another, or nothing."""
         if entry.key != f"{entry.host}_{entry.port}":
             return "the device spells the entry's port unusually, so the command might mean another one"
         entries = self._inventory.store(server).entries
         if sum(other.key == entry.key for other in entries) > 1:
             return "the list holds this entry more than once"
-        if named:
+        if self.named(server, entry):
             return ""
         if (server, entry.key) in self._past.gone_utc.keys() - self._gone_utc.keys():
             return f"our clock was set back since its deletion; if it is stale again, {naming(server, entry)}"

@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 from datetime import UTC
 
-from runbook_lib.logs.diagnosis import mismatches_of
+from runbook_lib.logs.conclusions import mismatches_of
 from runbook_lib.logs.events import Findings
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.scanner import Scanner

@@ -14,8 +14,8 @@ from log_kit import CAUSE, CORE, DN, HEAD, THREAD, findings, scan
 
 from runbook_lib.device.names import Fit, fits
 from runbook_lib.logs import scanner
-from runbook_lib.logs.conclusions import exit_code
-from runbook_lib.logs.diagnosis import diagnose_sources, mismatches_of
+from runbook_lib.logs.conclusions import exit_code, mismatches_of
+from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.events import EVIDENCE_LINES, MOST_THREADS
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.scanner import Scanner

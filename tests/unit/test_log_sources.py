@@ -20,8 +20,8 @@ from log_kit import tar_of, tgz_of, zip_of
 from runbook_lib.errors import UsageError
 from runbook_lib.logs import inflate
 from runbook_lib.logs.archives import unpack
-from runbook_lib.logs.conclusions import exit_code, verdict
-from runbook_lib.logs.diagnosis import diagnose_sources, mismatches_of
+from runbook_lib.logs.conclusions import exit_code, mismatches_of, verdict
+from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.inflate import LIMITS, UnpackLimits
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.scanner import Scanner
