@@ -56,6 +56,8 @@ _COUNTED = {"total", "number", "count", "entry", "entries", "certificate", "cert
 _OF_COUNTS = _COUNTED | {"of", "the", "tofu", "trusted", "is", "are", "there", "found", "listed", "in", "on", "this"}
 _OF_COUNTS |= {"stored", "store", "list", "server"}
 LONGEST_COUNT = 200
+LONGEST_IGNORED = 1000
+"""A longer line fits no pattern of a site: how long a pattern takes grows with the square of what it is tried on."""
 _NEXT = "Compare the raw text with the list on the server; nothing was deleted."
 _BROKEN = (
     "The line above it ends at column 80, where terminals break lines, so this may be the rest of it. Copy the list"
@@ -144,7 +146,7 @@ def _count(line: str) -> int | None:
 
 def _fits(line: str, ignore: Iterable[str]) -> bool:
     words = " ".join(line.split())
-    return any(re.fullmatch(pattern, words) for pattern in map(line_pattern, ignore))
+    return len(words) <= LONGEST_IGNORED and any(re.fullmatch(pattern, words) for pattern in map(line_pattern, ignore))
 
 
 def _banner_length(lines: list[str]) -> int:

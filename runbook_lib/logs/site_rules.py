@@ -15,6 +15,7 @@ from runbook_lib.logs.jobs import SERVERS, UNKNOWN
 from runbook_lib.logs.rules import RULES, Confidence, Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.models import Stage, TofuStore
+from runbook_lib.params.values import checked_pattern
 from runbook_lib.paths import delivered
 
 # -- Rules that a site adds: a YAML list, each with a text that it must match and one that it must not.
@@ -119,9 +120,9 @@ def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> list[str]:
         wrong.append(f"literals: write at least one, of {SHORTEST_LITERAL} bytes or more: rare words are quick to find")
     for text in item.get("patterns", []):
         try:
-            re.compile(text)
-        except (re.error, OverflowError) as error:
-            wrong.append(f"patterns: {cut(text, 60)!r} is not a regular expression: {error}")
+            checked_pattern(text)
+        except ValueError as error:
+            wrong.append(f"patterns: {cut(text, 60)!r} {error}")
     if item.get("confidence", "likely") not in get_args(Confidence):
         wrong.append(f"confidence: write one of {', '.join(get_args(Confidence))}")
     if item.get("notebook", Stage.START) not in set(Stage):

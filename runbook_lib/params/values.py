@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import math
 import re
 import zoneinfo
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
@@ -85,14 +86,47 @@ def _line(text: str) -> str:
     return text
 
 
+MOST_WAYS, LONGEST_FIT = 2_000_000, 1000
+"""In so many ways a site's pattern may fit a line of such a length: Python's engine may try each of them."""
+
+
+def checked_pattern(text: str) -> re.Pattern[str]:
+    """Return a site's regular expression; ValueError for none, and for one that one line could keep busy for ever."""
+    try:
+        pattern = re.compile(text)
+        ways = _ways(re._parser.parse(text))  # type: ignore[attr-defined]
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    if ways > MOST_WAYS:
+        raise ValueError(
+            "may fit a line in so many ways that trying them never ends; repeat nothing that itself repeats or"
+            " branches, and use at most two repetitions that have no upper bound, such as + and *"
+        )
+    return pattern
+
+
+def _ways(parsed: Any) -> int:
+    """Return in how many ways a pattern may fit, as far as it matters; ``parsed`` is what Python's own parser says."""
+    ways = 1
+    for kind, argument in parsed:
+        if str(kind) == "BRANCH":
+            own = sum(map(_ways, argument[1]))
+        else:
+            parts = argument if isinstance(argument, tuple) else (argument,)
+            own = math.prod(_ways(part) for part in parts if isinstance(part, type(parsed)))
+        if str(kind).endswith("REPEAT"):
+            least, most = (min(int(times), LONGEST_FIT) for times in argument[:2])
+            own = (most - least + 1) * own**most
+        ways = min(ways * own, MOST_WAYS + 1)
+    return ways
+
+
 def _ignored_line(text: str) -> str:
     """A line of a list that means nothing; one that could be an entry would hide it."""
     try:
-        pattern = re.compile(line_pattern(_line(text)))
-    except re.error as error:
-        raise ValueError(
-            f"is not a regular expression ({error}); correct it, or write the line without slashes"
-        ) from None
+        pattern = checked_pattern(line_pattern(_line(text)))
+    except ValueError as error:
+        raise ValueError(f"{error}; correct it, or write the line without slashes") from None
     if any(pattern.fullmatch(entry) for entry in _ENTRIES):
         raise ValueError("fits an entry of the list too, which is never left out; write a narrower pattern")
     return text

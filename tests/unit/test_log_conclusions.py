@@ -316,6 +316,7 @@ def test_site_adds_a_rule(tmp_path: Path) -> None:
         ("advice:", "confidence: sure\n  advice:", "confidence: write one of"),
         ("advice: Mend NTP.", "advice: 2026-13-45", "month must be in"),
         ("\\\\d+", "a{99999999999}", "is not a regular expression"),
+        ("\\\\d+", "(\\\\d+)+", "trying them never ends"),
         ('["NTP daemon lost"]', r'["\ud800NTP"]', "match: the rule does not find"),
     ],
 )

@@ -28,6 +28,7 @@ from runbook_lib.params.checks import MOST_GUESSED, check_together
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.load import load_site, load_site_or_lab, secret_references, section_at, site_without_secrets
 from runbook_lib.params.model import LabOptions, LabRequest, Site
+from runbook_lib.params.values import checked_pattern
 from runbook_lib.params.yaml_source import LARGEST_FILE, Document, one_as_list
 from runbook_lib.paths import known_sites, params_dir, params_files
 from runbook_lib.repair.ha_state import kinds_of
@@ -105,9 +106,33 @@ def test_lines_of_a_list_that_mean_nothing_cannot_hide_an_entry(tmp_path: Path) 
     """``listing: ignore:`` takes whole lines and patterns, and refuses those that fit an entry or are none."""
     site = site_of(tmp_path, GOOD + "listing: {ignore: ['== end ==', '/Page [0-9]+/']}\n")
     assert site.listing.ignore == ("== end ==", "/Page [0-9]+/")
-    for line, why in (("/.*/", "fits an entry"), ("/host=.*/", "fits an entry"), ("/(/", "no regular"), (" ", "empty")):
+    for line, why in (
+        ("/.*/", "fits an entry"),
+        ("/host=.*/", "fits an entry"),
+        ("/(/", "not a regular"),
+        ("/(-+)+/", "trying them never ends"),
+        (" ", "empty"),
+    ):
         (problem,) = problems(tmp_path, GOOD + f"listing: {{ignore: ['{line}']}}\n")
-        assert why.replace("no regular", "not a regular") in problem
+        assert why in problem
+
+
+@pytest.mark.parametrize(
+    ("pattern", "good"),
+    [
+        (r"(a|ab)*x", False),
+        (r"(a?a?)*x", False),
+        (r"(?:a{1,3})+x", False),
+        (r".*.*.*x", False),
+        (r"(?:\d{1,3}\.){3}\d{1,3}", True),
+        (r"(?:[a-f0-9]{2}:){31}[a-f0-9]{2}", True),
+        (r"\[.*\] lost (?:some|\d+) peers|gained .* peers", True),
+    ],
+)
+def test_a_pattern_that_one_line_could_keep_busy_for_ever_is_refused(pattern: str, good: bool) -> None:
+    """What can be tried in too many ways is found by reading it; usual patterns stay allowed."""
+    with contextlib.nullcontext() if good else pytest.raises(ValueError, match="trying them never ends"):
+        checked_pattern(pattern)
 
 
 @pytest.mark.parametrize("question", ["Reload the server? (yes/no)", "Delete all certificates?", "Save? (y/n)"])
