@@ -249,7 +249,7 @@ class HaPages:
         loads = traffic.loads
         await self.hand.press("check_readiness")
         earlier, growth, shown, refusing = readiness(before, self.labels), RowGrowth(), Stability(), Stability()
-        self._unchecked = earlier.items
+        self._unchecked += earlier.items  # before an earlier check too, whose table may have covered it since
 
         def rest_s(result: Readiness) -> float:
             anew = traffic.loads > loads

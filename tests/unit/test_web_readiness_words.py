@@ -92,24 +92,31 @@ def test_a_row_that_comes_with_its_last_word_may_be_followed_by_one_more() -> No
 def test_rows_may_come_through_what_is_open_to_the_server(
     sockets: int, answered: bool, loads: int, for_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stream or a socket brings them without another request; a page that came whole brings no more."""
+    """A stream or a socket brings them without another request; a page that came whole brings no more.
+
+    A second check forgets nothing of what stood there before the first one, which the first one's table may cover.
+    """
     hand = Mock(labels=LABELS, fill_until_kept=AsyncMock())
     view, traffic = hand.view, hand.view.traffic
     traffic.loads, traffic.requests, traffic.sockets = 0, 0, [object()] * sockets
     traffic.answered.return_value = answered
-    view.look, view.forget_messages = AsyncMock(return_value=Screen()), AsyncMock()
+    stood, first = checked(Pre="Failed", Post="Failed"), checked(CPU="Passed", RAM="Passed")
+    view.look, view.forget_messages = AsyncMock(side_effect=[stood, first]), AsyncMock()
 
     async def press(_key: str) -> None:
         traffic.loads = loads
 
     async def wait(ready: Callable[[Screen], object], *_given: object, rest: Stability) -> Any:
-        ready(checked(CPU="Passed", RAM="Passed"))
+        ready(first)
         return rest._for_s
 
     hand.press, view.wait = press, wait
     monkeypatch.setattr(HaPages, "_fill", AsyncMock())
     monkeypatch.setattr(ha_page, "take_picture", AsyncMock())
-    assert asyncio.run(HaPages(hand).readiness(Mock())) == for_s
+    pages = HaPages(hand)
+    assert asyncio.run(pages.readiness(Mock())) == for_s
+    asyncio.run(pages.readiness(Mock()))
+    assert {item.name for item in pages._unchecked} >= {"Pre", "Post"}
 
 
 @pytest.mark.parametrize("more", [{"RAM": "Failed"}, {"RAM": "Passed"}, {"CPU": "Failed"}, {}])
