@@ -31,7 +31,14 @@ from runbook_lib.record.history import incident_that_counts, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open
 from runbook_lib.record.lock import Holder, free_stale, holder_of, holders_by_incident, is_left_behind
 from runbook_lib.record.stages import closed_by
-from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked, standing_approvals
+from runbook_lib.repair.approval import (
+    UNSIGNED,
+    approval_command,
+    approve,
+    approver,
+    require_not_blocked,
+    standing_approvals,
+)
 from runbook_lib.repair.confirmation import plan_guidance, what_settles, write_override
 from runbook_lib.repair.sent_changes import unseen_changes
 from runbook_lib.show import tables
@@ -115,17 +122,12 @@ def next_step_of(record: Record, plan: Plan) -> str:
         return next_command(record)
     if plan.blocked:
         return f"settle what blocks it, then {next_run(record)} makes a new plan"
-    return f"{approval_of_plan(plan)} --by NAME" if waits_for_approval(record, plan) else next_run(record)
+    return f"{approval_command(plan)} --by NAME" if waits_for_approval(record, plan) else next_run(record)
 
 
 def waits_for_approval(record: Record, plan: Plan) -> bool:
     """Whether nothing but somebody's approval is missing to carry a plan out."""
     return plan.needs_approval and not plan.blocked and not standing_approvals(record, plan)
-
-
-def approval_of_plan(plan: Plan) -> str:
-    """Return the command that approves a plan; in a batch it needs ``--by`` too."""
-    return f"runbook approve {plan.incident} {plan.digest}"
 
 
 def newest_plan(record: Record) -> Plan | None:
@@ -142,7 +144,7 @@ def next_command(record: Record) -> str:
     if record.is_closed():
         return f"runbook {'verify' if states[Stage.POST_MORTEM] is StageState.DONE else 'report'} {record.incident}"
     looked = states[Stage.LIST] is StageState.DONE and not unseen_changes(record)
-    return approval_of_plan(plan) if plan and looked and waits_for_approval(record, plan) else next_run(record)
+    return approval_command(plan) if plan and looked and waits_for_approval(record, plan) else next_run(record)
 
 
 def dry_run_view(plan: Plan, *, lab: bool) -> View[Plan]:
@@ -292,7 +294,7 @@ def _require_digest(plan: Plan, digest: str, *, shown: bool) -> None:
             f"The digest is too short: give {few}; nothing was approved",
             found=f"given {given or 'none'}",
             where=incident_of(plan),
-            next_step=f"{approval_of_plan(plan)} --by NAME",
+            next_step=f"{approval_command(plan)} --by NAME",
         )
     raise ParameterRefused(
         "This is not the digest of the incident's newest plan; nothing was approved",

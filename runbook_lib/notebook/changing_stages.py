@@ -12,7 +12,7 @@ from runbook_lib.models import Stage
 from runbook_lib.notebook.runbook import Runbook, T, sign_of
 from runbook_lib.observations import Check, HaPage, ListedIseServer, ReadinessItem
 from runbook_lib.repair import approval, deletion, guard, ha, ise, planned_changes
-from runbook_lib.repair.approval import approval_of, approve, approve_as_asked
+from runbook_lib.repair.approval import approval_command, approval_of, approve, approve_as_asked
 from runbook_lib.repair.confirmation import plan_guidance
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.ha import HaAction, decide_ha, why_no_readiness
@@ -47,16 +47,11 @@ def approve_by_form(context: Context, shown: Plan, name: str, reason: str) -> st
             "This site asks for a second person, and this form is filled in by the account that runs the stage",
             where=f"incident {shown.incident}",
             found="nothing was approved",
-            next_step=f"let somebody else approve it from an account of their own, with a key that is trusted here: "
-            f"{approval_command(newest)}",
+            next_step="let somebody else approve it from an account of their own, with a key that is trusted here:"
+            f" {approval_command(newest)} --by NAME",
         )
     approve(context.record, newest.digest, by=name, how="the form in the notebook", reason=reason)
     return f"Approved by {name.strip()}. Run this cell again, then the next."
-
-
-def approval_command(plan: Plan) -> str:
-    """Return the command that approves a plan from a terminal."""
-    return f"runbook approve {plan.incident} {plan.digest} --by NAME"
 
 
 # -- What the stages that change something have in common: the plan, and who approved it -----------
@@ -103,7 +98,7 @@ class Changing(Runbook):
             return ApprovalForm(
                 plan,
                 partial(approve_by_form, self.context, plan),
-                approval_command(plan),
+                f"{approval_command(plan)} --by NAME",
                 lambda: _shown(approval_of(self.context, plan)),
             )
         return _shown(given)

@@ -48,7 +48,7 @@ def show_known(context: Context) -> View[tuple[ExpectedHost, ...]]:
 
 
 def _hosts(context: Context) -> tuple[ExpectedHost, ...]:
-    given = facts_or(context.record, Stage.LIST, GIVEN_FACTS, dict[str, Knowledge], {}, said=True)
+    given = facts_or(context.record, Stage.LIST, GIVEN_FACTS, dict[str, Knowledge], {}, by_person=True)
     return tuple(
         ExpectedHost(
             name=target.name,

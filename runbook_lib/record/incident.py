@@ -111,28 +111,30 @@ class Record(ArtifactStore):
 
     # -- facts that one stage leaves to the next --------------------------------------------------
 
-    def write_facts(self, stage: Stage, name: str, value: object, *, said: bool = False) -> Artifact:
+    def write_facts(self, stage: Stage, name: str, value: object, *, by_person: bool = False) -> Artifact:
         """Leave ``value`` (dataclasses of ``models``, or collections of them) under ``name`` for later stages.
 
-        ``said``: a person said so; where others may write in the folder it is noted outside of it that this account
-        wrote it. Raises ValueError for a name that could not stand in a file's, RecordNotWritable.
+        ``by_person``: it is a person's word; where others may write in the folder it is noted outside of it that this
+        account wrote it. Raises ValueError for a name that could not stand in a file's, RecordNotWritable.
         """
         if not _FACT.fullmatch(name):
             raise ValueError(f"not a name for facts: {name}")
         path = f"facts/{stage.value}/{name}.json"
         artifact = self.keep_json(path, to_json_value(value), stage=stage.value, text=name)
-        if said and not is_private(self.folder):
+        if by_person and not is_private(self.folder):
             note_seen(paths.key_dir(), {artifact.sha256: ""})
         return artifact
 
-    def read_facts(self, stage: Stage, name: str, kind: type[T], *, said: bool = False, before: int | None = None) -> T:
+    def read_facts(
+        self, stage: Stage, name: str, kind: type[T], *, by_person: bool = False, before: int | None = None
+    ) -> T:
         """What ``stage`` left last under ``name``, at all or ``before`` the number of a journal line.
 
-        ``said``: where others may write in the folder, only what this account wrote counts. Raises ``StageOutOfOrder``
-        if it has not left any, ``RecordDamaged`` if the file is not what the journal says.
+        ``by_person``: where others may write in the folder, only what this account wrote counts. Raises
+        ``StageOutOfOrder`` if it has not left any, ``RecordDamaged`` if the file is not what the journal says.
         """
         wanted = re.compile(rf"facts/{stage.value}/{name}(?:-\d+)?\.json")
-        ours = None if not said or is_private(self.folder) else self._seen_here()
+        ours = None if not by_person or is_private(self.folder) else self._seen_here()
         for line in reversed(self.journal.read().lines):
             if (
                 line.artifact

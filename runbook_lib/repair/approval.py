@@ -270,6 +270,11 @@ def require_approval(context: Context, plan: Plan) -> Approval | None:
     return approval
 
 
+def approval_command(plan: Plan) -> str:
+    """Return the command that approves a plan; where nobody is asked, as in a batch, it needs ``--by`` too."""
+    return f"runbook approve {plan.incident} {plan.digest}"
+
+
 def approval_missing(context: Context, plan: Plan, change: Change | None = None) -> ApprovalMissing:
     """Return the error that says what nobody has approved: the plan, or one change of it."""
     first = ""
@@ -283,7 +288,7 @@ def approval_missing(context: Context, plan: Plan, change: Change | None = None)
         f"{what} and no approval of it counts" if refused else f"{what} and {who} approved it",
         where=f"incident {plan.incident}, plan {plan.digest}",
         found="\n".join(refused),
-        next_step=f"{first}runbook approve {plan.incident} {plan.digest} --by NAME",
+        next_step=f"{first}runbook approve {plan.incident} {plan.digest} --by NAME",  # one sentence to translate
     )
 
 

@@ -30,7 +30,7 @@ PHRASE = "nobody has confirmed this certificate"
 
 def overrides_of(record: Record) -> tuple[Override, ...]:
     """Return the incident's overrides, oldest first."""
-    return facts_or(record, Stage.LIST, FACTS, tuple[Override, ...], (), said=True)
+    return facts_or(record, Stage.LIST, FACTS, tuple[Override, ...], (), by_person=True)
 
 
 def write_override(record: Record, override: Override, target: str, *, phrase: str) -> None:
@@ -50,7 +50,7 @@ def write_override(record: Record, override: Override, target: str, *, phrase: s
         )
     _require_unconfirmed(inventory.judgement(target), override)
     kept = replace(override, by=override.by.strip(), reason=override.reason.strip())
-    record.write_facts(Stage.LIST, FACTS, (*overrides_of(record), kept), said=True)
+    record.write_facts(Stage.LIST, FACTS, (*overrides_of(record), kept), by_person=True)
 
 
 def _require_unconfirmed(judgement: Judgement, override: Override) -> None:

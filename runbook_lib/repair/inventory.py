@@ -97,7 +97,7 @@ def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict
     before anything is contacted.
     """
     read = {name: read_expectation(expectation) for name, expectation in given.items()}
-    earlier = facts_or(context.record, Stage.LIST, GIVEN_FACTS, dict[str, Knowledge], {}, said=True)
+    earlier = facts_or(context.record, Stage.LIST, GIVEN_FACTS, dict[str, Knowledge], {}, by_person=True)
     held = {**earlier, **read}
     known = {
         target.name: combine(read_expectation(target.expect), held.get(target.name, Knowledge()))
@@ -110,8 +110,8 @@ def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict
             context.record.journal.append(
                 Kind.NOTED, stage=context.stage, server=name, expected=in_digits(before), text=text
             )
-    context.record.write_facts(context.stage, GIVEN_FACTS, held, said=True)
-    context.record.write_facts(context.stage, FACTS, known, said=True)
+    context.record.write_facts(context.stage, GIVEN_FACTS, held, by_person=True)
+    context.record.write_facts(context.stage, FACTS, known, by_person=True)
     return known
 
 
@@ -123,7 +123,7 @@ def in_digits(knowledge: Knowledge) -> str:
 
 def knowledge_of(context: Context, name: str) -> Knowledge:
     """Return what stage 20 of this incident knew of a host; what the site's file says where it has not run."""
-    recorded = facts_or(context.record, Stage.LIST, FACTS, dict[str, Knowledge], {}, said=True)
+    recorded = facts_or(context.record, Stage.LIST, FACTS, dict[str, Knowledge], {}, by_person=True)
     if name in recorded:
         return recorded[name]
     return read_expectation(target_named(context.site, name).expect)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from runbook_lib.decisions import EVERY_CHANGE, Decision, Override, Plan, PlannedChange, PlanRow, plan_digest
 from runbook_lib.device.names import parse_name
@@ -122,23 +123,23 @@ class _Planner:
             unseen = tuple(each for each in judgement.not_available if each[0] is not Vantage.SELF)
             judgement = replace(judgement, not_available=unseen)
         fitting = self._stale.fitting(server, entry, judgement)
-        evidence = self._stale.meant(server, entry, target, fitting)
-        named = self._stale.named(server, entry)
+        evidence = self._stale.attributed(server, entry, target, fitting)
         if judgement.verdict is Verdict.CONTRADICTED:
             # Whatever the logs say of it: where one host may be an impostor, nothing is changed at this site.
             return self._by_verdict(server, entry, target, judgement, fitting)
+        decided = partial(_row, server, entry, target.name)
         if fitting and not evidence:
             reason = "the operator named another entry as the one that the log means"
-            return _row(server, entry, target.name, Decision.LEFT_ALONE, reason, judgement, fitting)
-        if not evidence and not named:
+            return decided(Decision.LEFT_ALONE, reason, judgement, fitting)
+        if not evidence and not self._stale.named(server, entry):
             return self._without_evidence(server, entry, target, judgement)
-        if settled := self._stale.settled(server, entry, target, evidence):
-            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, settled, judgement, evidence)
-        if spent := self._stale.spent(server, entry, evidence):
-            return _row(server, entry, target.name, Decision.LEFT_ALONE, spent, judgement, evidence)
-        if doubt := self._stale.doubt(server, entry, target, evidence):
-            self.blocked.append(f"{server}: {entry.key}: {doubt}")
-            return _row(server, entry, target.name, Decision.CANNOT_TELL, doubt, judgement, evidence)
+        if over := self._stale.why_over(server, entry, target, evidence):
+            return decided(Decision.ALREADY_RIGHT, over, judgement, evidence)
+        if deleted := self._stale.why_deleted_before(server, entry, evidence):
+            return decided(Decision.LEFT_ALONE, deleted, judgement, evidence)
+        if ambiguous := self._stale.why_ambiguous(server, entry, target, evidence):
+            self.blocked.append(f"{server}: {entry.key}: {ambiguous}")
+            return decided(Decision.CANNOT_TELL, ambiguous, judgement, evidence)
         return self._by_verdict(server, entry, target, judgement, evidence)
 
     def block_contradicted(self, rows: tuple[PlanRow, ...]) -> None:
@@ -208,20 +209,20 @@ class _Planner:
         return notes
 
     def _without_evidence(self, server: str, entry: TofuEntry, target: Target, judgement: Judgement) -> PlanRow:
+        decided = partial(_row, server, entry, target.name)
         lacking = self._lacking(server)
         if not lacking:
-            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, "no mismatch for it in this server's logs")
+            return decided(Decision.ALREADY_RIGHT, "no mismatch for it in this server's logs")
         if self._stale.healthy(target):
             reason = f"{lacking}, but both servers report high availability as healthy"
-            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, reason)
+            return decided(Decision.ALREADY_RIGHT, reason)
         if judgement.verdict is Verdict.UNCHANGED:
-            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, judgement.reason, judgement)
+            return decided(Decision.ALREADY_RIGHT, judgement.reason, judgement)
         if any(name.startswith(f"{server} ") for name in self._site.policy.named_entries):
-            reason = f"{lacking}, and the operator named other entries of this server"
-            return _row(server, entry, target.name, Decision.LEFT_ALONE, reason)
+            return decided(Decision.LEFT_ALONE, f"{lacking}, and the operator named other entries of this server")
         reason = f"{lacking}; name whole logs of this server in the site's file, or {naming(server, entry)}"
         self.blocked.append(f"{server}: {entry.key}: {reason}")
-        return _row(server, entry, target.name, Decision.CANNOT_TELL, reason)
+        return decided(Decision.CANNOT_TELL, reason)
 
     def _lacking(self, server: str) -> str:
         """Say what of a server's logs is not known, so that no line in them is no answer; empty where all was read."""
@@ -236,18 +237,19 @@ class _Planner:
         verdict = judgement.verdict
         if not evidence and verdict is not Verdict.CONTRADICTED:
             judgement = replace(judgement, reason=f"named by the operator, and {judgement.reason}")
+        decided = partial(_row, server, entry, target.name)
         if verdict.confirmed and judgement.facts:
-            return _row(server, entry, target.name, Decision.DELETE, judgement.reason, judgement, evidence)
+            return decided(Decision.DELETE, judgement.reason, judgement, evidence)
         if verdict is Verdict.UNCHANGED:
-            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, judgement.reason, judgement, evidence)
+            return decided(Decision.ALREADY_RIGHT, judgement.reason, judgement, evidence)
         if verdict is Verdict.UNCONFIRMED and judgement.facts:
             override = override_for(self._overrides, server, entry.key, judgement.facts.sha256)
             if override:
-                row = _row(server, entry, target.name, Decision.DELETE, judgement.reason, judgement, evidence)
+                row = decided(Decision.DELETE, judgement.reason, judgement, evidence)
                 return replace(row, override=overrides_in_words(override))
         self.blocked.append(f"{server}: {entry.key}: {verdict}: {judgement.reason}")
         decision = Decision.LEFT_ALONE if verdict is Verdict.CONTRADICTED else Decision.CANNOT_TELL
-        row = _row(server, entry, target.name, decision, f"{verdict}: {judgement.reason}", judgement, evidence)
+        row = decided(decision, f"{verdict}: {judgement.reason}", judgement, evidence)
         return replace(row, by_verdict=True)
 
 

@@ -64,7 +64,7 @@ class Staleness:
         self._used.update(mismatches)
         return mismatches
 
-    def meant(
+    def attributed(
         self, server: str, entry: TofuEntry, target: Target, fitting: tuple[Mismatch, ...]
     ) -> tuple[Mismatch, ...]:
         """Return the mismatches that fit this entry, and no other that the operator named as stale."""
@@ -78,7 +78,7 @@ class Staleness:
         """Whether the operator named the entry as stale."""
         return f"{server} {entry.key}" in self._site.policy.named_entries
 
-    def settled(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...]) -> str:
+    def why_over(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...]) -> str:
         """Say why the mismatch is over, or nothing. An entry that the operator named is never called settled."""
         if self.named(server, entry):
             return ""
@@ -179,7 +179,7 @@ class Staleness:
         ``before``: the logs as they were read last before it was sent. What they held then is from before it,
         whatever a clock that is ahead of ours has written.
         """
-        evidence = self.meant(server, entry, target, self.fitting(server, entry, judgement))
+        evidence = self.attributed(server, entry, target, self.fitting(server, entry, judgement))
         undecided = self._past.undecided.get((server, entry.key))
         held = {(each.server, each.subject): each.last_utc for each in before.mismatches if each.last_utc}
         new = (one for one in evidence if one.last_utc and one.last_utc > held.get((one.server, one.subject), _NEVER))
@@ -199,7 +199,7 @@ class Staleness:
             return ""
         return f"its deletion was sent at {to_the_second(undecided.sent_utc)} UTC, and its result is not known"
 
-    def spent(self, server: str, entry: TofuEntry, evidence: tuple[Mismatch, ...]) -> str:
+    def why_deleted_before(self, server: str, entry: TofuEntry, evidence: tuple[Mismatch, ...]) -> str:
         """Say that this incident has seen the entry go already and nothing shows that it is stale again, or nothing.
 
         So that a resumed run deletes no entry twice where no line tells when it was written.
@@ -224,7 +224,7 @@ class Staleness:
         states = dict(zip((status.server for status in statuses), kinds_of(self._site, statuses), strict=True))
         return all(states.get(server) is StateKind.HEALTHY for server in PI_SERVERS)
 
-    def doubt(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...]) -> str:
+    def why_ambiguous(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...]) -> str:
         """Say why this entry cannot be told from another, or nothing."""
         if entry.key != f"{entry.host}_{entry.port}":
             return "the device spells the entry's port unusually, so the command might mean another one"

@@ -48,8 +48,8 @@ def confirm(
     async def look(_target: object) -> tuple[Presented, ...]:
         return looks
 
-    incident.record.write_facts(Stage.LIST, EXPECTATIONS, {"primary": known, "secondary": known}, said=True)
-    incident.record.write_facts(Stage.LIST, OVERRIDES, tuple(overrides), said=True)
+    incident.record.write_facts(Stage.LIST, EXPECTATIONS, {"primary": known, "secondary": known}, by_person=True)
+    incident.record.write_facts(Stage.LIST, OVERRIDES, tuple(overrides), by_person=True)
     context = replace(incident.context, devices=cast("Any", SimpleNamespace(look=look)))
     asked = confirmed_web_certificate(context, "primary") if web else require_confirmed(context, "secondary")
     return asyncio.run(cast("Any", asked))
