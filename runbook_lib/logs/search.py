@@ -6,6 +6,7 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from runbook_lib.logs.lines import decode
@@ -67,11 +68,7 @@ class Search:
 
     def __init__(self, literals: Iterable[bytes]) -> None:
         self._literals = tuple(sorted(set(literals)))
-        passes = -(-len(self._literals) // AT_ONCE)
-        try:
-            self._passes = [_Pass(self._literals[share::passes]) for share in range(passes)]
-        except ImportError:
-            self._passes = []
+        self._passes = _passes(self._literals)
 
     def positions(self, data: bytes | bytearray, low: int, high: int, end: int) -> Positions:
         """Return the byte positions in ``[low, high)`` at which each literal begins; it ends at ``end`` or before."""
@@ -104,6 +101,16 @@ class _Pass:
                     begin = low + start + offset
                     if begin < high and data.startswith(literal, begin, end):
                         hits.setdefault(literal, []).append(begin)
+
+
+@lru_cache(maxsize=64)
+def _passes(literals: tuple[bytes, ...]) -> tuple[_Pass, ...]:
+    """Return the passes for some literals; none where there is no wheel."""
+    number = -(-len(literals) // AT_ONCE)
+    try:
+        return tuple(_Pass(literals[share::number]) for share in range(number))
+    except ImportError:
+        return ()
 
 
 def _beginning_in(literal: bytes, others: Sequence[bytes]) -> list[tuple[int, bytes]]:
