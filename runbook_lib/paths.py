@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from runbook_lib.errors import SiteFileInvalid
+from runbook_lib.errors import ParameterRefused, SiteFileInvalid
 
 _PACKAGE = Path(__file__).resolve().parent
 _SHIPPED = _PACKAGE / "shipped"  # only a wheel has it: see setup.py
@@ -113,7 +113,13 @@ def python_path() -> str:
 
 def _from_environment(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
-    return Path(given).expanduser().absolute() if given else home_dir() / Path(default).expanduser()
+    if not given:
+        return home_dir() / Path(default).expanduser()
+    folder = Path(given).expanduser().absolute()
+    if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 - says no of one that is shut
+        then = "name a folder; one that is not there is made"
+        raise ParameterRefused("This is no folder that can be entered", where=variable, found=given, next_step=then)
+    return folder
 
 
 # -- The file of a site, by its name or its path ---------------------------------------------------

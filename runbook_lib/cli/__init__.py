@@ -14,7 +14,7 @@ from typing import Any
 
 from runbook_lib.cli.terminal import err, err_lines
 from runbook_lib.errors import RunbookError, UsageError, cut
-from runbook_lib.i18n.language import ENGLISH, set_language
+from runbook_lib.i18n.language import ENGLISH, asked_language, set_language
 from runbook_lib.paths import delivered
 from runbook_lib.processes import gate_streams, require_open_files, signals_taken
 
@@ -28,6 +28,7 @@ def main() -> None:
     gate_streams()
     set_language(ENGLISH)  # the help and the exit codes' words are; what the notebooks say follows RUNBOOK_LANG
     try:
+        asked_language()  # one that there is not is refused here, too: no notebook may come to say so
         with signals_taken():
             _run()
     except RunbookError as error:
@@ -52,12 +53,13 @@ def _run() -> None:
     try:
         app(prog_name="runbook")
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        problems = {errno.ENAMETOOLONG: "is longer than this system takes", errno.EACCES: "is shut to this user"}
+        if error.errno not in problems:
             raise
         # Any look at a path may be the first that meets it.
-        then = "Give a shorter one: of what the command names, or of a variable such as RUNBOOK_RECORDS."
+        then = "Give another one: of what the command names, or of a variable such as RUNBOOK_RECORDS."
         where = cut(str(error.filename), 80)
-        raise UsageError("A path is longer than this system takes", where=where, next_step=then) from None
+        raise UsageError(f"A path {problems[error.errno]}", where=where, next_step=then) from None
 
 
 # -- The command line of ``diagnose``, which is read without the other commands ---------------------

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -336,19 +336,39 @@ def test_a_package_that_is_missing_is_an_installation_that_is_not_complete(
     assert all(word in said for word in ("no package typer", sys.prefix, "install.md"))
 
 
-@pytest.mark.parametrize(("words", "records"), [(["check", "x" * 300], ""), (["history"], "x" * 5000)])
-def test_a_path_that_no_system_takes_is_advice(
-    words: list[str], records: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def _shut(_: str) -> NoReturn:
+    raise PermissionError(errno.EACCES, "Permission denied", "/shut/paris.yaml")
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "value", "said"),
+    [
+        (["check", "x" * 300], "RUNBOOK_RECORDS", "", "longer than this system takes"),
+        (["history"], "RUNBOOK_RECORDS", "x" * 5000, "longer than this system takes"),
+        (["history"], "RUNBOOK_RECORDS", "/dev/null", "no folder that can be entered"),
+        (["history"], "RUNBOOK_LANG", "fr", "no catalogue of this language"),
+        (["check", "shut"], "RUNBOOK_LANG", "", "is shut to this user"),
+    ],
+)
+def test_a_path_or_a_setting_that_cannot_be_used_is_advice(
+    words: list[str],
+    variable: str,
+    value: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Whether the command names it or a variable: what is wrong, and what to do, instead of a traceback."""
+    """Whether the command names it or a variable: what is wrong, and what to do; no traceback, and no empty answer."""
+    if "shut" in words:
+        monkeypatch.setattr("runbook_lib.params.load.site_file", _shut)
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, getattr(sys, name))
     monkeypatch.setattr(sys, "argv", ["runbook", *words])
-    monkeypatch.setenv("RUNBOOK_RECORDS", records)
+    monkeypatch.setenv(variable, value)
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2
-    assert "longer than this system takes" in " ".join(capsys.readouterr().err.split())
+    assert said in " ".join(capsys.readouterr().err.split())
 
 
 LAST_WORDS = """
