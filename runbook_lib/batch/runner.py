@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,17 @@ class RunReport:
     report: Path | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What all stages of a run share: ``site`` as the notebooks get it, and by stage what ``given`` adds to that."""
+
+    site: str
+    record: Record
+    listener: Listener
+    given: Mapping[Stage, dict[str, str]]
+    secrets: tuple[SecretRef, ...]
+
+
 def run_stages(
     site: Site,
     site_argument: str,
@@ -104,16 +115,18 @@ def run_stages(
     """
     if until in ON_PAGES:
         find_browser(site.browser)
-    # What the notebooks' kernels print and write is kept by this process, so its gate must know the secrets too.
-    learn(secret_references(site))
     given = {Stage.LIST: {"expect": expect} if expect else {}}
     given |= {stage: {"approve": approve} if approve else {} for stage in CHANGING}
+    secrets = secret_references(site)
+    run = _Run(site=site_argument, record=record, listener=listener, given=given, secrets=secrets)
+    # What the notebooks' kernels print and write is kept by this process, so its gate must know the secrets too.
+    learn(secrets)
     lock = SiteLock(site.name, identities(site), purpose="run the stages", incident=record.incident)
     with lock, WarmKernels():
         try:
             for unsealed in note_after_seal(record):  # under the lock: a run that is refused has continued nothing
                 listener.continues(unsealed)
-            reports = _run_each(until, site_argument, record, given, listener, secret_references(site))
+            reports = _run_each(run, until)
             outcome = _outcome(record, reports[-1], until)
         except BaseException as error:
             with suppress(errors.RunbookError):  # what ended the run is what has to be told
@@ -138,24 +151,17 @@ def run_stages(
     )
 
 
-def _run_each(
-    until: Stage,
-    site: str,
-    record: Record,
-    given: dict[Stage, dict[str, str]],
-    listener: Listener,
-    secrets: Iterable[SecretRef],
-) -> list[StageReport]:
+def _run_each(run: _Run, until: Stage) -> list[StageReport]:
     from runbook_lib.notebook.provisioner import NotebookKernel  # and with it Jupyter
 
     reports: list[StageReport] = []
-    environment = kernel_environment(secrets) | {LAST_STAGE: until.value}
+    environment = kernel_environment(run.secrets) | {LAST_STAGE: until.value}
     with NotebookKernel(keeps=True) as kernel:
         for stage in tuple(Stage)[: tuple(Stage).index(until) + 1]:
-            listener.stage_started(stage)
-            report = _run_stage(stage, site, record, given.get(stage, {}), environment, listener, kernel)
+            run.listener.stage_started(stage)
+            report = _run_stage(run, stage, environment, kernel)
             reports.append(report)
-            listener.stage_ended(report)
+            run.listener.stage_ended(report)
             if report.state is not StageState.DONE:
                 break
     return reports
@@ -167,17 +173,10 @@ def kernel_environment(secrets: Iterable[SecretRef]) -> dict[str, str]:
     return environment_with([*named, *start_up_variables(os.environ)])
 
 
-def _run_stage(
-    stage: Stage,
-    site: str,
-    record: Record,
-    given: dict[str, str],
-    environment: dict[str, str],
-    listener: Listener,
-    kernel: NotebookKernel,
-) -> StageReport:
+def _run_stage(run: _Run, stage: Stage, environment: Mapping[str, str], kernel: NotebookKernel) -> StageReport:
+    record = run.record
     template = paths.notebooks_dir() / f"{stage}.ipynb"
-    parameters = {"site": site, "incident": record.incident, **given}
+    parameters = {"site": run.site, "incident": record.incident, **run.given.get(stage, {})}
     started = time.monotonic()
     note_template(record, stage, template)
     running = begin_notebook(record, stage)
@@ -187,7 +186,7 @@ def _run_stage(
             running,
             parameters,
             env=environment,
-            progress=lambda _at, _of, _state, words: listener.doing(words),
+            progress=lambda _at, _of, _state, words: run.listener.doing(words),
             kernel=kernel,
         )
     except BaseException as error:

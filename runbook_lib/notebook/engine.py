@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,8 +177,7 @@ class NotebookResult:
     ``completed``: every code cell was run and none failed. Otherwise ``cause`` is one of ``error``,
     ``timeout``, ``kernel died``, ``interrupted``, ``terminated``, ``ended early``, ``not run``, ``engine``, or
     ``unfinished`` where the run itself vanished (a power cut); ``error_name`` and ``error_text`` are the
-    exception's, and ``heading`` is the nearest above the cell that failed. Times are UTC; ``finished_utc``
-    is None for an unfinished run.
+    exception's, and ``heading`` is the nearest above the cell that failed.
     """
 
     output: Path
@@ -188,10 +186,6 @@ class NotebookResult:
     error_name: str = ""
     error_text: str = ""
     heading: str = ""
-    code_cells: int
-    code_cells_completed: int
-    started_utc: datetime | None
-    finished_utc: datetime | None
 
 
 def execute(
@@ -281,11 +275,10 @@ def _result(output: Path, cells: list[dict[str, Any]], metadata: dict[str, Any])
         for number, cell in enumerate(cells)
         if cell["cell_type"] == "code" and "".join(cell["source"]).strip()
     }
-    count = sum(state == "completed" for state in states.values())
     failed = next((number for number, state in states.items() if state in ("failed", "running")), None)
-    finished = metadata["papermill"]["end_time"]
     why = metadata.get("runbook", {})
-    completed = count == len(states) and not why and finished is not None
+    ended = metadata["papermill"]["end_time"] is not None
+    completed = ended and not why and all(state == "completed" for state in states.values())
     return NotebookResult(
         output=output,
         completed=completed,
@@ -293,12 +286,4 @@ def _result(output: Path, cells: list[dict[str, Any]], metadata: dict[str, Any])
         error_name=why.get("name", ""),
         error_text=why.get("text", ""),
         heading="" if failed is None else heading_above(cells, failed),
-        code_cells=len(states),
-        code_cells_completed=count,
-        started_utc=_time(metadata["papermill"]["start_time"]),
-        finished_utc=_time(finished),
     )
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

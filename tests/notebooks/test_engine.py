@@ -73,7 +73,7 @@ def told(tmp_path_factory, make, read):
 def test_a_run_that_goes_well_is_completed(told):
     """Every code cell, the injected parameters included, was run, and nothing says that anything went wrong."""
     result = told["result"]
-    assert (result.completed, result.cause, result.code_cells, result.code_cells_completed) == (True, "", 4, 4)
+    assert (result.completed, result.cause) == (True, "")
     assert told["notebook"].states == ["completed"] * 5
     assert told["notebook"].metadata.papermill.exception is None
     assert told["notebook"].cells[-1].outputs[0].text == "b\n"
@@ -107,7 +107,6 @@ def test_times_are_utc(told):
     times = [about.start_time, about.end_time, *(c.metadata.papermill.start_time for c in cells)]
     assert {datetime.fromisoformat(time).utcoffset() for time in times} == {UTC.utcoffset(None)}
     assert all(time.endswith("Z") for time in cells[-1].metadata.execution.values())
-    assert told["result"].started_utc.tzinfo is UTC
 
 
 def test_progress_names_each_cell_its_state_and_its_heading(told):
@@ -191,7 +190,7 @@ def test_after_the_kernels_death_the_cell_is_failed_and_the_later_ones_are_pendi
     template = make(tmp_path, "the_kernel_dies", cells.dies, cells.says_hello)
     result = execute(template, tmp_path / "out.ipynb", {})
     notebook = read(result.output)
-    assert (result.cause, result.code_cells_completed, result.code_cells) == ("kernel died", 1, 3)
+    assert result.cause == "kernel died"
     assert notebook.states == ["completed", "failed", "pending"]
     assert notebook.errors == ["KernelDied"]
     assert notebook.metadata.papermill.exception is True
@@ -306,7 +305,7 @@ def test_a_kernel_that_does_not_start_leaves_every_cell_pending(tmp_path, make, 
     """The result says that nothing was run."""
     broken_kernel("raise SystemExit(3)")
     result = execute(make(tmp_path, "the_kernel_does_not_start", cells.says_hello), tmp_path / "out.ipynb", {})
-    assert (result.completed, result.cause, result.code_cells_completed) == (False, "not run", 0)
+    assert (result.completed, result.cause) == (False, "not run")
     assert read(result.output).states == ["pending", "pending"]
     assert read(result.output).metadata.papermill.exception is True
 
@@ -420,4 +419,4 @@ def test_a_notebook_cut_off_reads_as_unfinished(tmp_path, make, timed_out):
             cell["metadata"]["papermill"]["status"] = "running"
     (tmp_path / "cut.ipynb").write_text(json.dumps(cut))
     result = read_result(tmp_path / "cut.ipynb")
-    assert (result.completed, result.cause, result.finished_utc, result.heading) == (False, "unfinished", None, "Wait")
+    assert (result.completed, result.cause, result.heading) == (False, "unfinished", "Wait")

@@ -268,7 +268,7 @@ def test_cell_states_are_as_true_as_those_of_an_ordinary_kernel(how, tmp_path, m
     assert one.states == other.states
     assert one.errors == other.errors
     assert [c.source for c in one.cells] == [c.source for c in other.cells]
-    for field in ("completed", "cause", "error_name", "error_text", "heading", "code_cells_completed"):
+    for field in ("completed", "cause", "error_name", "error_text", "heading"):
         assert getattr(ordinary, field) == getattr(forked, field)
 
 

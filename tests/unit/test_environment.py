@@ -122,6 +122,8 @@ def test_each_stage_runs_in_that_environment(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(runner, "execute", execute)
     record, listener = whole_record(tmp_path), SimpleNamespace(stage_started=lambda stage: None)
+    secrets = (SecretRef.parse(f"env:{OWN}"),)
+    run = runner._Run(site="lab", record=record, listener=cast(Any, listener), given={}, secrets=secrets)
     with pytest.raises(KeyboardInterrupt):
-        runner._run_each(Stage.START, "lab", record, {}, cast(Any, listener), [SecretRef.parse(f"env:{OWN}")])
+        runner._run_each(run, Stage.START)
     assert [{name for name in env if "secret-of" in env[name]} for env in given] == [{OWN}]

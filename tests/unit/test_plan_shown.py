@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from incident_kit import Incident
+from incident_kit import Incident, run_one_stage
 
 from runbook_lib.batch import runner
 from runbook_lib.batch.runner import StageReport
@@ -209,21 +209,12 @@ def test_exit_code_2_is_over_once_something_was_sent(
     """A site's file that was spoilt between two stages: before the first change not begun, then for a person."""
 
     def spoilt(_template: object, output: Path, *_given: object, **_named: object) -> NotebookResult:
-        return NotebookResult(
-            output=output,
-            completed=False,
-            cause="error",
-            error_name=SiteFileInvalid.__name__,
-            code_cells=1,
-            code_cells_completed=0,
-            started_utc=None,
-            finished_utc=None,
-        )
+        return NotebookResult(output=output, completed=False, cause="error", error_name=SiteFileInvalid.__name__)
 
     monkeypatch.setattr(runner, "execute", spoilt)
     if sent:
         incident.sent("primary", incident.plan().deletions[0].key)
-    last = runner._run_stage(Stage.REGISTER, "lab", incident.record, {}, {}, cast("Any", None), cast("Any", None))
+    last = run_one_stage(incident.record, Stage.REGISTER)
     assert (last.state, runner._exit_code(incident.record, last, None)) == (state, code)
 
 

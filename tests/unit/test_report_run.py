@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
 import pytest
-from incident_kit import Incident
+from incident_kit import Incident, run_one_stage
 from report_kit import whole_record
 from site_kit import site_with
 
@@ -47,7 +47,7 @@ def test_an_interrupted_report_leaves_the_outcome(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(runner, "execute", interrupted)
     record = whole_record(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        runner._run_stage(Stage.POST_MORTEM, "lab", record, {}, {}, cast("Any", None), cast("Any", None))
+        run_one_stage(record, Stage.POST_MORTEM)
     assert record.outcome() is Outcome.REPAIRED
     assert record.stage_states()[Stage.POST_MORTEM] is StageState.INTERRUPTED
 
@@ -72,7 +72,7 @@ def test_an_interruption_goes_on_where_the_record_takes_no_more(
 
     monkeypatch.setattr(runner, "execute", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        runner._run_stage(Stage.LIST, "lab", record, {}, {}, cast("Any", None), cast("Any", None))
+        run_one_stage(record, Stage.LIST)
     assert record.stage_states()[Stage.LIST] is StageState.INTERRUPTED
     assert record.outcome() is outcome
 
@@ -82,7 +82,7 @@ def test_a_notebook_that_cannot_be_written_is_no_interruption(tmp_path: Path, mo
     record = Record.create(tmp_path, "lab")
     monkeypatch.setattr(runner, "execute", lambda *_, **__: raise_(RecordNotWritable("no space")))
     with pytest.raises(RecordNotWritable):
-        runner._run_stage(Stage.LIST, "lab", record, {}, {}, cast("Any", None), cast("Any", None))
+        run_one_stage(record, Stage.LIST)
     assert record.stage_states()[Stage.LIST] is StageState.FAILED
     assert record.outcome() is None
     assert not [line for line in record.journal.read().lines if "interrupted" in line.text + line.seen]
