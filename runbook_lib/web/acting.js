@@ -60,14 +60,18 @@
     return [el.value !== undefined ? el.value : el.innerText, strayed];
   },
 
+  // What holds a node, and whether it stands within another one: out of shadow roots too.
+  up: (at) => at.parentNode || at.host,
+  within(at, outer) {
+    return !!at && (at === outer || this.within(this.up(at), outer));
+  },
+
   // Whether the next field around something to press is one of those.
-  standsWith: (el, fields) => {
-    const up = (at) => at.parentNode || at.host;
-    const within = (at, outer) => at && (at === outer || within(up(at), outer));
+  standsWith(el, fields) {
     const typed = (field) => !field.readOnly && field.checkVisibility() && !field.closest("[inert]")
       && !/^(hidden|button|submit|reset|image|checkbox|radio|file|range|color)$/.test(field.type);
-    for (let at = el; at; at = up(at)) {
-      if (fields.some((field) => within(field, at))) return true;
+    for (let at = el; at; at = this.up(at)) {
+      if (fields.some((field) => this.within(field, at))) return true;
       if (at.querySelectorAll && [...at.querySelectorAll("input, textarea")].some(typed)) return false;
     }
     return true;
@@ -94,10 +98,10 @@
   },
 
   // What lies over the middle of an element, if anything does.
-  cover: (el) => {
+  cover(el) {
     const box = el.getBoundingClientRect();
     const over = el.getRootNode().elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
-    return !over || el.contains(over) || over.contains(el) ? null : over;
+    return !over || this.within(over, el) || this.within(el, over) ? null : over;
   },
 
   // What lies over each of the listed elements, in words.
@@ -113,7 +117,7 @@
     const el = h.elements[i];
     let over = this.cover(el);
     if (!over) return [];
-    while (over.parentElement && !over.parentElement.contains(el)) over = over.parentElement;
-    return h.elements.flatMap((other, n) => over.contains(other) ? [n] : []);
+    while (!this.within(el, this.up(over))) over = this.up(over);
+    return h.elements.flatMap((other, n) => this.within(other, over) ? [n] : []);
   },
 })

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from readiness_markup import MARKUPS, STYLE, SURROUNDINGS, plain, table_each, virtual
 
 from runbook_lib.params.labels import labels_for
 from runbook_lib.web.browsers import find_browser
+from runbook_lib.web.dialogs import script
 from runbook_lib.web.ha_page import _folded
 from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.screen import Screen, screen_from
@@ -29,19 +30,23 @@ Look, Read = Callable[[str], Screen], Callable[[str], Readiness]
 
 
 @pytest.fixture(scope="module")
-def look() -> Iterator[Look]:
-    """``look(html)``: that page as the driver lists it."""
+def tab() -> Iterator[Page]:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=find_browser())
-        page = browser.new_page()
-
-        def listed(html: str) -> Screen:
-            page.set_content(STYLE + html)
-            found: Any = json.loads(page.evaluate_handle(_OBSERVER).evaluate("h => h.look(true)"))
-            return screen_from([(0, found)], "https://prime-pri/")
-
-        yield listed
+        yield browser.new_page()
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def look(tab: Page) -> Look:
+    """``look(html)``: that page as the driver lists it."""
+
+    def listed(html: str) -> Screen:
+        tab.set_content(STYLE + html)
+        found: Any = json.loads(tab.evaluate_handle(_OBSERVER).evaluate("h => h.look(true)"))
+        return screen_from([(0, found)], "https://prime-pri/")
+
+    return listed
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +250,19 @@ def test_what_lies_over_a_page_as_tall_as_the_window_is_in_front(look: Look) -> 
     tour = f"<div class=over></div><div style='position: fixed; top: 200px; background: #fff'>{words}</div>"
     assert not look(page).blocked
     assert [item.text for item in look(page + tour).in_dialog().items] == ["Skip tour"]
+
+
+PLACE = "style='position: absolute; left: 0; top: 90px; width: 300px; height: 60px; background: #fff'"
+ROOT = "<pi-part><template shadowrootmode=open>{}</template></pi-part>".format
+GO, NOTICE = f"<button {PLACE}>Go</button>", f"<div {PLACE}>Notice <a href=#>Close</a></div>"
+
+
+@pytest.mark.parametrize("html", [ROOT(GO + NOTICE), ROOT(GO) + NOTICE, GO + ROOT(NOTICE), ROOT(GO) + ROOT(NOTICE)])
+def test_what_lies_over_something_is_no_more_than_that(html: str, tab: Page) -> None:
+    """In the same shadow root, in another one, or in none: nothing else of the page could be pressed to uncover it."""
+    tab.set_content(f"<a href=#>Other</a>{html}")
+    observer = tab.evaluate_handle(_OBSERVER)
+    items = json.loads(observer.evaluate("h => h.look(true)"))["items"]
+    texts = [item["names"][0][1] for item in items]
+    over = observer.evaluate(script("over"), texts.index("Go"))
+    assert [texts[number] for number in over] == ["Notice", "Close"]
