@@ -287,10 +287,10 @@ async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items:
             await ask_whether_it_began(context, error)
     done = await watch_registration(context, page, before)
     context.record.write_facts(context.stage, "ha_page", done)
-    words = done.configuration_mode
+    words = done.configuration_mode or done.message
     with suppress(DeviceError):  # the proof asks them again, and waits for them
         states = await observe_ha(context)
-        if StateKind.HEALTHY not in kinds_of(context.site, states):
+        if not done.configuration_mode or StateKind.HEALTHY not in kinds_of(context.site, states):
             words = f"page: {words}; {ha_states_in_words(states)}"
     write_late_result(context, REGISTRATION, words)
     return done

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runbook_lib.device.answers import StateKind, kind_of_state
@@ -211,6 +212,7 @@ def _entry_check(site: Site, observer: str, target: str, store: TofuStore | Devi
 REGISTRATION = About(topic=LineTopic.REGISTER_HA)
 MILESTONES = About(topic=LineTopic.MILESTONES)
 _ASK_SERVERS_S = 10.0
+_NO_PAGE = "the web pages did not come back"
 
 
 async def watch_registration(context: Context, page: PrimePages, before: Diagnosis | None) -> HaPage:
@@ -304,22 +306,25 @@ async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
     else since the start, or the page calls nothing under way. ``shown`` are the pages so far: their words are kept.
     Raises DeviceSilent where neither they nor the page have shown a beginning within the site's ``settle_s``.
     Returns the page where both are healthy at two looks, and it stood still between them with nothing under way: its
-    milestones may be written in a way that nobody reads.
+    milestones may be written in a way that nobody reads. One that has not come within ``page_s`` is behind an error of
+    the web server's, which is no word on the registration.
     """
     begun = False
-    pages_when_healthy = 0
+    pages_when_healthy = -1
     last = ""
-    end = time.monotonic() + context.site.deadlines.settle_s
+    start = time.monotonic()
     while True:
         await asyncio.sleep(_ASK_SERVERS_S)
         try:
             states = await observe_ha(context)
         except DeviceError:
             continue
-        ended = both_are(StateKind.HEALTHY, context.site, states) and shown and not shown[-1].under_way
+        watched_s = time.monotonic() - start
+        stands = not shown[-1].under_way if shown else watched_s > context.site.deadlines.page_s
+        ended = stands and both_are(StateKind.HEALTHY, context.site, states)
         if ended and pages_when_healthy == len(shown):
-            return shown[-1]
-        pages_when_healthy = len(shown) if ended else 0
+            return shown[-1] if shown else HaPage(configuration_mode="", message=_NO_PAGE, read_utc=datetime.now(UTC))
+        pages_when_healthy = len(shown) if ended else -1
         unconfigured = both_are(StateKind.NOT_CONFIGURED, context.site, states)
         begun = begun or not unconfigured
         over = ""
@@ -331,6 +336,6 @@ async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
             words = dict.fromkeys(filter(None, (page.message for page in shown)))
             raise PageRefused(over, where="primary", found="\n".join((*words, ha_states_in_words(states))))
         last = over
-        empty = shown and not any(step.percent for step in shown[-1].milestones)
-        if unconfigured and not over and empty and time.monotonic() > end:
+        empty = not any(step.percent for page in shown[-1:] for step in page.milestones)
+        if unconfigured and not over and empty and watched_s > context.site.deadlines.settle_s:
             raise DeviceSilent("neither server nor the page shows that the registration has begun")

@@ -134,8 +134,9 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Co
 
     def make(pair: Pair, **policy: Any) -> Context:
         site = site_with(policy=policy)
+        short = site.deadlines.model_copy(update={"settle_s": 0.05, "page_s": 0.05})
         return Context(
-            site=site.model_copy(update={"deadlines": site.deadlines.model_copy(update={"settle_s": 0.05})}),
+            site=site.model_copy(update={"deadlines": short}),
             record=Record.create(tmp_path / "records", "lab"),
             stage=Stage.REGISTER,
             devices=cast("Any", pair),
@@ -309,16 +310,17 @@ class Standing:
 
     PATIENCE_S = 20.0
 
-    def __init__(self, shown: HaPage) -> None:
+    def __init__(self, shown: HaPage | None) -> None:
         self._shown = shown
 
     async def watch_registration(self, report: Callable[[HaPage], None]) -> HaPage:
-        report(self._shown)
+        if self._shown:
+            report(self._shown)
         await asyncio.Event().wait()
-        return self._shown
+        raise AssertionError
 
 
-def watched(context: Context, shown: HaPage, pair_says: Callable[[], None] = lambda: None) -> HaPage:
+def watched(context: Context, shown: HaPage | None, pair_says: Callable[[], None] = lambda: None) -> HaPage:
     async def watch() -> HaPage:
         asyncio.get_running_loop().call_later(0.1, pair_says)
         async with asyncio.timeout(Standing.PATIENCE_S):
@@ -378,6 +380,17 @@ def test_a_registration_whose_milestones_nobody_reads_has_ended(
     shown = page("Primary Active", (0, 0, 0), under_way=under_way)
     with pytest.raises(TimeoutError) if under_way else nullcontext():
         assert watched(context(Pair(HEALTHY)), shown) == shown
+
+
+@pytest.mark.parametrize("states", [HEALTHY, NONE])
+def test_a_registration_behind_pages_that_do_not_come_back_is_settled_by_both_servers(
+    states: tuple[str, str], context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP 502 for good is no word on it: where they call it healthy it is done, else nobody saw that it began."""
+    monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.06)
+    monkeypatch.setattr(Standing, "PATIENCE_S", 5.0)
+    with nullcontext() if states == HEALTHY else pytest.raises(OutcomeUnknown, match="not seen"):
+        assert watched(context(Pair(states)), None).message == "the web pages did not come back"
 
 
 @pytest.mark.parametrize("under_way", [True, False])
