@@ -153,8 +153,9 @@ def _column(one: Item, other: Item) -> bool:
 
 _PATH = ("menu_administration", "menu_settings", "menu_high_availability")
 _SETTLE_S = 0.8  # for what says no; readiness.RowGrowth says when a table is all there
-_UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one, unless the page came anew
-_STUCK_S, _OFFERED_S = 15.0, 5.0
+_UNCHANGED_S = 15.0  # a table that was there before the click, and has not changed since, may be an earlier one
+_UNKNOWN_S = 5.0  # words that nobody knows may not be the last
+_STUCK_S, _LONG_S, _OFFERED_S = 15.0, 60.0, 5.0
 _SHORT = 12
 _PARTS = (0.25, 1.0)  # of a page's time
 
@@ -250,21 +251,26 @@ class HaPages:
         await self.hand.press("check_readiness")
         earlier, growth, shown, refusing = readiness(before, self.labels), RowGrowth(), Stability(), Stability()
         self._unchecked += earlier.items  # before an earlier check too, whose table may have covered it since
+        changed = False
 
         def rest_s(result: Readiness) -> float:
+            nonlocal changed
             anew = traffic.loads > loads
+            changed = changed or anew or result != earlier
             for_s = growth.rest_s(result, time.monotonic(), whole=anew and traffic.quiet)
             if traffic.sockets or not traffic.answered(pressed_at, 0.0):
-                return max(_STUCK_S, for_s)  # rows may come through what is open
-            new = anew or result != earlier
-            return for_s if new and not result.unknown else max(_UNCHANGED_S, for_s)  # its words may not be the last
+                for_s = max(_STUCK_S, for_s)  # rows may come through what is open
+            return max(for_s, _UNKNOWN_S if result.unknown else 0.0, 0.0 if changed else _UNCHANGED_S)
 
         def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
             result = readiness(screen, self.labels)
             if result.items and not result.problem and (folded := _folded(before, screen)):
                 result = replace(result, problem=f"part of it is collapsed: {folded}")
-            rests = shown.is_stable(result, rest_s(result))
-            if result.problem and shown.is_stable(result, _STUCK_S):
+            for_s, stuck_s = rest_s(result), _STUCK_S
+            if result.has_ended and (why := growth.why_not_all(result, asks_on=traffic.asks_on(pressed_at))):
+                result, stuck_s = replace(result, problem=why), _LONG_S
+            rests = shown.is_stable(result, for_s)
+            if result.problem and shown.is_stable(result, stuck_s):
                 what = f"the result of Check Readiness is not understood: {result.problem}"
                 raise self.view.problem(what, screen_in_words(screen), "Look at the readiness check in a browser.")
             if not result.items:
@@ -367,11 +373,13 @@ class HaPages:
     async def _as_checked(self, form: HaForm) -> None:
         """Fill in what is sent, and see that Check Readiness shows nothing else by now than when it had ended."""
         await self._fields(form)
+        if not self._checked:
+            return
         names = {item.name for item in self._checked}
         stood = [item for item in self._unchecked if item.name not in names]
         known = {(item.name, item.passed) for item in (*self._checked, *stood)}
         shown = readiness(await self.view.look(anew=True), self.labels).items
-        if self._checked and (news := [item.name for item in shown if (item.name, item.passed) not in known]):
+        if news := [item.name for item in shown if (item.name, item.passed) not in known]:
             what = "Check Readiness shows more by now than when it had ended; nothing was clicked"
             raise self.view.problem(what, ", ".join(news), "Look at the readiness check in a browser.")
 

@@ -21,8 +21,10 @@ _CAPTION_WORDS, _STATE_WORDS = 4, 4
 _ALIGNED = 8
 # A table that was listed first is all there once it stood still for so long: pages draw it row by row, some tenths of a
 # second apart, and one that came whole draws nothing more. A row that comes with its last word may be followed by one
-# more, after several times the longest gap.
+# more, after several times the longest gap, and as late as all the others together took. With fewer rows than there are
+# known checks one more is likely; a row or two never are all, and no gap between them is known yet.
 _SETTLE_S, _LOADED_S, _NEXT_ROW_S, _GAPS = 0.8, 0.3, 5.0, 3
+_KNOWN_CHECKS, _FEW_S, _FIRST = 7, 10.0, 2
 _PASSED, _FAILED, _PENDING, _UNKNOWN, _BLANK = "passed", "failed", "pending", "unknown", ""
 _KNOWN = (_PENDING, _FAILED, _PASSED)
 _WORST_FIRST = (_FAILED, _UNKNOWN, _BLANK, _PENDING, _PASSED)
@@ -87,7 +89,19 @@ class RowGrowth:
 
     def __init__(self) -> None:
         self._ahead = self._rows = 0
-        self._grown_at = self._longest_s = 0.0
+        self._begun_at = self._grown_at = self._longest_s = 0.0
+
+    def why_not_all(self, result: Readiness, *, asks_on: bool) -> str:
+        """Return why more rows than are shown have to come; empty where nothing speaks for that.
+
+        ``asks_on``: since the click the page asks its server again and again. Rows that were all there while they were
+        worked through have no successor.
+        """
+        if len(result.items) == self._ahead:
+            return ""
+        if len(result.items) <= _FIRST:
+            return f"it shows {', '.join(item.name for item in result.items)} alone, and more than that is checked"
+        return "the page goes on asking its server, which may have more rows" if asks_on else ""
 
     def rest_s(self, result: Readiness, now: float, *, whole: bool = False) -> float:
         """Note what is shown ``now``; return for how long that has to stay the same before it is all.
@@ -96,13 +110,17 @@ class RowGrowth:
         """
         rows = len(result.items)
         if rows != self._rows:
+            self._begun_at = self._begun_at if self._rows else now
             self._longest_s = max(self._longest_s, now - self._grown_at) if self._rows else 0.0
             self._rows, self._grown_at = rows, now
         if result.open > 1:
             self._ahead = rows
         if whole and not self._longest_s:
             return _LOADED_S
-        return _SETTLE_S if rows == self._ahead else max(_NEXT_ROW_S, _GAPS * self._longest_s)
+        if rows == self._ahead:
+            return _SETTLE_S
+        least_s = _FEW_S if rows < _KNOWN_CHECKS else _NEXT_ROW_S
+        return max(least_s, _GAPS * self._longest_s, self._grown_at - self._begun_at)
 
 
 # -- tables below a header ------------------------------------------------------------------------------

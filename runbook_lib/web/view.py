@@ -7,7 +7,6 @@ import contextlib
 import json
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -94,7 +93,7 @@ class Traffic:
         self.sockets: list[WebSocket] = []
         self._asked: dict[Request, int] = {}
         # When each question was asked, and when it was last answered: what is no picture, style or script.
-        self._questions: dict[int, deque[float]] = {}
+        self._questions: dict[int, list[float]] = {}
         self._answers: dict[int, float] = {}
         page.on("framenavigated", self._note_load)
         page.on("request", self._note_request)
@@ -118,6 +117,12 @@ class Traffic:
         late = (question for question, at in self._answers.items() if at > time.monotonic() - seconds)
         return self._polls(since).issuperset((*late, *self._asked.values()))
 
+    def asks_on(self, since: float) -> bool:
+        """Whether the page waits for an answer to what it first asked after ``since``, or asks that again and again."""
+        now, waits = time.monotonic(), set(self._asked.values())
+        new = ((key, at) for key, at in self._questions.items() if at[0] >= since)
+        return any(key in waits or now - at[-1] < 2 * (at[-1] - at[-2:][0]) for key, at in new)
+
     def _polls(self, since: float) -> set[int]:
         """Return what was asked before, and three times by now from some seconds before."""
         asked = self._questions.items()
@@ -132,7 +137,9 @@ class Traffic:
         if part and LOGIN_PATH.search(urlsplit(request.url).path):
             self.sent_to_login, self.failed_at = True, time.monotonic()
         if request.resource_type in ("document", *_PARTS):
-            self._questions.setdefault(question, deque(maxlen=_MOST_TIMES)).append(time.monotonic())
+            times = self._questions.setdefault(question, [])
+            times.append(time.monotonic())
+            del times[1:-_MOST_TIMES]  # when it was asked first tells polls of before a click from those after it
 
     def _note_answer(self, request: Request) -> None:
         if (question := self._asked.pop(request, None)) is not None:

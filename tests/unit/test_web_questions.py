@@ -526,6 +526,12 @@ def test_what_a_page_asks_again_and_again_is_no_question_for_its_list(monkeypatc
         True,
         False,
     )
+    goes_on = [view.traffic.asks_on(110)]
+    ask(116, "list")
+    for now[0] in (123, 125):
+        goes_on.append(view.traffic.asks_on(110))
+    ask(126, "check", answers=False)
+    assert [*goes_on, view.traffic.asks_on(110), view.traffic.asks_on(127)] == [False, True, False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 from unittest.mock import AsyncMock, Mock
@@ -11,6 +11,7 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages
@@ -74,15 +75,92 @@ def checked(**states: str) -> Screen:
     return Screen((), rows(*states.items()))
 
 
+SEVEN = {f"Check {number}": "Passed" for number in range(7)}
+
+
 def test_a_row_that_comes_with_its_last_word_may_be_followed_by_one_more() -> None:
-    """Rows that are all there while they are worked through have no successor; the longest gap counts otherwise."""
-    begun, ended = checked(CPU="Running", RAM="Running"), checked(CPU="Passed", RAM="Passed")
-    listed, one_by_one, slow = RowGrowth(), RowGrowth(), RowGrowth()
-    assert [listed.rest_s(readiness(page, LABELS), 0.0) for page in (begun, ended)] == [0.8, 0.8]
-    assert one_by_one.rest_s(readiness(ended, LABELS), 0.0) == 5
-    shown = [("A", "Passed"), ("B", "Passed")]
-    slow.rest_s(readiness(checked(**dict(shown)), LABELS), 10.0)
-    assert slow.rest_s(readiness(checked(**dict(shown), C="Passed"), LABELS), 14.0) == 12
+    """Rows that are all there while they are worked through have no successor; otherwise the gaps between them count,
+    the time that they took together, and whether there are as many as are known."""
+
+    def shown(growth: RowGrowth, count: int, now: float, state: str = "Passed") -> float:
+        page = checked(**dict.fromkeys(list(SEVEN)[:count], state))
+        return growth.rest_s(readiness(page, LABELS), now)
+
+    listed, at_once, slow, many = RowGrowth(), RowGrowth(), RowGrowth(), RowGrowth()
+    assert [shown(listed, 2, 0.0, "Running"), shown(listed, 2, 0.0)] == [0.8, 0.8]
+    assert [shown(at_once, 7, 0.0), shown(RowGrowth(), 2, 0.0)] == [5, 10]
+    assert [shown(slow, 2, 10.0), shown(slow, 3, 14.0)] == [10, 12]
+    assert [shown(many, count, 1.5 * count) for count in (2, 3, 4, 5, 6, 7)][-1] == 7.5
+
+
+@pytest.fixture
+def hand() -> Mock:
+    """The hands on a page that shows nothing yet, and whose server has answered everything."""
+    made = Mock(labels=LABELS, fill_until_kept=AsyncMock())
+    made.view.traffic = Mock(loads=0, sockets=[], **{"answered.return_value": True, "asks_on.return_value": False})
+    made.view.look, made.view.forget_messages = AsyncMock(return_value=checked()), AsyncMock()
+    made.view.earlier_messages = made.view.new_messages = made.view.dialogs.said = ()
+    made.view.problem = lambda what, *_: PageNotUnderstood(what)
+    return made
+
+
+@pytest.fixture
+def check(hand: Mock, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[int, Screen]], tuple[ReadinessItem, ...]]:
+    """``check(pages)``: what Check Readiness returns where the page shows each of them from its second on.
+
+    ``hand.second`` is the last one that was looked at.
+    """
+    monkeypatch.setattr("time.monotonic", lambda: float(hand.second))
+    monkeypatch.setattr(HaPages, "_fill", AsyncMock())
+    monkeypatch.setattr(ha_page, "take_picture", AsyncMock())
+
+    def run(pages: Mapping[int, Screen]) -> tuple[ReadinessItem, ...]:
+        async def wait(ready: Callable[[Screen], Any], *_given: object, **_named: object) -> Any:
+            for hand.second in range(900):
+                if result := ready(pages[max(at for at in pages if at <= hand.second)]):
+                    return result
+            raise AssertionError
+
+        hand.view.wait, hand.press, hand.second = wait, AsyncMock(), 0
+        return asyncio.run(HaPages(hand).readiness(Mock()))
+
+    return run
+
+
+Check = Callable[[Mapping[int, Screen]], tuple[ReadinessItem, ...]]
+
+
+LATE = {"Check 9": "Failed"}
+
+
+@pytest.mark.parametrize("gap", [8, 30])
+def test_the_first_rows_are_never_all_that_is_checked(check: Check, gap: int) -> None:
+    """A page may draw each row after the one before it, with its last word, while its server says nothing."""
+    rows = list((SEVEN | LATE).items())
+    pages = {0: checked()} | {1 + gap * n: checked(**dict(rows[: n + 1])) for n in range(len(rows))}
+    assert not check(pages)[-1].passed
+    with pytest.raises(PageNotUnderstood, match="Check 0, Check 1 alone"):
+        check({0: checked(), 1: checked(**dict(rows[:2]))})
+
+
+def test_rows_may_follow_while_the_page_goes_on_asking_its_server(check: Check, hand: Mock) -> None:
+    """Each with its last word: then they are all once it asks no more, and a person is asked where it never ends."""
+    hand.view.traffic.asks_on = lambda _since: hand.second < 50
+    assert not check({0: checked(), 1: checked(**SEVEN), 45: checked(**SEVEN | LATE)})[-1].passed
+    hand.view.traffic.asks_on = lambda _since: True
+    with pytest.raises(PageNotUnderstood, match="goes on asking"):
+        check({0: checked(), 1: checked(**SEVEN)})
+    begun = checked(**dict.fromkeys(SEVEN, "Running"))  # they were all there before
+    assert len(check({0: begun, 9: checked(**SEVEN)})) == len(SEVEN)
+
+
+def test_an_earlier_result_that_stands_there_is_not_taken_for_this_one(check: Check, hand: Mock) -> None:
+    """It goes when the new one comes; one that never changes is the new one only after long."""
+    hand.view.look.return_value = old = checked(**SEVEN)
+    assert not all(item.passed for item in check({0: old, 12: checked(**SEVEN | {"Check 3": "Failed"})}))
+    for pages, seconds in (({0: old}, 15), ({0: old, 1: checked(), 2: old}, 7)):
+        assert all(item.passed for item in check(pages))
+        assert hand.second == seconds
 
 
 @pytest.mark.parametrize(
@@ -90,18 +168,16 @@ def test_a_row_that_comes_with_its_last_word_may_be_followed_by_one_more() -> No
     [(0, True, 1, 0.3), (0, True, 0, 5.0), (1, True, 1, 15), (0, False, 0, 15)],
 )
 def test_rows_may_come_through_what_is_open_to_the_server(
-    sockets: int, answered: bool, loads: int, for_s: float, monkeypatch: pytest.MonkeyPatch
+    hand: Mock, sockets: int, answered: bool, loads: int, for_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream or a socket brings them without another request; a page that came whole brings no more.
 
     A second check forgets nothing of what stood there before the first one, which the first one's table may cover.
     """
-    hand = Mock(labels=LABELS, fill_until_kept=AsyncMock())
-    view, traffic = hand.view, hand.view.traffic
-    traffic.loads, traffic.requests, traffic.sockets = 0, 0, [object()] * sockets
-    traffic.answered.return_value = answered
-    stood, first = checked(Pre="Failed", Post="Failed"), checked(CPU="Passed", RAM="Passed")
-    view.look, view.forget_messages = AsyncMock(side_effect=[stood, first]), AsyncMock()
+    traffic = hand.view.traffic
+    traffic.sockets, traffic.answered.return_value = [object()] * sockets, answered
+    stood, first = checked(Pre="Failed", Post="Failed"), checked(**SEVEN)
+    hand.view.look = AsyncMock(side_effect=[stood, first])
 
     async def press(_key: str) -> None:
         traffic.loads = loads
@@ -110,7 +186,7 @@ def test_rows_may_come_through_what_is_open_to_the_server(
         ready(first)
         return rest._for_s
 
-    hand.press, view.wait = press, wait
+    hand.press, hand.view.wait = press, wait
     monkeypatch.setattr(HaPages, "_fill", AsyncMock())
     monkeypatch.setattr(ha_page, "take_picture", AsyncMock())
     pages = HaPages(hand)
@@ -133,3 +209,5 @@ def test_a_check_that_shows_more_than_when_it_had_ended_stops_the_click(
     monkeypatch.setattr(HaPages, "_fields", AsyncMock())
     with pytest.raises(PageNotUnderstood, match="nothing was clicked") if more else nullcontext():
         asyncio.run(pages._as_checked(HaForm(secondary_server="10.0.0.2", auth_key="k3y-Secret")))
+    pages._checked, pages.view.look = (), AsyncMock(side_effect=AssertionError)  # type: ignore[method-assign]
+    asyncio.run(pages._as_checked(HaForm(secondary_server="10.0.0.2", auth_key="k3y-Secret")))
