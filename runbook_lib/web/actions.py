@@ -145,7 +145,7 @@ class PageActions:
         what: str,
         for_s: float | None = None,
         *,
-        stirring: bool = False,
+        until_rest: bool = False,
         rest: Stability | None = None,
     ) -> T:
         """Look until ``ready`` gives something, as ``PageView.wait`` does; close the notices that come up meanwhile.
@@ -163,7 +163,7 @@ class PageActions:
 
         while True:
             left = max(0.0, end - time.monotonic())
-            result, screen = await self.view.wait(either, what, left, stirring=stirring, rest=rest)
+            result, screen = await self.view.wait(either, what, left, until_rest=until_rest, rest=rest)
             if result is not None:
                 return result
             if time.monotonic() > end:

@@ -282,6 +282,22 @@ class PinnedBrowser:
         """Return what the page draws. Raises the driver's Error."""
         return drawn_from(await self._session.send("DOMSnapshot.captureSnapshot", {"computedStyles": list(STYLES)}))
 
+    async def picture(self) -> bytes | None:
+        """Return a screenshot; None unless it is certain that it holds no secret. Raises the driver's Error."""
+        if not await self._is_clean():
+            return None
+        png = await self.screenshot()
+        # A page that was drawn anew meanwhile may show what it did not show before.
+        return png if await self._is_clean() else None
+
+    async def _is_clean(self) -> bool:
+        if not self.secrets:
+            return True
+        drawn = await self.drawn()
+        whole = drawn.documents >= len(self.page.frames)  # a frame of another process is not in it
+        told = await self.holds_typed_secret()
+        return whole and not drawn.filled and not (told and drawn.painted) and not drawn.shows(self.secrets)
+
     async def screenshot(self) -> bytes:
         """Return what the window shows as PNG. Asked for directly: the driver's own way takes twice as long."""
         answer = await self._session.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})

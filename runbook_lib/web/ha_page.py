@@ -169,8 +169,8 @@ def _folded(before: Screen, screen: Screen) -> str:
 class HaPages:
     """Verbs on the High Availability pages of somebody who is logged in."""
 
-    def __init__(self, hand: PageActions) -> None:
-        self.hand, self.view, self.labels = hand, hand.view, hand.labels
+    def __init__(self, actions: PageActions) -> None:
+        self.actions, self.view, self.labels = actions, actions.view, actions.labels
         self._earlier: tuple[str, ...] = ()
         self._stood: tuple[str, ...] = ()  # on the pages before anything was done
         self._unchecked: tuple[ReadinessItem, ...] = ()  # what stood there before, such as a failed registration
@@ -178,17 +178,17 @@ class HaPages:
 
     async def open(self) -> None:
         """Go to Administration > Settings > High Availability by the menu."""
-        await menu.open_by_menu(self.hand, _PATH, self._arrived, "the High Availability page", "ha_page_id")
+        await menu.open_by_menu(self.actions, _PATH, self._arrived, "the High Availability page", "ha_page_id")
 
     async def open_configuration(self) -> None:
         """Open the form HA Configuration, from wherever one is."""
-        if not await self.hand.is_shown("secondary_server") and not await self.hand.is_shown("ha_configuration"):
+        if not await self.actions.is_shown("secondary_server") and not await self.actions.is_shown("ha_configuration"):
             await self.open()
         for part in _PARTS:  # a page that is not ready yet swallows a click, and going somewhere changes nothing
-            if not await self.hand.is_shown("secondary_server"):
-                await self.hand.press("ha_configuration")
+            if not await self.actions.is_shown("secondary_server"):
+                await self.actions.press("ha_configuration")
             with contextlib.suppress(*([PageNotUnderstood] if part < 1 else [])):
-                await self.hand.find("secondary_server", deadline_s=part * self.view.browser.deadlines.page_s)
+                await self.actions.find("secondary_server", deadline_s=part * self.view.browser.deadlines.page_s)
                 return
 
     async def read(self) -> HaPage:
@@ -202,10 +202,10 @@ class HaPages:
         active = says(status.configuration_mode, self.labels.phrases["mode_active"])
         # Bars that are all empty may stand there before anything began: words tell, or whether Register is offered.
         begun = any(step.percent or step.failed for step in status.milestones)
-        if active or begun or not await self.hand.is_shown("ha_configuration"):
+        if active or begun or not await self.actions.is_shown("ha_configuration"):
             return status
-        await self.hand.press("ha_configuration")
-        await self.hand.wait(
+        await self.actions.press("ha_configuration")
+        await self.actions.wait(
             lambda screen: bool(find(screen, self.labels["secondary_server"]) or milestones(screen, self.labels)),
             "HA Configuration",
         )
@@ -232,7 +232,9 @@ class HaPages:
     async def checks_first(self) -> bool:
         """Whether the form offers Check Readiness and not yet Register, which some enable once that has passed."""
         with contextlib.suppress(PageNotUnderstood):  # it may be drawn, or enabled, a moment later
-            return not await self.hand.wait(partial(_offers, labels=self.labels), "Register", _OFFERED_S, stirring=True)
+            return not await self.actions.wait(
+                partial(_offers, labels=self.labels), "Register", _OFFERED_S, until_rest=True
+            )
         return bool(pressables(await self.view.look(), self.labels["check_readiness"]))
 
     async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
@@ -245,10 +247,10 @@ class HaPages:
         before = await self.view.look()
         await take_picture(self.view, "readiness-before")
         await self.view.forget_messages()
-        await self.hand.fill_until_kept(lambda: self._fields(form))
+        await self.actions.fill_until_kept(lambda: self._fields(form))
         traffic, pressed_at = self.view.traffic, time.monotonic()
         loads = traffic.loads
-        await self.hand.press("check_readiness")
+        await self.actions.press("check_readiness")
         earlier, growth, shown, refusing = readiness(before, self.labels), RowGrowth(), Stability(), Stability()
         self._unchecked += earlier.items  # before an earlier check too, whose table may have covered it since
         changed = False
@@ -314,7 +316,7 @@ class HaPages:
             # way may have come and gone between two looks.
             return page if not refused and says_it_goes_on(news, self.labels) else None
 
-        submit = Submit(self.hand, "register", "register", "ask_register", "ask_danger", form.secondary_server)
+        submit = Submit(self.actions, "register", "register", "ask_register", "ask_danger", form.secondary_server)
         submit.form = partial(self._as_checked, form)
         return await submit.send(began)
 
@@ -355,7 +357,7 @@ class HaPages:
             form = ways and find(screen, self.labels["secondary_server"])
             return page if page.configuration_mode or page.milestones or form else None
 
-        return await self.hand.wait(ready, "Configuration Mode, milestones or the form")
+        return await self.actions.wait(ready, "Configuration Mode, milestones or the form")
 
     def _arrived(self, screen: Screen) -> bool:
         if value_beside(screen, self.labels["configuration_mode"]) is not None or milestones(screen, self.labels):
@@ -385,13 +387,13 @@ class HaPages:
 
     async def _fields(self, form: HaForm) -> None:
         """Fill in what the form does not hold yet, and take out what was not planned."""
-        await self.hand.fill("secondary_server", form.secondary_server)
-        await self.hand.fill("auth_key", form.auth_key, secret=True)
+        await self.actions.fill("secondary_server", form.secondary_server)
+        await self.actions.fill("auth_key", form.auth_key, secret=True)
         if any(hit.rank[0] == 0 for hit in find(await self.view.look(), self.labels["auth_key_again"])):
-            await self.hand.fill("auth_key_again", form.auth_key, secret=True)
-        if form.email or await self.hand.is_shown("email"):
-            await self.hand.fill("email", ",".join(form.email))
-        await choose(self.hand, "failover_type", f"failover_{form.failover}")
+            await self.actions.fill("auth_key_again", form.auth_key, secret=True)
+        if form.email or await self.actions.is_shown("email"):
+            await self.actions.fill("email", ",".join(form.email))
+        await choose(self.actions, "failover_type", f"failover_{form.failover}")
         await self._fill_virtual(form)
 
     async def _fill_virtual(self, form: HaForm) -> None:
@@ -399,10 +401,10 @@ class HaPages:
         screen = await self.view.look()
         closed = [item for item in screen.items if item.folded and item.kind != "tab" and says(item.text, box.texts)]
         if closed and not find(screen, box):  # what stands ticked in a closed section would be sent too
-            await self.hand.click(closed[0])
-            await self.hand.find("enable_virtual_ip")
-        if wanted or await self.hand.is_shown("enable_virtual_ip"):
-            await self.hand.tick("enable_virtual_ip", wanted)
+            await self.actions.click(closed[0])
+            await self.actions.find("enable_virtual_ip")
+        if wanted or await self.actions.is_shown("enable_virtual_ip"):
+            await self.actions.tick("enable_virtual_ip", wanted)
         for key, address in (("virtual_ipv4", form.virtual_ipv4), ("virtual_ipv6", form.virtual_ipv6)):
-            if address or (wanted and await self.hand.is_shown(key)):
-                await self.hand.fill(key, address)
+            if address or (wanted and await self.actions.is_shown(key)):
+                await self.actions.fill(key, address)

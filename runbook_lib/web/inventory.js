@@ -193,7 +193,7 @@
   };
   const put = (el, item, place) => {
     items.push({
-      value: "", options: [], checked: false, disabled: false, readonly: false, href: "", group: "",
+      value: "", options: [], checked: false, disabled: false, href: "", group: "",
       ...item, ...place,
     });
     elements.push(el);
@@ -209,7 +209,6 @@
       disabled: off(el),
       folded: folds(el, kind),
       menu: kind === "button" && /^(true|menu)$/.test(el.getAttribute("aria-haspopup")) && !(el.type === "submit" && el.form),
-      readonly: el.readOnly === true || el.getAttribute("aria-readonly") === "true",
       href: el.href && typeof el.href === "string" ? el.href : kind === "password" ? leadsTo(el.form) : "",
       group: kind === "radio" && radios ? groupName(radios) : "",
       series: kind === "radio" ? (el.name || (el.closest("[role=radiogroup]") ? "aria" : "")) : "",

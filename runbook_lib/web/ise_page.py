@@ -32,14 +32,14 @@ _BOXES, _AGAIN = ("checkbox", "radio"), "ise_password_again"
 class IsePages:
     """Verbs on the ISE Servers page of somebody who is logged in."""
 
-    def __init__(self, hand: PageActions) -> None:
-        self.hand, self.view, self.labels = hand, hand.view, hand.labels
+    def __init__(self, actions: PageActions) -> None:
+        self.actions, self.view, self.labels = actions, actions.view, actions.labels
         self._turns = True  # until what is called *Next* has turned nothing: another list's, or at the last page
         self._whole = set[str]()  # the servers that stood in the list then
 
     async def open(self) -> None:
         """Go to Administration > Servers > ISE Servers by the menu."""
-        await menu.open_by_menu(self.hand, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
+        await menu.open_by_menu(self.actions, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
 
     async def servers(self, *, anew: bool = True) -> Listed:
         """Open the page and return its list, page by page, once it rests; an empty one has to stay empty for longer.
@@ -52,16 +52,16 @@ class IsePages:
         if anew or paged or not self._is_list(screen):
             opened = time.monotonic()
             await self.open()
-        listed, pages = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown), 1
+        listed, pages = await self.actions.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown), 1
         self._turns = self._whole != {row.address for row in listed}
         while why := further_rows(await self.view.look(), self.labels, listed, pages, turns=self._turns):
-            if not (self._turns and await self.hand.is_shown("next_page")):
+            if not (self._turns and await self.actions.is_shown("next_page")):
                 raise self.view.problem(f"the list of ISE servers is not shown whole: {why}")
             for _ in range(_IN_VAIN):
                 opened, shown = time.monotonic(), Stability()
-                await self.hand.press("next_page")
+                await self.actions.press("next_page")
                 settled = self._settled(opened, shown, frozenset(listed))
-                if more := await self.hand.wait(settled, f"page {pages + 1} of the list of ISE servers", rest=shown):
+                if more := await self.actions.wait(settled, f"page {pages + 1} of the list of ISE servers", rest=shown):
                     break
             if not more:
                 self._whole = {row.address for row in listed}
@@ -108,9 +108,9 @@ class IsePages:
             what = "the ISE server is in the list already; nothing was typed"
             raise self.view.refused(what, f"already added: {address}, status {row.status!r}", NEXT_STEPS["duplicate"])
         await self._command("ise_command_add", "ise_add")
-        form = _Form(self.hand, address, user, password)
+        form = _Form(self.actions, address, user, password)
         await form.fill()
-        submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", address, form=form.type)
+        submit = Submit(self.actions, "ise-add", "save", "ask_save", "ask_danger", address, form=form.type)
         try:
             return await submit.send(lambda screen: row_of(address, ise_servers(screen, self.labels)))
         except PageRefused:
@@ -122,10 +122,10 @@ class IsePages:
         await self.open()
         box = await self.view.wait(lambda screen: self._box(screen, address), f"a box to tick in the row of {address}")
         if not box.checked:
-            await self.hand.click(box)
+            await self.actions.click(box)
         key = "ise_delete"
-        if await self.hand.is_shown("ise_command"):
-            await choose(self.hand, "ise_command", "ise_command_delete")
+        if await self.actions.is_shown("ise_command"):
+            await choose(self.actions, "ise_command", "ise_command_delete")
             key = "ise_go"
 
         settled = self._settled(time.monotonic(), Stability())
@@ -136,7 +136,7 @@ class IsePages:
             return None if unread or row_of(address, listed or ()) else True
 
         alone = partial(self._require_alone, address)
-        return await Submit(self.hand, "ise-remove", key, "ask_delete", "", address, alone).send(gone)
+        return await Submit(self.actions, "ise-remove", key, "ask_delete", "", address, alone).send(gone)
 
     async def _require_alone(self, address: str) -> None:
         """See that the box of this server is ticked, and of no other: rows move, and some pages tick them all."""
@@ -156,11 +156,11 @@ class IsePages:
                 self.view.forget_last_look()
 
     async def _command(self, option: str, button: str) -> None:
-        if await self.hand.is_shown("ise_command"):
-            await choose(self.hand, "ise_command", option)
-            await self.hand.press("ise_go")
+        if await self.actions.is_shown("ise_command"):
+            await choose(self.actions, "ise_command", option)
+            await self.actions.press("ise_go")
         else:
-            await self.hand.press(button, deadline_s=10.0)
+            await self.actions.press(button, deadline_s=10.0)
 
     def _is_list(self, screen: Screen) -> bool:
         commands = find(screen, self.labels["ise_command"]) or find(screen, self.labels["ise_add"])
@@ -183,8 +183,8 @@ class IsePages:
 class _Form:
     """The form for a new server, on one page or over the steps of a wizard; ``shown`` is what this step has to hold."""
 
-    def __init__(self, hand: PageActions, address: str, user: str, password: str) -> None:
-        self.hand, self.view = hand, hand.view
+    def __init__(self, actions: PageActions, address: str, user: str, password: str) -> None:
+        self.actions, self.view = actions, actions.view
         self.values = {"ise_address": address, "ise_user": user, "ise_password": password, _AGAIN: password}
         self.shown: list[str] = []
         self.went_on: float | None = None  # when the first step was left
@@ -192,7 +192,7 @@ class _Form:
     async def type(self, *keys: str) -> None:
         """Fill in some fields, else the step that is shown, where it does not hold everything."""
         for key in keys or self.shown:
-            await self.hand.fill(key, self.values[key], secret=key.startswith("ise_password"))
+            await self.actions.fill(key, self.values[key], secret=key.startswith("ise_password"))
 
     async def fill(self) -> None:
         """Fill in every field, and come to the step with the button that sends them.
@@ -201,13 +201,13 @@ class _Form:
         """
         try:
             for key in self.values:
-                if key == _AGAIN and not await self.hand.is_shown(key):
+                if key == _AGAIN and not await self.actions.is_shown(key):
                     continue
-                if self.shown and not await self._comes(key) and await self.hand.is_shown("wizard_next"):
+                if self.shown and not await self._comes(key) and await self.actions.is_shown("wizard_next"):
                     await self._next()
                 await self.type(key)
                 self.shown.append(key)
-            while await self.hand.is_shown("wizard_next") and not await self.hand.is_offered("save"):
+            while await self.actions.is_shown("wizard_next") and not await self.actions.is_offered("save"):
                 await self._next()
         except PageNotUnderstood as error:
             if self.went_on is not None and self.view.traffic.questions(self.went_on):
@@ -218,15 +218,17 @@ class _Form:
     async def _comes(self, key: str) -> bool | None:
         """Whether the page shows a field before it is still."""
         with contextlib.suppress(PageNotUnderstood):
-            label = self.hand.labels[key]
-            return await self.view.wait(lambda screen: bool(find(screen, label)), "", _STEP_S, stirring=True)
+            label = self.actions.labels[key]
+            return await self.view.wait(lambda screen: bool(find(screen, label)), "", _STEP_S, until_rest=True)
         return None
 
     async def _next(self) -> None:
         """Go to the next step once this one holds what was filled in."""
-        gone, before = [self.hand.labels[key] for key in self.shown], (await self.view.look()).texts
+        gone, before = [self.actions.labels[key] for key in self.shown], (await self.view.look()).texts
         now = time.monotonic()
-        await self.hand.press_once("wizard_next", partial(self.hand.fill_until_kept, self.type), sends=True, more=True)
+        await self.actions.press_once(
+            "wizard_next", partial(self.actions.fill_until_kept, self.type), sends=True, more=True
+        )
         self.shown, self.went_on = [], self.went_on or now
 
         def moved_on(screen: Screen) -> bool:

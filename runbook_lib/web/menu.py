@@ -24,7 +24,7 @@ _WORDS_S, _LOADED_S = 3.0, 1.0
 _NOTICES, _NOTICE_S = 3, 8.0
 
 
-async def login(view: PageView, hand: PageActions, user: str, password: str) -> None:
+async def login(view: PageView, actions: PageActions, user: str, password: str) -> None:
     """Load the first page and log in, once. The password is typed only into a page whose server was verified.
 
     Raises LoginRefused (with the page's words), PageNotUnderstood, DeviceSilent or CertificateMoved.
@@ -32,13 +32,13 @@ async def login(view: PageView, hand: PageActions, user: str, password: str) -> 
     view.logged_in = False
     await view.browser.go("/")
     view.forget_last_look()
-    await _arrive(view, hand)
+    await _arrive(view, actions)
     if not _inside(await view.look(), view):
-        await _type(view, hand, user, password)
+        await _type(view, actions, user, password)
     view.logged_in = True
 
 
-async def _arrive(view: PageView, hand: PageActions) -> None:
+async def _arrive(view: PageView, actions: PageActions) -> None:
     """Wait for the login page; a notice of the law before it is accepted, as nobody gets in otherwise."""
     for left in reversed(range(_NOTICES + 1)):
 
@@ -51,19 +51,19 @@ async def _arrive(view: PageView, hand: PageActions) -> None:
         if await view.wait(ready, "the login page") == "arrived":
             return
         with contextlib.suppress(PageNotUnderstood):  # it went by itself
-            await hand.press("notice_accept", deadline_s=_NOTICE_S)
+            await actions.press("notice_accept", deadline_s=_NOTICE_S)
 
 
-async def _type(view: PageView, hand: PageActions, user: str, password: str) -> None:
-    await hand.fill("login_user", user)
-    await hand.fill("login_password", password, secret=True)
+async def _type(view: PageView, actions: PageActions, user: str, password: str) -> None:
+    await actions.fill("login_user", user)
+    await actions.fill("login_password", password, secret=True)
     before, loads = await view.look(), view.traffic.loads
     await take_picture(view, "login-before")
     await view.forget_messages()
     if pressables(before, view.labels["login_button"]):
-        await hand.press_once("login_button")
+        await actions.press_once("login_button")
     else:
-        await hand.enter()
+        await actions.enter()
     shown = Stability()
     try:
         await view.wait(
@@ -137,7 +137,7 @@ _PATIENCE = 0.25
 
 
 async def open_by_menu(
-    hand: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool], what: str, page_id: str = ""
+    actions: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool], what: str, page_id: str = ""
 ) -> None:
     """Go by the menu and wait for the page; raises PageNotUnderstood where it does not come, at ``page_s``.
 
@@ -148,27 +148,27 @@ async def open_by_menu(
     meanwhile is loaded into this one, where everything is looked at.
     """
 
-    view = hand.view
+    view = actions.view
     view.windows.clear()
-    for page in hand.labels[page_id].texts if page_id else ():
+    for page in actions.labels[page_id].texts if page_id else ():
         with contextlib.suppress(PageNotUnderstood, DeviceSilent):
             await view.browser.go(DEEP_LINK.format(quote(page, safe="")))
-            await hand.wait(arrived, what)
+            await actions.wait(arrived, what)
             return
-    await follow_menu(hand, path, arrived)
+    await follow_menu(actions, path, arrived)
     try:
-        await hand.wait(arrived, what, view.browser.deadlines.page_s * _PATIENCE)
+        await actions.wait(arrived, what, view.browser.deadlines.page_s * _PATIENCE)
     except PageNotUnderstood:
         if addresses := [window.url for window in view.windows if window.url.startswith(view.browser.origin + "/")]:
             await view.browser.go(addresses[-1].removeprefix(view.browser.origin))
             with view.browser.guard("loading the page"):  # another fragment alone loads nothing
                 await view.browser.page.reload()
         else:
-            await follow_menu(hand, path, arrived)
-        await hand.wait(arrived, what)
+            await follow_menu(actions, path, arrived)
+        await actions.wait(arrived, what)
 
 
-async def follow_menu(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
+async def follow_menu(actions: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
     """Click through the labels of a menu path, for example administration, settings, high availability.
 
     An entry that is already visible is used at once. Where the menu does not lead on, a button that opens the menu is
@@ -178,23 +178,25 @@ async def follow_menu(hand: PageActions, path: Sequence[str], arrived: Callable[
     done, slowly, before = 0, False, Screen()
     gone, others = set[object](), frozenset[object]()  # the entries that were clicked, and those that lead nowhere
     while done < len(path):
-        screen = await hand.view.look()
-        if screen.blocked and not any(find(screen.in_dialog(), hand.labels[key], kinds=_PRESS) for key in path[done:]):
-            await dismiss(hand.view, screen.in_dialog())
+        screen = await actions.view.look()
+        if screen.blocked and not any(
+            find(screen.in_dialog(), actions.labels[key], kinds=_PRESS) for key in path[done:]
+        ):
+            await dismiss(actions.view, screen.in_dialog())
         try:
-            position, item, before = await _next(hand, path, done, before, gone, others, slowly=slowly)
+            position, item, before = await _next(actions, path, done, before, gone, others, slowly=slowly)
         except PageNotUnderstood:
             if done and not others:
                 # What comes late below an entry is taken for a menu that has closed, and closed by what opens one. An
                 # entry that leads nowhere then is none of the menu, such as one of the way to the page that is shown.
                 done, slowly, before, others = 0, not slowly, Screen(), frozenset(gone if slowly else ())
                 continue
-            await _search(hand, path[-1])
+            await _search(actions, path[-1])
             return
         done = position + 1
         gone.add((item.text, item.box))
         try:
-            await _open(hand, item, path[done:], arrived)
+            await _open(actions, item, path[done:], arrived)
         except PageNotUnderstood:
             if slowly:
                 raise
@@ -202,7 +204,14 @@ async def follow_menu(hand: PageActions, path: Sequence[str], arrived: Callable[
 
 
 async def _next(
-    hand: PageActions, path: Sequence[str], done: int, before: Screen, gone: Entries, others: Entries, *, slowly: bool
+    actions: PageActions,
+    path: Sequence[str],
+    done: int,
+    before: Screen,
+    gone: Entries,
+    others: Entries,
+    *,
+    slowly: bool,
 ) -> tuple[int, Item, Screen]:
     """Wait for the entry that leads furthest from ``done`` on: the last of the path if it is there already.
 
@@ -215,32 +224,32 @@ async def _next(
         for position in (len(left) - 1, *range(len(left) - 1)):
             # Words that cannot be pressed count only for the step that is due: elsewhere they are headings.
             kinds = _PRESS if position or others else (*_PRESS, "text")
-            hits = find(screen, hand.labels[left[position]], kinds=kinds)
-            hits = hits if position or hits or others else find(screen, hand.labels[left[0]])
+            hits = find(screen, actions.labels[left[position]], kinds=kinds)
+            hits = hits if position or hits or others else find(screen, actions.labels[left[0]])
             if hits := [hit for hit in hits if (hit.item.text, hit.item.box) not in others]:
                 return done + position, _chosen(hits, before), screen
         return None
 
     def opened(screen: Screen) -> tuple[int, Item, Screen] | None:
         """The same of a menu that was just opened: what was clicked as its first entry may have been none of it."""
-        hits = find(screen, hand.labels[path[0]], kinds=_PRESS) if done else []
+        hits = find(screen, actions.labels[path[0]], kinds=_PRESS) if done else []
         new = [hit for hit in hits if (hit.item.text, hit.item.box) not in gone]
         return ready(screen) or ((0, _chosen(new, before), screen) if new else None)
 
-    what = " > ".join(named(hand.labels[key]) for key in left)
-    deadline = min(_STEP_S, hand.view.browser.deadlines.page_s)
-    screen = await hand.view.look()
-    button = bool(find(screen, hand.labels["menu_open"]))
+    what = " > ".join(named(actions.labels[key]) for key in left)
+    deadline = min(_STEP_S, actions.view.browser.deadlines.page_s)
+    screen = await actions.view.look()
+    button = bool(find(screen, actions.labels["menu_open"]))
     try:
         closed = not slowly and (button or bool(menu_icons(screen)))
-        return await hand.wait(ready, what, _BUTTON_S if closed else deadline, stirring=closed)
+        return await actions.wait(ready, what, _BUTTON_S if closed else deadline, until_rest=closed)
     except PageNotUnderstood:
-        if not button and not menu_icons(await hand.view.look()):
+        if not button and not menu_icons(await actions.view.look()):
             raise
     if button:
-        await hand.press("menu_open")
-        return await hand.wait(opened, what, deadline)
-    return await _by_icon(hand, opened, what, deadline)
+        await actions.press("menu_open")
+        return await actions.wait(opened, what, deadline)
+    return await _by_icon(actions, opened, what, deadline)
 
 
 def menu_icons(screen: Screen) -> list[Item]:
@@ -256,32 +265,32 @@ def menu_icons(screen: Screen) -> list[Item]:
     return [entry[-1] for entry in sorted(ranked, key=lambda entry: entry[:-1])][:_MOST_ICONS]
 
 
-async def _by_icon(hand: PageActions, ready: Callable[[Screen], T | None], what: str, deadline_s: float) -> T:
+async def _by_icon(actions: PageActions, ready: Callable[[Screen], T | None], what: str, deadline_s: float) -> T:
     """Press things without words until the menu comes up; what came up instead is closed again.
 
     A notice that comes between the click and the look takes the pointer out of a menu, which may close it: once more.
     Where none brings it soon the page is slow, or has lost the click: the menu is waited for, then the likeliest is
     pressed once more.
     """
-    likely = menu_icons(await hand.view.look())
+    likely = menu_icons(await actions.view.look())
     for item in likely:
         for _ in range(_TRIES):
-            notices = (*hand.view.dialogs.noted, *hand.view.dialogs.said)
+            notices = (*actions.view.dialogs.noted, *actions.view.dialogs.said)
             with contextlib.suppress(PageNotUnderstood):
-                return await hand.wait(ready, what, 0.0)  # it came late, and would be closed now
-            await hand.click(await hand.view.current(item))
+                return await actions.wait(ready, what, 0.0)  # it came late, and would be closed now
+            await actions.click(await actions.view.current(item))
             with contextlib.suppress(PageNotUnderstood):
-                return await hand.wait(ready, what, _ICON_S)
-            with hand.view.browser.guard("closing what turned out to be no menu"):
-                await hand.view.browser.page.keyboard.press("Escape")
-            if notices == (*hand.view.dialogs.noted, *hand.view.dialogs.said):
+                return await actions.wait(ready, what, _ICON_S)
+            with actions.view.browser.guard("closing what turned out to be no menu"):
+                await actions.view.browser.page.keyboard.press("Escape")
+            if notices == (*actions.view.dialogs.noted, *actions.view.dialogs.said):
                 break
     if likely:
         with contextlib.suppress(PageNotUnderstood):
-            return await hand.wait(ready, what, deadline_s)
-        await hand.click(await hand.view.current(likely[0]))
-        return await hand.wait(ready, what, deadline_s)
-    raise hand.view.not_found(what, await hand.view.look(), hand.view.browser.deadlines.page_s)
+            return await actions.wait(ready, what, deadline_s)
+        await actions.click(await actions.view.current(likely[0]))
+        return await actions.wait(ready, what, deadline_s)
+    raise actions.view.not_found(what, await actions.view.look(), actions.view.browser.deadlines.page_s)
 
 
 def _chosen(hits: Sequence[ControlMatch], before: Screen) -> Item:
@@ -292,70 +301,70 @@ def _chosen(hits: Sequence[ControlMatch], before: Screen) -> Item:
     return next((item for item in items if item.nav), items[0])
 
 
-async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
+async def _open(actions: PageActions, item: Item, left: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
     """Point at an entry that has more below it; click it where pointing opens nothing, or where it is the last.
 
     Where an entry of this menu had to be clicked, others that lead to no address are clicked first and pointed at then.
     """
-    before = await hand.view.look()
+    before = await actions.view.look()
     if left:
         leads_nowhere = item.href.partition("#")[0] in ("", before.url.partition("#")[0])
-        like_others = bool(hand.opens_by_click) and leads_nowhere
-        if item.text not in hand.opens_by_click:
-            if not like_others and await _opens_by_pointing(hand, item, left):
+        like_others = bool(actions.opens_by_click) and leads_nowhere
+        if item.text not in actions.opens_by_click:
+            if not like_others and await _opens_by_pointing(actions, item, left):
                 return
-            hand.opens_by_click.add(item.text)
-        await _click_open(hand, item, left)
-        if like_others and not await _shows(hand, left):
-            await move_pointer_away(hand.view)
-            await _opens_by_pointing(hand, item, left)
+            actions.opens_by_click.add(item.text)
+        await _click_open(actions, item, left)
+        if like_others and not await _shows(actions, left):
+            await move_pointer_away(actions.view)
+            await _opens_by_pointing(actions, item, left)
         return
     # The page before this one may stay for a moment, and look like the one that is meant; or be the very same.
-    loads, shown = hand.view.traffic.loads, Stability()
+    loads, shown = actions.view.traffic.loads, Stability()
 
     def moved_on(screen: Screen) -> bool:
-        return hand.view.traffic.loads > loads or (screen != before and shown.is_stable(screen, _REST_S))
+        return actions.view.traffic.loads > loads or (screen != before and shown.is_stable(screen, _REST_S))
 
-    await hand.click(await hand.view.current(item))
-    await move_pointer_away(hand.view)
+    await actions.click(await actions.view.current(item))
+    await move_pointer_away(actions.view)
     if not arrived(before):
         return
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        await hand.view.wait(moved_on, "", _CHANGE_S, rest=shown)
+        await actions.view.wait(moved_on, "", _CHANGE_S, rest=shown)
 
 
-async def _shows(hand: PageActions, left: Sequence[str], known: Set[tuple[str, str]] = frozenset()) -> bool:
+async def _shows(actions: PageActions, left: Sequence[str], known: Set[tuple[str, str]] = frozenset()) -> bool:
     """Return whether an entry that is looked for and not ``known`` is there, or comes up before the page is still."""
 
     def shown(screen: Screen) -> bool:
-        hits = [hit.item for key in left for hit in find(screen, hand.labels[key], kinds=_PRESS)]
+        hits = [hit.item for key in left for hit in find(screen, actions.labels[key], kinds=_PRESS)]
         return any((item.kind, item.text) not in known for item in hits)
 
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        return await hand.view.wait(shown, "", _HOVER_S, stirring=True)
+        return await actions.view.wait(shown, "", _HOVER_S, until_rest=True)
     return False
 
 
-async def _opens_by_pointing(hand: PageActions, item: Item, left: Sequence[str]) -> bool:
+async def _opens_by_pointing(actions: PageActions, item: Item, left: Sequence[str]) -> bool:
     """Point at an entry, and return whether something that is looked for came up."""
-    known = {(other.kind, other.text) for other in (await hand.view.look()).items}
+    known = {(other.kind, other.text) for other in (await actions.view.look()).items}
     try:
-        element = await hand.view.element(await hand.view.current(item))
+        element = await actions.view.element(await actions.view.current(item))
         await element.hover(timeout=2000)
     except ELEMENT_LOST:
         return False
-    return await _shows(hand, left, known)
+    return await _shows(actions, left, known)
 
 
-async def _click_open(hand: PageActions, item: Item, left: Sequence[str]) -> None:
+async def _click_open(actions: PageActions, item: Item, left: Sequence[str]) -> None:
     """Click an entry that has more below it; once more where it was open already and the click has closed it."""
 
     def entries(screen: Screen) -> set[tuple[str, str]]:
-        hits = [hit for key in left for hit in find(screen, hand.labels[key], kinds=(*_PRESS, "text"))]
+        hits = [hit for key in left for hit in find(screen, actions.labels[key], kinds=(*_PRESS, "text"))]
         return {(hit.item.kind, hit.item.text) for hit in hits}
 
-    before = entries(await hand.view.look())
-    await hand.click(await hand.view.current(item))
+    before = entries(await actions.view.look())
+    await actions.click(await actions.view.current(item))
     if not before:
         return
 
@@ -364,19 +373,19 @@ async def _click_open(hand: PageActions, item: Item, left: Sequence[str]) -> Non
         return after if after != before else None
 
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        if await hand.view.wait(changed, "", _HOVER_S, stirring=True) < before:
-            await hand.click(await hand.view.current(item))
+        if await actions.view.wait(changed, "", _HOVER_S, until_rest=True) < before:
+            await actions.click(await actions.view.current(item))
 
 
-async def _search(hand: PageActions, key: str) -> None:
+async def _search(actions: PageActions, key: str) -> None:
     """Type the page's name into the search field and take the entry that comes up."""
-    if not await hand.is_shown("menu_search"):
-        raise hand.view.not_found(named(hand.labels[key]), await hand.view.look(), _STEP_S)
-    before = await hand.view.look()
-    await hand.fill("menu_search", hand.labels[key].texts[0])
+    if not await actions.is_shown("menu_search"):
+        raise actions.view.not_found(named(actions.labels[key]), await actions.view.look(), _STEP_S)
+    before = await actions.view.look()
+    await actions.fill("menu_search", actions.labels[key].texts[0])
 
     def offered(screen: Screen) -> Item | None:
-        hits = find(screen, hand.labels[key], kinds=(*_PRESS, "option"))
+        hits = find(screen, actions.labels[key], kinds=(*_PRESS, "option"))
         return _chosen(hits, before) if hits else None
 
-    await hand.click(await hand.view.wait(offered, named(hand.labels[key])))
+    await actions.click(await actions.view.wait(offered, named(actions.labels[key])))

@@ -2,7 +2,7 @@
 // look lists what the document shows, and keeps the elements until the next time. As one text a list travels several times
 // faster; where an old script library changes what it would say there is no text, and the list itself is last.
 (list, passing) => ({
-  elements: [], last: null, stirred: passing.stirred,
+  elements: [], last: null, changed: passing.changed,
   look(moved) {
     const { items, rows, scrolls, busy, elements } = list();
     this.elements = elements;

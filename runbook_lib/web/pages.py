@@ -52,16 +52,16 @@ class PrimePages:
         self._browser = browser
         self._poll_s = poll_s
         self._view = PageView(browser, labels, evidence)
-        self._hand = PageActions(self._view)
-        self._ha = HaPages(self._hand)
-        self._ise = IsePages(self._hand)
+        self._actions = PageActions(self._view)
+        self._ha = HaPages(self._actions)
+        self._ise = IsePages(self._actions)
         self._credentials: tuple[str, str] | None = None
 
     async def login(self, user: str, password: str) -> None:
         """Log in, trying once. Raises LoginRefused, CertificateMoved, or what keeps the page from being read."""
         self._credentials = (user, password)
         with self._browser.guard("logging in"):
-            await login(self._view, self._hand, user, password)
+            await login(self._view, self._actions, user, password)
 
     @property
     def is_logged_in(self) -> bool:
@@ -149,7 +149,7 @@ class PrimePages:
     async def _login_again(self) -> None:
         if self._credentials is None:
             raise UsageError("the web session has ended, and there was no login before")
-        await login(self._view, self._hand, *self._credentials)
+        await login(self._view, self._actions, *self._credentials)
 
     async def _repeatable(self, doing: str, step: Callable[[], Awaitable[T]]) -> T:
         """Do something that may be done twice: if the session ended under it, log in and do it again."""

@@ -2,7 +2,7 @@
 // without a change, every third of which draws a frame: a page that has no time to do what it is about to do has none for
 // these either. A frame at every turn would keep the machine busy with drawing what does not change.
 // Returns two functions. take hands over {words, still} and forgets the words, each with its place; given true, the count
-// begins anew. stirred resolves once the document has changed or come to rest since then, at last after so many milliseconds.
+// begins anew. changed resolves once the document has changed or come to rest since then, at last after so many milliseconds.
 // Reads only; changes nothing.
 () => {
   const MOST = 200, LONGEST = 400, AT_ONCE = 100, STILL = 12, TURN_MS = 16;
@@ -88,7 +88,7 @@
       news = false;
       return { words, still: turns >= STILL && !document.getAnimations().length };
     },
-    stirred: (ms) => news ? null : new Promise((resolve) => {
+    changed: (ms) => news ? null : new Promise((resolve) => {
       const woken = () => resolve(null);
       waiting.push(woken);
       setTimeout(() => { waiting = waiting.filter((other) => other !== woken); woken(); }, ms);

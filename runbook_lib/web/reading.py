@@ -270,7 +270,7 @@ def further_rows(
             top = min(item.top for item in (*own, *heads))
             first = min((item.top for item in own), default=top)
             said = unread_rows(around, top, first, max((item.bottom for item in own), default=top), len(so_far), pages)
-            if own and (cut := _scrolled_away(screen, own[0], commands)):
+            if own and (cut := _leaves_rows_out(screen, own[0], commands)):
                 return cut
             if said is not None:
                 return said
@@ -281,7 +281,7 @@ def further_rows(
     return "its rows are not all drawn" if any(row.total - 1 > len(so_far) for row in listed) else on
 
 
-def _scrolled_away(screen: Screen, row: Item, commands: Sequence[Item]) -> str:
+def _leaves_rows_out(screen: Screen, row: Item, commands: Sequence[Item]) -> str:
     """Say so where what a row is scrolled in holds more than is drawn.
 
     What the page's commands stand in as well is scrolled as a whole.

@@ -34,7 +34,6 @@ class Item:
     options: tuple[str, ...] = ()
     checked: bool = False
     disabled: bool = False
-    readonly: bool = False
     href: str = ""
     group: str = ""
     series: str = ""

@@ -28,25 +28,25 @@ _OPEN_S = 2.0  # for each way to open a list; after the last the deadline of the
 _MOVED = 6
 
 
-async def choose(hand: PageActions, key: str, option: str) -> None:
+async def choose(actions: PageActions, key: str, option: str) -> None:
     """Choose the option that the label ``option`` names in the list or group that ``key`` names, unless it is."""
-    label, wanted = hand.labels[key], hand.labels[option]
-    screen = await hand.view.wait(lambda now: now if _choice(now, label) else None, named(label))
+    label, wanted = actions.labels[key], actions.labels[option]
+    screen = await actions.view.wait(lambda now: now if _choice(now, label) else None, named(label))
     if radios := find_radios(screen, label):
-        await _choose_radio(hand, radios, key, option)
+        await _choose_radio(actions, radios, key, option)
         return
     item = _choice(screen, label)[0]
 
     def chosen(screen: Screen) -> bool | None:
         shown = next((item.value or item.text for item in _choice(screen, label)), "")
-        return any(same_words(shown, text) for text in (*wanted.texts, hand.chosen.get(key, ""))) if shown else None
+        return any(same_words(shown, text) for text in (*wanted.texts, actions.chosen.get(key, ""))) if shown else None
 
-    hand.kept.append(chosen)
+    actions.kept.append(chosen)
     if chosen(screen):
         return
-    hand.changed = True
-    choosing = _choose_native(hand, item, wanted, label) if item.options else None
-    hand.chosen[key] = await (choosing or _choose_listed(hand, item, screen, wanted, label))
+    actions.changed = True
+    choosing = _choose_native(actions, item, wanted, label) if item.options else None
+    actions.chosen[key] = await (choosing or _choose_listed(actions, item, screen, wanted, label))
 
 
 def _means(option: str, wanted: Label, labels: Labels) -> bool:
@@ -60,30 +60,32 @@ def _choice(screen: Screen, label: Label) -> list[Item]:
     return [hit.item for hit in hits] or find_radios(screen, label) or find_beside(screen, label, _DRAWN)
 
 
-async def _choose_radio(hand: PageActions, radios: Sequence[Item], key: str, option: str) -> None:
-    hits = find(Screen(tuple(radios)), hand.labels[option]) or find(await hand.view.look(), hand.labels[option])
+async def _choose_radio(actions: PageActions, radios: Sequence[Item], key: str, option: str) -> None:
+    hits = find(Screen(tuple(radios)), actions.labels[option]) or find(
+        await actions.view.look(), actions.labels[option]
+    )
     hits = [hit for hit in hits if hit.item.index in {radio.index for radio in radios}]
-    hits = [hit for hit in hits if not hit.rank[0] or _means(hit.item.text, hand.labels[option], hand.labels)]
+    hits = [hit for hit in hits if not hit.rank[0] or _means(hit.item.text, actions.labels[option], actions.labels)]
     if not hits:
-        raise _no_option(hand, hand.labels[option], hand.labels[key], [radio.text for radio in radios])
+        raise _no_option(actions, actions.labels[option], actions.labels[key], [radio.text for radio in radios])
     text = hits[0].item.text
     if not hits[0].item.checked:
-        hand.changed = True
-        await hand.click_box(hits[0].item)
+        actions.changed = True
+        await actions.click_box(hits[0].item)
 
     def chosen(screen: Screen) -> bool | None:
-        near = [hit.item for hit in find(screen, hand.labels[option], kinds=("radio",)) if hit.item.text == text]
+        near = [hit.item for hit in find(screen, actions.labels[option], kinds=("radio",)) if hit.item.text == text]
         return any(item.checked for item in near) if near else None
 
-    hand.kept.append(chosen)
-    await hand.view.wait(chosen, f"{named(hand.labels[key])} set to {named(hand.labels[option])}")
+    actions.kept.append(chosen)
+    await actions.view.wait(chosen, f"{named(actions.labels[key])} set to {named(actions.labels[option])}")
 
 
-async def _choose_native(hand: PageActions, item: Item, wanted: Label, label: Label) -> str:
+async def _choose_native(actions: PageActions, item: Item, wanted: Label, label: Label) -> str:
     order = [n for text in wanted.texts for n, option in enumerate(item.options) if same_words(option, text)]
-    order = order or [n for n, option in enumerate(item.options) if _means(option, wanted, hand.labels)]
+    order = order or [n for n, option in enumerate(item.options) if _means(option, wanted, actions.labels)]
     if not order:
-        raise _no_option(hand, wanted, label, item.options)
+        raise _no_option(actions, wanted, label, item.options)
     text = item.options[order[0]]
 
     async def choosing(element: ElementHandle) -> None:
@@ -93,21 +95,21 @@ async def _choose_native(hand: PageActions, item: Item, wanted: Label, label: La
             raise Error(text)
         await element.select_option(element=option, timeout=ACTION_MS)
 
-    await hand.act_on(item, choosing)
+    await actions.act_on(item, choosing)
     return text
 
 
-async def _choose_listed(hand: PageActions, item: Item, before: Screen, wanted: Label, label: Label) -> str:
+async def _choose_listed(actions: PageActions, item: Item, before: Screen, wanted: Label, label: Label) -> str:
     known = {(other.kind, other.text, other.box) for other in before.items}
 
     def offered(screen: Screen) -> Item | None:
-        hits = [hit for hit in find(screen, wanted, kinds=_CHOICES) if _means(hit.item.text, wanted, hand.labels)]
+        hits = [hit for hit in find(screen, wanted, kinds=_CHOICES) if _means(hit.item.text, wanted, actions.labels)]
         hits = [hit for hit in hits if hit.item.box != item.box]
         new = [hit for hit in hits if (hit.item.kind, hit.item.text, hit.item.box) not in known]
         return new[0].item if new else None
 
-    choice = await _opened(hand, item, label, offered)
-    await hand.click(choice)
+    choice = await _opened(actions, item, label, offered)
+    await actions.click(choice)
 
     def chosen(screen: Screen) -> str | None:
         # A list that was its own caption has another one now; it stands where it stood.
@@ -116,28 +118,28 @@ async def _choose_listed(hand: PageActions, item: Item, before: Screen, wanted: 
         shown = [other.value or other.text for other in (*_choice(screen, label), *there)]
         return next((value for value in shown if same_words(value, choice.text) or says(value, wanted.texts)), None)
 
-    return await hand.view.wait(chosen, f"{named(label)} showing {choice.text!r}")
+    return await actions.view.wait(chosen, f"{named(label)} showing {choice.text!r}")
 
 
-async def _opened(hand: PageActions, item: Item, label: Label, offered: Callable[[Screen], Item | None]) -> Item:
+async def _opened(actions: PageActions, item: Item, label: Label, offered: Callable[[Screen], Item | None]) -> Item:
     """Open a drawn list: by the arrow at its end, by a click, by the key for it; return what is then offered."""
     for way in ("arrow", "click", "key"):
-        now = await hand.view.current(item)
+        now = await actions.view.current(item)
         if way == "arrow":
-            await hand.click_end(now)
+            await actions.click_end(now)
         else:
-            await hand.click(now)
+            await actions.click(now)
         if way == "key":
-            with hand.view.browser.guard(f"opening {named(label)}"):
-                await hand.view.browser.page.keyboard.press("Alt+ArrowDown")
+            with actions.view.browser.guard(f"opening {named(label)}"):
+                await actions.view.browser.page.keyboard.press("Alt+ArrowDown")
         with contextlib.suppress(PageNotUnderstood):
-            return await hand.view.wait(offered, "", _OPEN_S)
-    return await hand.view.wait(offered, f"the wanted option in {named(label)}")
+            return await actions.view.wait(offered, "", _OPEN_S)
+    return await actions.view.wait(offered, f"the wanted option in {named(label)}")
 
 
-def _no_option(hand: PageActions, wanted: Label, label: Label, options: Sequence[str]) -> PageNotUnderstood:
+def _no_option(actions: PageActions, wanted: Label, label: Label, options: Sequence[str]) -> PageNotUnderstood:
     then = "If it is there under another name, add that name to the site's file (key labels)."
-    return hand.view.problem(f"{named(label)} does not offer {named(wanted)}", ", ".join(options), then)
+    return actions.view.problem(f"{named(label)} does not offer {named(wanted)}", ", ".join(options), then)
 
 
 # -- Send something once, and see what the page makes of it ----------------------------------------
@@ -169,7 +171,7 @@ class Submit:
     it is kept, and ``ready`` looks once more.
     """
 
-    hand: PageActions
+    actions: PageActions
     name: str
     key: str
     agree: str
@@ -185,7 +187,7 @@ class Submit:
         Raises PageRefused with the page's words, and OutcomeUnknown where the page shows neither within
         ``page_s``. Any other error means that nothing was clicked. SessionEnded: it was clicked.
         """
-        view = self.hand.view
+        view = self.actions.view
         before = await view.look()
         view.dialogs.unexpected.clear()
         phrases = view.labels.phrases
@@ -193,8 +195,8 @@ class Submit:
         await take_picture(view, f"{self.name}-before")
         await view.forget_messages()
         try:
-            keep = partial(self.hand.fill_until_kept, self.form) if self.form else self.ready
-            await self.hand.press_once(self.key, keep, sends=self.form is not None)
+            keep = partial(self.actions.fill_until_kept, self.form) if self.form else self.ready
+            await self.actions.press_once(self.key, keep, sends=self.form is not None)
             return await self._outcome(before, done)
         finally:
             view.dialogs.expect()
@@ -202,7 +204,7 @@ class Submit:
                 await take_picture(view, f"{self.name}-after")
 
     async def _outcome(self, before: Screen, done: Callable[[Screen], T | None]) -> T:
-        view = self.hand.view
+        view = self.actions.view
         shown, refusing, heard = Stability(), [""], Stability()
 
         def ready(screen: Screen) -> tuple[Screen, T | None] | None:
@@ -243,14 +245,14 @@ class Submit:
         except (PageRefused, OutcomeUnknown):
             raise
         except (RunbookError, Error) as error:
-            if await self.hand.got_no_click():
+            if await self.actions.got_no_click():
                 what = f"{self.name}: the button got no click; nothing was sent"
                 raise view.problem(what, self._news(error)) from None
             raise self._unknown("the page does not show the result", self._news(error)) from None
 
     async def _answer(self, screen: Screen) -> None:
         """Deal with a dialogue that came up after the click."""
-        view, front = self.hand.view, screen.in_dialog()
+        view, front = self.actions.view, screen.in_dialog()
         text = " ".join(front.texts)
         agreed = view.dialogs.agrees(question_in(view, front))
         if not agreed:
@@ -260,13 +262,13 @@ class Submit:
                 raise self._refused(words)
             if no := pressables(front, view.labels["dialog_no"]):
                 view.dialogs.unexpected.append(text)
-                await self.hand.click(no[0].item)
+                await self.actions.click(no[0].item)
                 await view.wait(gone_from(front), "the dialogue to close")
                 return
         else:
-            if self.form and not await self.hand.holds():
+            if self.form and not await self.actions.holds():
                 if no := pressables(front, view.labels["dialog_no"]):
-                    await self.hand.click(no[0].item)
+                    await self.actions.click(no[0].item)
                     raise self._refused(text, what=_CHANGED)
                 raise self._unknown(_CHANGED, text)
             await view.forget_messages()  # what is asked says nothing of how it goes
@@ -281,25 +283,25 @@ class Submit:
 
     def _known(self, words: str) -> bool:
         """Whether words that say no are those of a refusal, and not perhaps of something else on the server."""
-        return bool(meaning(words, self.hand.labels)) or says(words, self.hand.labels.phrases["input"])
+        return bool(meaning(words, self.actions.labels)) or says(words, self.actions.labels.phrases["input"])
 
     def _unknown(self, what: str, found: str) -> OutcomeUnknown:
-        return self.hand.view.unknown(f"{self.name}: the button was clicked, and {what}", found)
+        return self.actions.view.unknown(f"{self.name}: the button was clicked, and {what}", found)
 
     def _news(self, error: Exception) -> str:
         """Return what came up since the click and may be the reason, in words that nobody knows, before the error."""
-        asked = [f"asked, and answered with no: {question}" for question in self.hand.view.dialogs.unexpected]
+        asked = [f"asked, and answered with no: {question}" for question in self.actions.view.dialogs.unexpected]
         new = [f"new on the page: {cut(' | '.join(self._new), _NEWS)}"] if self._new else []
         why = str(error) if isinstance(error, RunbookError) else "the browser or the connection ended"
         return "\n".join((*asked, *new, why))
 
     def _refused(self, words: str, what: str = "the page said no") -> PageRefused | OutcomeUnknown:
-        meant = meaning(words, self.hand.labels)
-        if not meant and says(words, self.hand.labels.phrases["broken"]):
+        meant = meaning(words, self.actions.labels)
+        if not meant and says(words, self.actions.labels.phrases["broken"]):
             return self._unknown("the server has an error, and may have done what it was asked for", words)
         shown = f" ({meant.replace('_', ' ')})" if meant else ""
         step = {_DECLINED: _WHOLE, _CHANGED: _FILLED}.get(what, NEXT_STEPS[meant])
-        error = self.hand.view.refused(f"{self.name}: {what}{shown}", words, step)
+        error = self.actions.view.refused(f"{self.name}: {what}{shown}", words, step)
         error.declined = what in (_DECLINED, _CHANGED)
         return error
 

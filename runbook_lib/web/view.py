@@ -49,7 +49,7 @@ _LIST, _PASSING, _LOOKING = (
 # Brought to a document once.
 _OBSERVER = f"() => ({_LOOKING})({_LIST}, ({_PASSING})())"
 _VISIBLE = "el => el.checkVisibility({ checkVisibilityCSS: true }) && el.offsetWidth > 0 && el.offsetHeight > 0"
-_WAIT_FOR_CHANGE = "(h, ms) => h.stirred(ms)"
+_WAIT_FOR_CHANGE = "(h, ms) => h.changed(ms)"
 _PARTS = ("xhr", "fetch")  # of a page that it asks for itself
 _BROKEN = 500  # and above: HTTP's word for a server that cannot answer now
 _LEAST, _LEAST_S = 0.5, 1.0  # the part of a wait that is kept where a page changes all the time, and the most of it
@@ -338,13 +338,13 @@ class PageView:
         what: str,
         for_s: float | None = None,
         *,
-        stirring: bool = False,
+        until_rest: bool = False,
         rest: Stability | None = None,
     ) -> T:
         """Look until ``ready`` gives something but None and False, and return that.
 
         Raises SessionEnded when the login page comes up instead, PageNotUnderstood with what is visible at
-        the deadline (``page_s`` where none is given), DeviceSilent if nothing at all is. ``stirring``: wait only as
+        the deadline (``page_s`` where none is given), DeviceSilent if nothing at all is. ``until_rest``: wait only as
         long as the page is not ``at_rest``. ``rest`` is what ``ready`` waits for: it is looked at again when it is due.
         """
         limit = self.browser.deadlines.page_s if for_s is None else for_s
@@ -359,10 +359,10 @@ class PageView:
             if self.logged_in and (is_login(screen, self.labels) or (whole and self.traffic.sent_to_login)):
                 self.logged_in = self.traffic.sent_to_login = False
                 raise SessionEnded
-            if late or (stirring and self.at_rest):
+            if late or (until_rest and self.at_rest):
                 raise self.not_found(what, screen, limit)
             await self.wait_for_change(min(pause, rest.due_s) if rest else pause)
-            pause = pause if stirring else min(pause * 1.5, LONG_WAIT_S)
+            pause = pause if until_rest else min(pause * 1.5, LONG_WAIT_S)
             screen = await self.look(anew=True)
 
     async def wait_for_change(self, seconds: float) -> None:
@@ -425,18 +425,5 @@ async def take_picture(view: PageView, name: str) -> None:
     # What is wrong with the page the verb itself will meet too.
     with contextlib.suppress(Error, DeviceError, CertificateMoved, TimeoutError):
         async with asyncio.timeout(_PICTURE_S):
-            if not await _is_clean(view.browser):
-                return
-            png = await view.browser.screenshot()
-            # A page that was drawn anew meanwhile may show what it did not show before.
-            if await _is_clean(view.browser):
+            if (png := await view.browser.picture()) is not None:
                 view.evidence(name, png)
-
-
-async def _is_clean(browser: PinnedBrowser) -> bool:
-    if not browser.secrets:
-        return True
-    drawn = await browser.drawn()
-    whole = drawn.documents >= len(browser.page.frames)  # a frame of another process is not in it
-    told = await browser.holds_typed_secret()
-    return whole and not drawn.filled and not (told and drawn.painted) and not drawn.shows(browser.secrets)

@@ -315,7 +315,7 @@ def test_nothing_is_typed_into_what_takes_the_focus(tmp_path: Path, monkeypatch:
         with pytest.raises(PageNotUnderstood) as caught:
             await pages.register(FORM)
         assert caught.value.found == "the page gave the focus to something else"
-        page, hand = pages._browser.page, pages._hand
+        page, hand = pages._browser.page, pages._actions
         held.append(await page.input_value("#s"))
         # What it moves on by a script is taken out again.
         moves_text = "<label>User Name <input oninput='other.value = value; value = \"\"'></label><input id=other>"
@@ -366,7 +366,7 @@ def test_a_dialogue_that_takes_the_focus_gets_no_key(asks: bool, tmp_path: Path)
       document.onfocusin = () => {{ if (d.firstChild && !d.contains(document.activeElement)) ok.focus(); }};</script>"""
 
     async def use(pages: PrimePages) -> None:
-        page, hand = pages._browser.page, pages._hand
+        page, hand = pages._browser.page, pages._actions
         await page.set_content(page_)
         hand.view.forget_last_look()
         with pytest.raises(PageNotUnderstood, match="Disk space") if asks else nullcontext():
@@ -413,7 +413,7 @@ def test_a_button_of_other_fields_is_not_pressed(tmp_path: Path, monkeypatch: py
       <p><button onclick="document.title = 'pressed ' + document.title" type=button>{}</button></p></div>"""
 
     async def use(pages: PrimePages) -> None:
-        page, hand = pages._browser.page, pages._hand
+        page, hand = pages._browser.page, pages._actions
 
         async def fields() -> None:
             await hand.fill("ise_address", "198.51.100.7")
@@ -489,7 +489,7 @@ def test_nothing_is_pressed_that_the_roles_call_otherwise(tmp_path: Path) -> Non
     product = Product()
 
     async def use(pages: PrimePages) -> None:
-        ours, page = pages._hand, pages._browser.page
+        ours, page = pages._actions, pages._browser.page
         with pytest.raises(PageNotUnderstood, match="roles"):
             await ours._try("register", await page.get_by_text("Cancel").element_handle())
         await ours._try("register", await page.get_by_text("Register").element_handle())
@@ -579,7 +579,7 @@ def test_what_goes_and_comes_back_between_two_looks_is_acted_on(tmp_path: Path) 
         part.remove(); setTimeout(() => at.insertBefore(part, next), 400); }</script>"""
 
     async def use(pages: PrimePages) -> None:
-        page, view, hand = pages._browser.page, pages._view, pages._hand
+        page, view, hand = pages._browser.page, pages._view, pages._actions
         await page.set_content(parts)
 
         async def gone(name: str) -> Item:
@@ -603,7 +603,7 @@ def test_a_menu_that_closes_under_the_pointer_is_opened_once_more(tmp_path: Path
       <a href="#" onclick="document.title = 'there'">High Availability</a></div></nav>"""
 
     async def use(pages: PrimePages) -> None:
-        page, view, hand = pages._browser.page, pages._view, pages._hand
+        page, view, hand = pages._browser.page, pages._view, pages._actions
         await page.set_content(unfolds)
         element, closed = view.element, []
 
@@ -629,11 +629,11 @@ def test_two_that_are_shown_for_a_moment_are_not_taken_for_two(tmp_path: Path) -
         page = pages._browser.page
         await page.set_content(twice)
         await page.evaluate("setTimeout(() => old.remove(), 600)")
-        await pages._hand.press("register")
+        await pages._actions.press("register")
         assert await page.title() == "sent"
         await page.set_content(twice)
         with pytest.raises(PageNotUnderstood, match="2 controls answer"):
-            await pages._hand.press("register")
+            await pages._actions.press("register")
 
     drive(Product(), "plain", tmp_path, use, at=INSIDE)
 
@@ -687,7 +687,7 @@ def test_a_menu_that_opens_by_a_click_here_and_by_pointing_there_is_gone_through
         monkeypatch.setattr(menu, wait, 0.1)
 
     async def use(pages: PrimePages) -> None:
-        hand = pages._hand
+        hand = pages._actions
         await pages._browser.page.set_content(html)
         hand.view.forget_last_look()
         page = await pages.ha_page()
@@ -709,7 +709,7 @@ def test_a_page_is_still_once_it_changes_nothing_more(tmp_path: Path) -> None:
 
         async def waited(deadline_s: float) -> bool:
             with pytest.raises(PageNotUnderstood):
-                await view.wait(lambda _: None, "nothing", deadline_s, stirring=True)
+                await view.wait(lambda _: None, "nothing", deadline_s, until_rest=True)
             return view.at_rest
 
         await page.set_content(ticks)

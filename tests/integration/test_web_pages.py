@@ -81,9 +81,7 @@ def test_sets_up_high_availability_and_an_ise_server_on_every_skin(skin: str, tm
         await pages.open_ha_configuration()
         items = await pages.check_readiness(FORM)
         assert [(item.name, item.passed) for item in items] == [
-            ("CPU count", True),
-            ("Disk speed", False),
-            ("Port 1522", True),
+            (name, state == "Passed") for name, state in product.readiness
         ]
         await pages.register(FORM)
         last = await pages.watch_registration(seen.append)

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from runbook_lib.web import view as pictures
-from runbook_lib.web.browser import DrawnText
+from runbook_lib.web.browser import DrawnText, PinnedBrowser
 from runbook_lib.web.view import take_picture
 
 SECRET = "Kz-mirrored-Word7"
@@ -28,6 +28,7 @@ class Page:
     secrets: frozenset[str] = frozenset({SECRET})
     frames: int = 1
     page: Any = field(init=False)
+    picture, _is_clean = PinnedBrowser.picture, PinnedBrowser._is_clean
 
     def __post_init__(self) -> None:
         self.page = SimpleNamespace(frames=[None] * self.frames)

@@ -52,7 +52,7 @@ def table(*rows: tuple[str, ...], header: bool = True, number: int = 0) -> tuple
         screen(rows=table(("Configuration Mode", "Primary Active"), ("Failover Type", "Manual"), header=False)),
         screen(rows=table(("Configuration Mode", "Failover Type"), ("Primary Active", "Manual"))),
         screen(rows=table(("Configuration Mode", "Failover Type"), ("Primary Active", "Manual"), header=False)),
-        screen(Item(kind="textbox", names=((0, "Configuration Mode"),), value="Primary Active", readonly=True)),
+        screen(Item(kind="textbox", names=((0, "Configuration Mode"),), value="Primary Active")),
     ],
 )
 def test_configuration_mode_is_read_wherever_it_stands(page: Screen) -> None:
