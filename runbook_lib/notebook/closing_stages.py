@@ -118,7 +118,7 @@ class WritePostMortem(Runbook):
         )
         sentences = tuple(Row(sentence) for sentence in pm.unproven)
         unproven = Table(title="What remains unproven", headers=("what",), rows=sentences)
-        return View(pm, (ended, lengths, unproven, timeline), (drawn.wide,) if drawn else ())
+        return View(pm, (ended, lengths, timeline, unproven), (drawn.wide,) if drawn else ())
 
     def write(self) -> View[Written]:
         """Write the report into the record, as HTML, PDF and Markdown, and return the files; earlier ones stay."""

@@ -16,7 +16,7 @@ from runbook_lib import paths
 from runbook_lib.errors import RunbookError, printable
 from runbook_lib.i18n.language import ENGLISH, gettext, language
 from runbook_lib.models import Stage
-from runbook_lib.show.document import BAD, Link, Row, Table
+from runbook_lib.show.document import BAD, READY, Link, Row, Table
 from runbook_lib.show.rendering import STYLE, attended, html, notebook_shell, room, text, text_of
 
 # -- Run All ends at a red cell: nothing that was asked for before anybody could see it is run after it.
@@ -133,8 +133,8 @@ def _began() -> float:
 # A person sees a table with links, and below it one red line. Where nobody watches, the same stands in the red output
 # as text. Nothing of it holds a secret: all of it goes through ``redact``.
 
-RED_WIDTH = 100
-"""Columns of the red line below the advice."""
+RED_WIDTH = 72
+"""Columns of the red line below the advice: as many as a window of 1024 pixels has beside JupyterLab's sidebar."""
 GUIDE = "docs/troubleshooting.md"
 ANCHORS = {
     1: "exit-code-1-the-repair-did-not-help",
@@ -149,6 +149,7 @@ FAULT_NEXT = (
     "Keep the record, and run the cell again: it looks first. If it happens again, report it with its traceback."
 )
 WORDS = ("where", "found", "next")
+"""The parts of an error in their order as text, whose end is what one reads first; a table begins with the last one."""
 OF_FIRST_CELLS = frozenset(
     {"rb", "history", "open_runbook", "open_history", "choose_site", "site", "incident", "approve", "expect"}
 )
@@ -214,7 +215,7 @@ def _show(shell: Any, error: BaseException, redact: Redact, way: str) -> list[st
 
 
 def advice(error: BaseException, redact: Redact, way: str = "") -> Table:
-    """Return an error as a table: what happened is its title, then where, what was found, and what to do next."""
+    """Return an error as a table: what happened is its title, then what to do next, what was found, and where."""
     if isinstance(error, RunbookError):
         parts, code = (error.what, error.where, error.found, error.next_step), error.exit_code
     elif isinstance(error, KeyboardInterrupt):
@@ -226,13 +227,15 @@ def advice(error: BaseException, redact: Redact, way: str = "") -> Table:
     else:
         parts, code = (FAULT, _place(error), str(error), FAULT_NEXT), 1
     what, where, found, following = (redact(part) for part in parts)
-    rows = [Row(*cells) for cells in zip(WORDS, (where, found, following), strict=True) if cells[1]]
+    # What to do stands first: it is what a tired reader looks for, and what was found may be long.
+    rows = [Row("next", following, mark=READY)] if following else []
     rows += [Row("notebook", Link(stage, f"{way}{stage}.ipynb")) for stage in Stage if stage in following]
+    rows += [Row("found", found, mark=BAD)] if found else []
+    rows += [Row("where", where)] if where else []
     if code:
         # Translated notebooks stand one folder deeper than the others, and than copies.
         top = "../" if paths.workspace() or language() == ENGLISH else "../../"
         rows.append(Row("more", Link("troubleshooting", f"{top}{GUIDE}#{ANCHORS[code]}")))
-    rows = [Row(*rows[0].cells, mark=BAD), *rows[1:]] if rows else []
     return Table(title=f"{type(error).__name__}: {what}", headers=("what", "value"), rows=tuple(rows))
 
 
@@ -245,10 +248,10 @@ def advice_html(table: Table, stack: str) -> str:
 def lines_of(table: Table) -> list[str]:
     """Return the advice as the lines of a red output, as ``RunbookError`` prints them."""
     lines = [printable(gettext(table.title)).replace("\n", "\n         ")]
-    for row in table.rows:
-        name, value = (str(cell) for cell in row.cells)
-        if name in WORDS:
-            shown = printable(gettext(value), RunbookError.shown_limit).replace("\n", "\n         ")
+    values = {str(name): str(value) for name, value in (row.cells for row in table.rows)}
+    for name in WORDS:
+        if name in values:
+            shown = printable(gettext(values[name]), RunbookError.shown_limit).replace("\n", "\n         ")
             lines.append(f"  {gettext(name) + ':':<6} {shown}")
     return "\n".join(lines).split("\n")
 

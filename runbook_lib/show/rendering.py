@@ -52,6 +52,7 @@ STYLE = style_sheet("tables.css").replace("MARKS", _MARKED)
 # in tables to the right. What stands at a cell itself is left.
 _LEFT = ' style="text-align:left"'
 SHORT = 24  # characters that are not worth a second line
+_LONG_TITLE = 100  # characters of a title that goes over lines: on one it would push its table out of view
 _DIGEST = re.compile(r"\b([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{16})\b")
 _HALVES, _QUARTER = r"\1\2\n\3\4", '<wbr class="quarter">'
 _OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
@@ -80,8 +81,9 @@ def html(table: Table) -> str:
     # Wide tables scroll by themselves; what scrolls has to be reached with the keyboard, and has a name then.
     style, long_too = (_LONG, " rb-long") if long else ("", "")
     frame = f'{style}<div class="rb{long_too}" role="group" tabindex="0" aria-label="{escape(printable(table.title))}">'
+    wraps = ' class="wraps"' if len(table.title) > _LONG_TITLE else ""
     shown = (
-        f"{frame}<table{kind}><caption{_LEFT}>{text_of(table.title)}</caption>"
+        f"{frame}<table{kind}><caption{wraps}{_LEFT}>{text_of(table.title)}</caption>"
         f"{head}<tbody>{body}</tbody></table>{note}</div>"
     )
     if not table.fold:

@@ -162,9 +162,8 @@ def test_what_the_first_cells_make_is_known_to_the_advice() -> None:
 def test_a_package_that_lacks_gets_advice(run: Any) -> None:
     """Of what this software needs; a reader's own import is a slip of the reader's own."""
     seen = run("""exec(compile("import " + "nothing_of_that_name", advice.__file__, "exec"))""")
-    assert seen.error["traceback"] == [
-        "ModuleNotFoundError: The Python of this kernel has no package nothing_of_that_name."
-    ]
+    red = " ".join(seen.error["traceback"])
+    assert red == "ModuleNotFoundError: The Python of this kernel has no package nothing_of_that_name."
     assert INSTALL_NEXT in seen.shown[0]["text/plain"]
     assert INSTALL_NEXT not in run("import nothing_of_that_name").all
 
@@ -281,9 +280,13 @@ def test_every_exit_code_leads_to_its_part_of_the_guide() -> None:
 
 
 def test_advice_says_the_same_in_every_form() -> None:
-    """As text it reads as the error prints itself; what a device said is data."""
+    """As text it reads as the error prints itself, the next step last; a table begins with it.
+
+    What a device said is data.
+    """
     error = AnyError("It happened\x1b", where="here", found="<i>a</i>\nb", next_step="do this")
     table = advice(error, str)
+    assert [row.cells[0] for row in table.rows] == ["next", "found", "where", "more"]
     assert lines_of(table) == f"RunbookError: {error}".split("\n")
     assert "<i>" not in advice_html(table, "<i>")
     assert "do this" in text(table, 80)

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from runbook_lib.errors import DeletionRefused
 from runbook_lib.observations import LogLine
 from runbook_lib.show.document import Link, Row, Table, link_to
-from runbook_lib.show.rendering import STYLE, View, text_of
+from runbook_lib.show.rendering import STYLE, View, html, text_of
 from runbook_lib.show.tables import below, common_folder, first_and_last, shorten
 
 DIGEST = "99bc22f5f8cb611fe24143538cacbd0f2685f77e9d70b4278f011e7bb79f4310"
@@ -176,6 +176,13 @@ def test_an_error_in_a_notebook_is_advice_without_a_stack() -> None:
         "  found: unconfirmed\\x1b",
         "  next:  find out its SHA-256",
     ]
+
+
+def test_a_long_title_goes_over_lines() -> None:
+    """On one line it would push its table out of a notebook's view, what to do next included."""
+    for words, wraps in (("Blocked", False), ("a line of a list that nobody understands " * 4, True)):
+        shown = html(Table(title=words, headers=("what",), rows=(Row("do this"),)))
+        assert ('<caption class="wraps"' in shown) is wraps
 
 
 def test_an_option_of_a_command_is_not_broken_behind_its_dashes() -> None:
