@@ -265,7 +265,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     record = Record.open(paths.records_dir(), incident)
     plan = record.read_plan()
     _show_changes(record, plan)
-    require_not_blocked(plan)
+    require_not_blocked(record, plan)
     person = can_ask()
     _require_digest(plan, digest, shown=person)
     by = approver(by or (operator() if person else ""))

@@ -307,7 +307,10 @@ async def _offers(place: Place, connect_s: float) -> Offers:
 
 
 def _refused(login: Login | None, where: str, words: str) -> LoginRefused:
-    advice = "log in by hand: the password may be wrong or expired, or the user locked"
+    advice = (
+        "log in by hand first: each further run sends the password once more, which may lock the user. It may be wrong"
+        " where the site's file has it from, or expired, or the user may be locked already"
+    )
     if login is None or not login.password_sent:
         what = "the server refuses the login: it did not accept a password"
         if login and login.asked:

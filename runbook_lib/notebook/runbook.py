@@ -221,7 +221,7 @@ class Runbook:
             raise StageOutOfOrder(
                 "A cell of this stage ended red and has not been run again; the stage is not done",
                 found=red,
-                next_step="run that cell again: it looks first; then close the stage",
+                next_step="do what that cell says, and run it again: it looks first; then close the stage",
             )
         self._seal()
 

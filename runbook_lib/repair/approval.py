@@ -25,6 +25,7 @@ from runbook_lib.record.signing import (
     trusted_keys,
 )
 from runbook_lib.record.stages import alarms_in_words
+from runbook_lib.repair.confirmation import what_settles
 from runbook_lib.repair.context import Context, now_utc
 from runbook_lib.repair.plan import Change, essence
 from runbook_lib.repair.planned_changes import unsent, unsent_changes
@@ -260,7 +261,7 @@ def require_approval(context: Context, plan: Plan) -> Approval | None:
     Raises DeletionRefused where the plan is blocked, ApprovalMissing where nobody has approved its deletions or,
     where nothing is left to delete, what else has to be done.
     """
-    require_not_blocked(plan)
+    require_not_blocked(context.record, plan)
     if not plan.needs_approval:
         return None
     expected = (each for each in unsent_changes(context, plan) if each.expected)
@@ -292,15 +293,21 @@ def approval_missing(context: Context, plan: Plan, change: Change | None = None)
     )
 
 
-def require_not_blocked(plan: Plan) -> None:
-    """Raise DeletionRefused where the plan is blocked."""
+_NEW_PLAN = (
+    "settle each point, then make a new plan (20_list_certificates); what settles which verdict: {0},"
+    " “A plan is blocked”"
+)
+
+
+def require_not_blocked(record: Record, plan: Plan) -> None:
+    """Raise DeletionRefused where the plan is blocked; its next step says what settles it, as stage 20 does."""
     if plan.blocked:
+        settled_by = [sentence for _, sentence in what_settles(record, plan)]
         raise DeletionRefused(
             "The plan is blocked; nothing is changed",
             where=f"incident {plan.incident}",
             found="\n".join(plan.blocked),
-            next_step="settle each point, then make a new plan (20_list_certificates); what settles which verdict: "
-            f"{paths.docs_dir() / 'troubleshooting.md'}, “A plan is blocked”",
+            next_step="\n".join((*settled_by, _NEW_PLAN.format(paths.docs_dir() / "troubleshooting.md"))),
         )
 
 

@@ -96,7 +96,10 @@ def overrides_in_words(override: Override) -> str:
     return f"{override.by}, {override.at_utc:%Y-%m-%d %H:%M} UTC: {override.reason}"
 
 
-INTERCEPTION = "treat it as a suspected interception: find out who answers there"
+INTERCEPTION = (
+    "treat it as a suspected interception: change nothing by hand either, compare what it presents with its own"
+    " console, and ask the network and security people; once that is settled, 20_list_certificates looks again"
+)
 
 # -- Before any credentials are used: the host is looked at again and must show a confirmed certificate
 
@@ -239,7 +242,7 @@ def ways_out_of(record: Record, plan: Plan) -> tuple[WayOut, ...]:
 
 _SETTLED_BY = {
     Verdict.CONTRADICTED: "delete nothing: somebody else may be answering. Compare what it presents with its own"
-    " console and ask the network and security people. A wrong expectation would be harmless: check what expect:"
+    " console and ask the network and security people. Or the expectation itself is wrong: check what expect:"
     " names, {0}",
     Verdict.UNSTABLE: "find out why two probes showed two certificates: a load balancer, a restart, an interceptor",
     Verdict.UNREACHABLE: "make it answer from one vantage at least: from here, or through its own or PI's SSH server",

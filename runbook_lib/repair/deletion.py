@@ -106,7 +106,9 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
             Kind.DECIDED, stage=context.stage, expected=f"the plan {plan.digest}", seen="stale: " + "; ".join(moved)
         )
         raise PlanStale(
-            "Something moved between the plan and the deletion; nothing was deleted",
+            "Somebody else may be answering: a certificate contradicts what is known of it; nothing was deleted"
+            if inventory.contradictions
+            else "Something moved between the plan and the deletion; nothing was deleted",
             where=f"incident {plan.incident}",
             found="\n".join(moved),
             next_step=INTERCEPTION if inventory.contradictions else NEW_PLAN,

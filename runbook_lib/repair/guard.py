@@ -194,7 +194,7 @@ async def permit(context: Context, change: Change, what: About, *, sends: bool =
     SiteLocked; and the errors of ``require_confirmed``.
     """
     plan = context.record.read_plan()
-    require_not_blocked(plan)
+    require_not_blocked(context.record, plan)
     if essence(change) not in map(essence, plan.every_change):
         raise _stale(plan, f"{change.server}: {what}", "is not in the plan")
     approval = approval_naming(context, plan, change)

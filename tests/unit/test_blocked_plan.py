@@ -12,8 +12,10 @@ from site_kit import site_with
 from runbook_lib import paths
 from runbook_lib.cli.plans import print_status, show_plan
 from runbook_lib.decisions import Decision
+from runbook_lib.errors import DeletionRefused
 from runbook_lib.models import Inventory, Stage, Vantage, Verdict
 from runbook_lib.params.model import Expectation
+from runbook_lib.repair.approval import require_not_blocked
 from runbook_lib.repair.confirmation import DIGITS, ways_out_of, what_settles
 from runbook_lib.repair.inventory import gather_knowledge, parse_given
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS
@@ -85,6 +87,8 @@ def test_a_blocked_plan_says_by_verdict_what_settles_it(
 ) -> None:
     """`runbook plan`, `run` and `status` say it of that host alone, with what expect: names, and where to read on.
 
+    So does the refusal to go on: stage 30 is opened by whoever has not read stage 20.
+
     The plan says it in the table of what blocks it, a suspected interception first and the loudest; what to do for a
     host that nothing confirms has a table of its own.
     """
@@ -106,6 +110,9 @@ def test_a_blocked_plan_says_by_verdict_what_settles_it(
     assert ("the key of the CSR sec.csr" in said) is (verdict is Verdict.CONTRADICTED)
     assert printed.count(str(paths.docs_dir() / "troubleshooting.md")) == 2
     assert printed.count("Next: settle what blocks it, then runbook run ") == 1
+    with pytest.raises(DeletionRefused, match="blocked") as refused:
+        require_not_blocked(blocked.record, plan)
+    assert refused.value.next_step.startswith(f"secondary: {words}")
 
 
 def test_a_plan_that_waits_for_nothing_has_none(tmp_path: Path, incident: Incident) -> None:

@@ -346,7 +346,7 @@ def anybody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def unblocked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "require_not_blocked", lambda _plan: None)
+    monkeypatch.setattr(guard, "require_not_blocked", lambda *_: None)
 
 
 Spoil = Callable[[Case, str, pytest.MonkeyPatch], None]
@@ -461,7 +461,7 @@ def test_an_impostor_of_a_host_without_an_entry_stops_the_first_deletion(
             return found
 
         monkeypatch.setattr(deletion, "take_inventory", look)
-        with pytest.raises(PlanStale, match="Something moved") if stops else nullcontext():
+        with pytest.raises(PlanStale, match="Somebody else may be answering") if stops else nullcontext():
             asyncio.run(deletion._refuse_if_moved(case.context, plan))
 
 
