@@ -43,7 +43,7 @@ def _run() -> None:
         sys.exit(_diagnose(sys.argv[2:]))
     require_open_files()
     try:
-        from runbook_lib.cli.app import app
+        from runbook_lib.cli.app import whole_command
     except ModuleNotFoundError as error:
         raise UsageError(
             f"This Python has no package {error.name}: the installation is not complete",
@@ -51,7 +51,7 @@ def _run() -> None:
             next_step=f"install it again with its dependencies; {delivered('docs/install.md')} says how",
         ) from None
     try:
-        app(prog_name="runbook")
+        whole_command()(prog_name="runbook")
     except OSError as error:
         problems = {errno.ENAMETOOLONG: "is longer than this system takes", errno.EACCES: "is shut to this user"}
         if error.errno not in problems:

@@ -331,3 +331,15 @@ def show_paths(which: Annotated[str, typer.Argument(help="One of them alone, suc
     for name, place in places.items():
         if which in ("", name):
             out(str(place) if which else f"{name + ':':<11}{place}")
+
+
+def whole_command() -> Any:
+    """Return all commands; flags are shown without the type that Typer writes beside them, as if they took a value."""
+    root = typer.main.get_command(app)
+    commands: list[Any] = [root]
+    for each in commands:
+        commands += getattr(each, "commands", {}).values()
+        for option in (*each.params, each.get_help_option(typer.Context(each))):
+            if getattr(option, "is_flag", False):
+                option.metavar = ""
+    return root

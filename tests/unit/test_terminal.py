@@ -19,12 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from source_trees import tree_of
-from typer.main import get_command
-from typer.testing import CliRunner
 
 from runbook_lib import cli, errors, secrets
 from runbook_lib.cli import terminal
-from runbook_lib.cli.app import app
+from runbook_lib.cli.app import whole_command
 from runbook_lib.device.tofu import parse_tofu_list
 from runbook_lib.errors import RunbookError, cut, cut_front, one_line, opening_line, printable, system_words
 from runbook_lib.logs.scanner import LINE_LIMIT
@@ -461,13 +459,21 @@ def test_no_module_of_the_commands_reaches_around_the_streams() -> None:
 # -- 80 columns -----------------------------------------------------------------------------------
 
 
-def test_every_option_is_named_whole_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--help` of every command cuts no option's name off: a name that ends in … can be typed by nobody."""
+def test_every_option_is_named_whole_in_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--help` of every command cuts no option's name off: a name that ends in … can be typed by nobody.
+
+    And no flag looks as if it took a value.
+    """
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 80)
     cut_off = []
-    for words, command in commands_below(get_command(app)):
-        said = CliRunner().invoke(app, [*words, "--help"]).output
+    root = whole_command()
+    for words, command in commands_below(root):
+        root([*words, "--help"], prog_name="runbook", standalone_mode=False)
+        said = capsys.readouterr().out
+        assert "<bool>" not in said
         names = [name for each in command.params for name in (*each.opts, *each.secondary_opts) if name[:2] == "--"]
         cut_off += [(words, name) for name in names if name not in said]
     assert cut_off == []
