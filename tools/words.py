@@ -25,8 +25,8 @@ LIBRARY = ROOT / "runbook_lib"
 NOTEBOOKS = ROOT / "notebooks"
 CATALOGUE = LIBRARY / "i18n" / "zh_CN.po"
 TRANSLATED = NOTEBOOKS / "zh"
-SAID = re.compile(r"""(\w+ = [^#]*  \# | +sys\.exit\(f")(?P<said>[^"\n]+)("\))?\n?""")
-"""A line of code that speaks to its reader: a parameter with its comment, or what is said where the library lacks."""
+SAID = re.compile(r"(\w+ = [^#]*  # |# )(?P<said>[^\n]+)\n?")
+"""A line of code that speaks to its reader: a comment, behind a parameter or on a line of its own."""
 
 
 def main(arguments: list[str]) -> int:

@@ -16,12 +16,14 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
+from unittest.mock import Mock
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import nbformat
 import pytest
 import typer
+from incident_kit import Incident
 from pydantic import BaseModel
 from source_trees import nodes_of, tree_of
 
@@ -35,12 +37,15 @@ from runbook_lib.device.answers import STATES
 from runbook_lib.lab import SCENARIOS
 from runbook_lib.lab.faults import KNOWN as FAULTS
 from runbook_lib.lab.pages.skins import SKINS
-from runbook_lib.models import Stage, Verdict
+from runbook_lib.models import Inventory, Stage, Verdict
 from runbook_lib.notebook.engine import declared_parameters
+from runbook_lib.notebook.reading_stages import ListCertificates
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
+from runbook_lib.repair.sent_changes import INVENTORY_FACTS
+from runbook_lib.show.rendering import View
 
 ROOT = places.project_root()
 README = ROOT / "README.md"
@@ -577,6 +582,22 @@ def test_python_recipes_hold_and_find_a_change(record: Record) -> None:
     for path in (record.folder / "plans").iterdir():
         change_a_byte(path, b"left alone", b"would delete")
     assert run_in(record, [sys.executable, "-c", plan]).returncode != 0
+
+
+def test_a_script_of_ones_own_reads_values_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The script in docs/commands.md, run on an incident whose secondary nothing confirms."""
+    incident = Incident(tmp_path, {"secondary": Verdict.UNCONFIRMED})
+    plan, stage = incident.write_plan(), Mock(spec=ListCertificates)
+    stage.inventory.return_value = View(incident.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory), ())
+    stage.plan.return_value = View(plan, ())
+    monkeypatch.setattr("runbook_lib.notebook.opening.open_runbook", lambda *_, **__: stage)
+    [script] = blocks(ROOT / "docs/commands.md", "python")
+    exec(script, {})
+    said = capsys.readouterr().out
+    assert said.startswith(f"['secondary']\n{plan.digest} [(")
+    assert plan.deletions[0].key in said
 
 
 def test_shell_recipe_holds_and_finds_a_change(record: Record) -> None:
