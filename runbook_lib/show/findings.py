@@ -12,9 +12,23 @@ from runbook_lib.logs.conclusions import timeline, verdict
 from runbook_lib.logs.formats import Report, as_text, logged_moment, moment_in_words
 from runbook_lib.models import Inventory, Judgement, Presented, Stage
 from runbook_lib.observations import Diagnosis
-from runbook_lib.show.document import ALARM, BAD, DOUBT, GOOD, PLAIN, Row, Table, mark_of
+from runbook_lib.show.document import (
+    ALARM,
+    BAD,
+    DOUBT,
+    GOOD,
+    PLAIN,
+    Row,
+    Table,
+    below,
+    common_folder,
+    facts_of,
+    first_and_last,
+    mark_of,
+    shorten,
+)
 from runbook_lib.show.rendering import View, text_of
-from runbook_lib.show.tables import below, common_folder, facts_of, first_and_last, ha_states, shorten
+from runbook_lib.show.tables import ha_states
 from runbook_lib.show.timeline import MismatchLane, draw_mismatches, remarks_of
 from runbook_lib.show.trust import TONES, UNSEEN, Trusts, draw_trust
 
@@ -37,7 +51,12 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
     """Return the mismatches with their evidence, and what else was found in the logs."""
     lines = [each.evidence for each in value.mismatches] + [each.evidence for each in value.look_alikes]
     folder = common_folder([place for evidence in lines for place in first_and_last(evidence)])
-    mismatches = Table(
+    tables = (_mismatches(value, folder), _look_alikes(value, folder), *_history(value))
+    return View(value, tables, (draw_mismatches(value),))
+
+
+def _mismatches(value: Diagnosis, folder: str) -> Table:
+    return Table(
         title="Mismatches: a certificate is different from what was used earlier",
         headers=(
             *("whose log", "whose certificate", "thread", "count"),
@@ -64,7 +83,10 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         artifact=facts_of(Stage.DIAGNOSE),
         counted="whose log",
     )
-    look_alikes = Table(
+
+
+def _look_alikes(value: Diagnosis, folder: str) -> Table:
+    return Table(
         title="Look-alikes: messages that no deletion repairs",
         headers=("whose log", "what", "count", "what to do", "evidence"),
         rows=tuple(
@@ -83,10 +105,8 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         below=("what to do", "evidence"),
         artifact=facts_of(Stage.DIAGNOSE),
         counted="whose log",
+        fold="" if value.look_alikes else "Look-alikes: none",
     )
-    if not value.look_alikes:
-        look_alikes = replace(look_alikes, fold="Look-alikes: none")
-    return View(value, (mismatches, look_alikes, *_history(value)), (draw_mismatches(value),))
 
 
 def diagnosis_page(report: Report) -> str:

@@ -4,54 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from os.path import commonpath, isabs
 
 from runbook_lib.decisions import Approval, Decision, Deletion, DeletionResult, Plan, PlannedChange, PlanRow, WayOut
 from runbook_lib.i18n.language import AsIs, gettext, stamp
 from runbook_lib.models import HaStatus, Stage, StageState, Verdict
-from runbook_lib.observations import Check, HaPage, ListedIseServer, LogLine, ReadinessItem
-from runbook_lib.show.document import ALARM, BAD, DOUBT, GOOD, PLAIN, READY, STATE_TONES, Row, Table
+from runbook_lib.observations import Check, HaPage, ListedIseServer, ReadinessItem
+from runbook_lib.show.document import (
+    ALARM,
+    BAD,
+    DOUBT,
+    GOOD,
+    PLAIN,
+    READY,
+    STATE_TONES,
+    Row,
+    Table,
+    below,
+    common_folder,
+    facts_of,
+    shorten,
+)
 from runbook_lib.show.rendering import View
-
-# -- Places in logs, short enough for a table: file and line below the folder that they have in common
-
-LEAST_PARTS = 2
-
-
-def first_and_last(evidence: Sequence[LogLine]) -> tuple[str, ...]:
-    """Return the places of the first and the last line; one where they are the same."""
-    return tuple(dict.fromkeys(line.place for line in (*evidence[:1], *evidence[-1:])))
-
-
-def common_folder(places: Sequence[str]) -> str:
-    """Return the folder below which all places lie; empty where that says nothing, such as ``/var``."""
-    folders = [where.rpartition("/")[0] for where in places]
-    if not folders or not all(map(isabs, folders)):
-        return ""
-    common = commonpath(folders)
-    return common if common.count("/") >= LEAST_PARTS else ""
-
-
-def shorten(places: Sequence[str], folder: str) -> str:
-    """Return one place a line, relative to ``folder``; a second line number of one file stands beside the first."""
-    shown: dict[str, list[str]] = {}
-    for where in places:
-        file, _, number = where.rpartition(":")
-        numbers = shown.setdefault(file.removeprefix(f"{folder}/") if folder else file, [])
-        if number not in numbers:
-            numbers.append(number)
-    return "\n".join(f"{file}:{', '.join(numbers)}" for file, numbers in shown.items())
-
-
-def facts_of(stage: Stage) -> str:
-    """Return where the record keeps what a stage found, whole."""
-    return f"facts/{stage}/ in the record"
-
-
-def below(folder: str) -> str:
-    """Return the sentence that says what the places are relative to."""
-    return f"Evidence: file:lines, below {folder}." if folder else ""
-
 
 # -- Tables of how things stand: checks, stages, high availability and the ISE servers. No decisions are made here
 
@@ -183,8 +156,36 @@ def plan(
 
     ``ways`` say how it gets on where nothing confirms a certificate; ``trust`` stands above the rows, for a picture.
     """
+    first = (*_blocked(value, settling), *((ways_out(ways),) if ways else ()), *before_approval(value))
+    return View(value, (*first, *trust, _rows(value), _commands(value), _changes(value)))
+
+
+def _blocked(value: Plan, settling: tuple[tuple[Verdict, str], ...]) -> tuple[Table, ...]:
+    """Return the table of what blocks a plan and what settles that; none for one that is not blocked."""
+    if not value.blocked:
+        return ()
+    alarms = [Row(what, mark=ALARM) for verdict, what in settling if verdict is Verdict.CONTRADICTED]
+    # What to do for a host that nothing confirms has a table of its own.
+    urgent = (Verdict.CONTRADICTED, Verdict.UNCONFIRMED)
+    others = [Row(what, mark=READY) for verdict, what in settling if verdict not in urgent]
+    return (
+        Table(
+            title="Blocked: nothing is changed until this is settled",
+            headers=("what",),
+            rows=(*alarms, *(Row(reason, mark=BAD) for reason in value.blocked), *others),
+            artifact=_file_of(value),
+        ),
+    )
+
+
+def _file_of(value: Plan) -> str:
+    return f"plans/{value.digest}.json in the record"
+
+
+def _rows(value: Plan) -> Table:
+    """Return the table of every entry of both stores."""
     folder = common_folder([place for row in value.rows for place in row.evidence])
-    rows = Table(
+    return Table(
         title=f"Plan {value.digest}",
         headers=("server", "entry", "stands for", "decision", "why", "verdict", "seen from", "evidence"),
         rows=tuple(
@@ -203,11 +204,15 @@ def plan(
         ),
         note=below(folder),
         whole=("entry", "evidence"),
-        artifact=f"plans/{value.digest}.json in the record",
+        artifact=_file_of(value),
         counted="decision",
         below=("why", "evidence"),
     )
-    commands = Table(
+
+
+def _commands(value: Plan) -> Table:
+    """Return the table of the deletions' commands, to the letter."""
+    return Table(
         title="Exact commands, in this order",
         headers=("server", "command", "SHA-256"),  # so short that both stand on one line at 80 columns
         rows=tuple(Row(row.server, row.command, row.confirmed_sha256) for row in value.deletions),
@@ -218,9 +223,13 @@ def plan(
         empty="none while the plan is blocked" if value.blocked else "nothing to delete",
         whole=("command",),
         below=("SHA-256",),
-        artifact=f"plans/{value.digest}.json in the record",
+        artifact=_file_of(value),
     )
-    later = Table(
+
+
+def _changes(value: Plan) -> Table:
+    """Return the table of what stages 40 and 50 may change."""
+    return Table(
         title="After the deletions, each only under its condition",
         headers=("server", "change", "host", "condition", "now", "why", "interrupts", "values", "confirmed"),
         rows=tuple(_later(change, blocked=bool(value.blocked)) for change in value.changes),
@@ -228,18 +237,6 @@ def plan(
         whole=("change",),
         below=("why", "interrupts", "values", "confirmed"),
     )
-    alarms = [Row(what, mark=ALARM) for verdict, what in settling if verdict is Verdict.CONTRADICTED]
-    # What to do for a host that nothing confirms has a table of its own.
-    urgent = (Verdict.CONTRADICTED, Verdict.UNCONFIRMED)
-    others = [Row(what, mark=READY) for verdict, what in settling if verdict not in urgent]
-    blocked = Table(
-        title="Blocked: nothing is changed until this is settled",
-        headers=("what",),
-        rows=(*alarms, *(Row(reason, mark=BAD) for reason in value.blocked), *others),
-        artifact=f"plans/{value.digest}.json in the record",
-    )
-    first = (*((blocked,) if value.blocked else ()), *((ways_out(ways),) if ways else ()), *before_approval(value))
-    return View(value, (*first, *trust, rows, commands, later))
 
 
 def _urgency(row: PlanRow) -> tuple[bool, int, bool]:

@@ -9,9 +9,8 @@ from rich.cells import cell_len
 
 from runbook_lib.errors import DeletionRefused
 from runbook_lib.observations import LogLine
-from runbook_lib.show.document import Link, Row, Table, link_to
+from runbook_lib.show.document import Link, Row, Table, below, common_folder, first_and_last, link_to, shorten
 from runbook_lib.show.rendering import STYLE, View, html, text_of
-from runbook_lib.show.tables import below, common_folder, first_and_last, shorten
 
 DIGEST = "99bc22f5f8cb611fe24143538cacbd0f2685f77e9d70b4278f011e7bb79f4310"
 COMMAND = "ncs certvalidation tofu-certs deletecert host 192.0.2.21_8082"
