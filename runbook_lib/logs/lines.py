@@ -37,6 +37,8 @@ _FORMS = tuple(
         rf"{_DAY}\.(?P<month>\d{{1,2}})\.{_YEAR},?[ ]{{1,2}}{_CLOCK}{_ZONE}",
     )
 )
+_FIRST = re.compile(r"[0-9]{1,4}[-/.: ]|[A-Z][a-z]{2}")
+"""How each of the forms begins: most of what a line holds is no time, which this tells sooner than all of them."""
 _NO_YEAR = re.compile(rf"{_MONTH}[ ]{{1,2}}{_DAY}[ ]{_CLOCK}", re.ASCII)
 _CLOCK_ALONE = re.compile(_CLOCK, re.ASCII)
 _OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d{2}):(?P<minutes>\d{2})", re.ASCII)
@@ -48,6 +50,8 @@ def match_time(text: str, position: int = 0) -> tuple[int, datetime | None] | No
     The time is None where its year is not known or its numbers are no date; the whole is None where
     no time begins there.
     """
+    if not _FIRST.match(text, position):
+        return None
     for form in _FORMS:
         if match := form.match(text, position):
             return match.end(), _moment(match)

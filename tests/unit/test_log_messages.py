@@ -438,8 +438,8 @@ def test_nothing_is_lost_where_the_bytes_are_split(sizes: list[int], seed: int) 
     text = "".join(
         event
         if chance.random() < 0.02
-        else "DEBUG TOFU is fine, Trust-on-first-use is on " + "x" * chance.randrange(2000) + "\n"
-        for _ in range(800)
+        else "DEBUG TOFU is fine, Trust-on-first-use is on " + "x" * chance.randrange(5000) + "\n"
+        for _ in range(320)
     )
     whole = scan(text)
     assert [m.count for m in whole] == [text.count(event)]
