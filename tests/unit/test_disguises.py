@@ -274,4 +274,4 @@ CONFUSING = ["\x1b[", " ", "\t", "<a", "│ ", "%4", "=4", "\\x4", "\b", "\u200b
 def test_the_search_is_linear(piece: str) -> None:
     """Input made to confuse the search takes four times as long where there is four times as much of it."""
     redactor = knowing("Canary-Qx7-Passw0rd!")
-    assert_linear(lambda size: redactor.redact_text(piece * (size // len(piece))), 16_000)
+    assert_linear(lambda size: redactor.redact_text(piece * (size // len(piece))), 8_000)

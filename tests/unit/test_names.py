@@ -102,11 +102,11 @@ def test_any_text_is_a_name_or_refused(text: str) -> None:
     "piece", ["CN=a,", "/CN=a", "CN=a+", "\\,", '"', " ", "CN=", "#ab", "\\C3", "1.2.", "a=b/", ", ", "= "]
 )
 def test_long_names_take_linear_time(piece: str) -> None:
-    """Four times as much of any piece, up to 200,000 characters, is parsed or refused in about four times the time."""
+    """Four times as much of any piece, up to 80,000 characters, is parsed or refused in about four times the time."""
     for begin in ("", "CN=", '/CN="'):
 
         def parse(size: int) -> None:
             with contextlib.suppress(AnswerNotUnderstood):
                 parse_name(begin + piece * (size // len(piece)))  # noqa: B023 - called before the next beginning
 
-        assert_linear(parse, 50_000)
+        assert_linear(parse, 20_000)
