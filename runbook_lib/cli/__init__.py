@@ -130,7 +130,7 @@ def _diagnose(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="runbook diagnose", description=ABOUT, epilog=f"{EXAMPLES} | {DIAGNOSE_EXIT_CODES}", allow_abbrev=False
+        prog="runbook diagnose", description=ABOUT, epilog=f"{DIAGNOSE_EXIT_CODES}. {EXAMPLES}", allow_abbrev=False
     )
     for each in fields(DiagnoseRequest):
         flag = f"--{each.name}"

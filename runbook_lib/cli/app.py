@@ -333,13 +333,17 @@ def show_paths(which: Annotated[str, typer.Argument(help="One of them alone, suc
             out(str(place) if which else f"{name + ':':<11}{place}")
 
 
+_VALUES = {"bool": "", "str": "TEXT", "list[str]": "TEXT", "int": "N", "float": "N"}
+"""What stands for an option's value in the help, by the name of its type, which Typer would show; a flag takes none."""
+
+
 def whole_command() -> Any:
-    """Return all commands; flags are shown without the type that Typer writes beside them, as if they took a value."""
+    """Return all commands, whose help says what an option takes in words and not in types of Python."""
     root = typer.main.get_command(app)
     commands: list[Any] = [root]
     for each in commands:
         commands += getattr(each, "commands", {}).values()
         for option in (*each.params, each.get_help_option(typer.Context(each))):
-            if getattr(option, "is_flag", False):
-                option.metavar = ""
+            if option.param_type_name == "option" and option.metavar is None:
+                option.metavar = _VALUES.get(option.bare_type())
     return root

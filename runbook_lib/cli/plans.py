@@ -80,6 +80,8 @@ def record_of(which: str) -> Record:
 
 def show_plan(record: Record, plan: Plan) -> None:
     """Print a plan: what it changes and why, what blocks it, who approved it, and what comes next."""
+    if record.is_closed():
+        prose(f"This incident has ended ({record.outcome()}): nothing of its plan is done any more.")
     _show_changes(record, plan)
     out(f"incident: {plan.incident}")
     out(f"plan:     {plan.digest}")

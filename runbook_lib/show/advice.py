@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import wrap
@@ -200,8 +201,11 @@ def _show(shell: Any, error: BaseException, redact: Redact, way: str) -> list[st
     if attended():
         from IPython.display import display
 
-        bundle = {"text/html": advice_html(table, stack), "text/plain": text(table, room())}
-        display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        above, below = advice_html(table, stack)
+        display({"text/html": above, "text/plain": text(table, room())}, raw=True)  # type: ignore[no-untyped-call]
+        # What has the focus stands in the middle of the window, or at its end: above it what to do is always in view.
+        bring_into_view()
+        display({"text/html": below, "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
         # Jupyter breaks what is too wide anywhere in a word. No command is in this line: those are in the table.
         lines = wrap(lines[0], RED_WIDTH, break_long_words=False, break_on_hyphens=False)
     elif not isinstance(error, RunbookError | KeyboardInterrupt):
@@ -209,8 +213,6 @@ def _show(shell: Any, error: BaseException, redact: Redact, way: str) -> list[st
     red = type(type(error).__name__, (Exception,), {"_render_traceback_": lambda _: lines})
     shown = red(redact(str(error)))
     shell.showtraceback((type(shown), shown, None))
-    if attended():
-        bring_into_view()  # last: below a form the whole cell may be taller than the window
     return lines
 
 
@@ -239,10 +241,13 @@ def advice(error: BaseException, redact: Redact, way: str = "") -> Table:
     return Table(title=f"{type(error).__name__}: {what}", headers=("what", "value"), rows=tuple(rows))
 
 
-def advice_html(table: Table, stack: str) -> str:
-    """Return the advice as HTML; the traceback is folded."""
+def advice_html(table: Table, stack: str) -> tuple[str, str]:
+    """Return the advice as HTML: what happened and what to do next; then what was found, with the traceback folded."""
+    next_step = tuple(row for row in table.rows if row.cells[0] in ("next", "notebook")) or table.rows
+    above = f'{STYLE}<div role="alert">{html(replace(table, rows=next_step))}</div>'
+    rest = Table(title="What was found", headers=table.headers, rows=table.rows[len(next_step) :])
     folded = f"<details><summary>{text_of(gettext('Traceback'))}</summary><pre>{text_of(stack)}</pre></details>"
-    return f'{STYLE}<div role="alert">{html(table)}</div>{folded}'
+    return above, f"{STYLE}{html(rest) if rest.rows else ''}{folded}"
 
 
 def lines_of(table: Table) -> list[str]:

@@ -169,14 +169,17 @@ def test_a_package_that_lacks_gets_advice(run: Any) -> None:
 
 
 def test_an_error_is_a_table_with_links_and_one_red_line(run: Any) -> None:
-    """What, where, found, next with the notebook that does it; the traceback is folded."""
+    """What and next with the notebook that does it, above the mark that comes into view; below it what was found.
+
+    The traceback is folded.
+    """
     seen = run('raise ApprovalMissing("Nobody has approved", found="<b>", next_step="see 20_list_certificates")')
-    data, mark = seen.shown
+    data, mark, below = seen.shown
     assert mark["text/plain"] == STOPPED
     assert ">ApprovalMissing: Nobody has approved</caption>" in data["text/html"]
     assert '<a href="20_list_certificates.ipynb">' in data["text/html"]
-    assert "&lt;b&gt;" in data["text/html"]
-    assert re.search(r"<details><summary>Traceback</summary><pre>.*raise ApprovalMissing", data["text/html"], re.DOTALL)
+    assert "&lt;b&gt;" in below["text/html"]
+    assert re.search(r"<summary>Traceback</summary><pre>.*raise ApprovalMissing", below["text/html"], re.DOTALL)
     assert "see 20_list_certificates" in data["text/plain"]
     assert seen.error["ename"] == "ApprovalMissing"
     assert seen.error["traceback"] == ["ApprovalMissing: Nobody has approved"]
@@ -242,7 +245,7 @@ def test_a_bar_that_is_stopped_says_so_and_how_to_go_on(run: Any) -> None:
     """The stop button reaches the cell; the bar and the advice both say what comes next."""
     seen = run(WATCH, interrupt=True)
     assert any(re.search(r"Stopped after \d+:\d\d", data["text/html"]) for data in seen.renewed)
-    assert "Run the cell again" in seen.shown[-2]["text/html"]
+    assert "Run the cell again" in seen.shown[-3]["text/html"]
     assert seen.error["ename"] == "KeyboardInterrupt"
 
 
@@ -276,7 +279,7 @@ def test_every_exit_code_leads_to_its_part_of_the_guide() -> None:
     anchors = {re.sub(r"[^\w -]", "", heading).replace(" ", "-") for heading in headings}
     assert set(ANCHORS.values()) <= anchors
     for kind in (UsageError, ApprovalMissing, RepairFailed, OutcomeUnknown):
-        assert f"#{ANCHORS[kind.exit_code]}" in advice_html(advice(kind("x"), str), "")
+        assert f"#{ANCHORS[kind.exit_code]}" in "".join(advice_html(advice(kind("x"), str), ""))
 
 
 def test_advice_says_the_same_in_every_form() -> None:
@@ -288,7 +291,9 @@ def test_advice_says_the_same_in_every_form() -> None:
     table = advice(error, str)
     assert [row.cells[0] for row in table.rows] == ["next", "found", "where", "more"]
     assert lines_of(table) == f"RunbookError: {error}".split("\n")
-    assert "<i>" not in advice_html(table, "<i>")
+    above, below = advice_html(table, "<i>")
+    assert "do this" in above
+    assert "<i>" not in above + below
     assert "do this" in text(table, 80)
 
 

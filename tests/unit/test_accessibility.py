@@ -182,8 +182,8 @@ def pages(word: str = "word") -> list[str]:
     """The HTML of every view, of an error, and of a bar that moves and one that is done."""
     state = _State(sentence=word, fraction=0.5, sentences=[(0.0, word)])
     shown = [view._repr_html_() for view in values(word)]
-    error = advice_html(advice(DeletionRefused(word, next_step=word), str), word)
-    return [*shown, error, _going_on(state)["text/html"], _ended(state, None)["text/html"]]
+    error = advice_html(advice(DeletionRefused(word, found=word, next_step=word), str), word)
+    return [*shown, *error, _going_on(state)["text/html"], _ended(state, None)["text/html"]]
 
 
 def test_every_table_has_a_caption_and_every_header_a_scope() -> None:

@@ -13,7 +13,7 @@ from runbook_lib import paths
 from runbook_lib.cli.plans import print_status, show_plan
 from runbook_lib.decisions import Decision
 from runbook_lib.errors import DeletionRefused
-from runbook_lib.models import Inventory, Stage, Vantage, Verdict
+from runbook_lib.models import Inventory, Outcome, Stage, Vantage, Verdict
 from runbook_lib.params.model import Expectation
 from runbook_lib.repair.approval import require_not_blocked
 from runbook_lib.repair.confirmation import DIGITS, ways_out_of, what_settles
@@ -61,10 +61,14 @@ def test_what_is_presented_is_never_what_is_to_be_written(incident: Incident) ->
 
 
 def test_the_terminal_and_the_notebook_show_it(incident: Incident, capsys: pytest.CaptureFixture[str]) -> None:
-    """`runbook plan` and `run` print it, and the plan's view holds it."""
+    """`runbook plan` and `run` print it, and the plan's view holds it; of an ended incident it is of the past."""
     plan = incident.write_plan()
     show_plan(incident.record, plan)
     printed = capsys.readouterr().out
+    incident.record.set_outcome(Outcome.REPAIRED)
+    show_plan(incident.record, plan)
+    assert capsys.readouterr().out.startswith("This incident has ended (repaired): nothing of its plan is done")
+    assert "has ended" not in printed
     shown = tables.plan(plan, ways_out_of(incident.record, plan)).text()
     for text in (printed, shown):
         joined = "".join(text.split())
