@@ -17,7 +17,7 @@ from runbook_lib.device.answers import parse_ha_status, parse_version
 from runbook_lib.device.command_line import Console, raise_if_refused
 from runbook_lib.device.dialog import no_reply
 from runbook_lib.device.tofu import parse_tofu_list
-from runbook_lib.device_prompts import DELETION, HA_REMOVAL, Reply, replies
+from runbook_lib.device_prompts import DELETION, HA_REMOVAL, Reply, prompt_host, replies
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CommandRefused,
@@ -132,6 +132,10 @@ class PrimeServer:
                 await self._leave()
                 self._console = await self._open()
             return self._console
+
+    async def host_name(self) -> str:
+        """Return what the server calls itself in its prompt, which is published. Raises what ``console`` raises."""
+        return prompt_host((await self.console()).prompt) or ""
 
     async def close(self) -> None:
         """Leave the command line; the next verb opens it again."""

@@ -13,7 +13,14 @@ from typing import Protocol, TypeVar
 from runbook_lib.device.command_line import Console
 from runbook_lib.device.prime import Keep, PrimeServer, identities
 from runbook_lib.device.probe import not_available, present
-from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, DeviceUnreachable, LoginRefused
+from runbook_lib.errors import (
+    ConnectionLost,
+    DecisionNeeded,
+    DeviceError,
+    DeviceSilent,
+    DeviceUnreachable,
+    LoginRefused,
+)
 from runbook_lib.event_loop import poll_until, side_by_side
 from runbook_lib.hosts import any_same_host, is_localhost, is_loopback
 from runbook_lib.models import Presented, Stage, TofuEntry, Vantage
@@ -222,6 +229,23 @@ async def ask_both(devices: Devices, ask: Callable[[PrimeServer], Awaitable[T]])
     When both have answered or failed, raises the first error in that order.
     """
     return await side_by_side(*(ask(devices.prime(key)) for key in PI_SERVERS))
+
+
+async def require_two_servers(devices: Devices) -> None:
+    """Raise DecisionNeeded where both command lines are one server's, by the host name in their prompts.
+
+    A secondary's address may lead to the primary, and machines made from one image have one host key: what is meant
+    for the one, such as the deletion of the other one's entry, would be done on that one itself.
+    """
+    primary, secondary = await ask_both(devices, lambda prime: prime.host_name())
+    if primary.casefold() == secondary.casefold():
+        raise DecisionNeeded(
+            "Both command lines are of one server, by the host name in their prompts; nothing was changed",
+            where=" and ".join(PI_SERVERS),
+            found=f"both call themselves {primary}",
+            next_step="find out which server each address leads to, and whose SSH host key is pinned for it; if there"
+            " are two servers with one host name, give one of them another, or repair this site by hand",
+        )
 
 
 # -- How a long step tells what it is doing: one sentence, and how much of the whole is done where it is known

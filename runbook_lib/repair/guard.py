@@ -24,7 +24,7 @@ from runbook_lib.record.journal import About, Kind
 from runbook_lib.record.lock import is_under_lock
 from runbook_lib.repair.approval import approval_missing, approval_naming, require_not_blocked
 from runbook_lib.repair.confirmation import INTERCEPTION, require_confirmed, require_unmoved
-from runbook_lib.repair.context import PI_SERVERS, Context, Devices, ask_both, pi_server, targets
+from runbook_lib.repair.context import PI_SERVERS, Context, Devices, ask_both, pi_server, require_two_servers, targets
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
@@ -273,6 +273,11 @@ async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
         )
 
 
+async def servers_are_two(context: Context, request: ChangeRequest) -> None:  # noqa: ARG001 - the same for all
+    """A change that is meant for one server is not sent to the other; a connection may have been made anew since."""
+    await require_two_servers(context.devices)
+
+
 async def releases_are_equal(context: Context, request: ChangeRequest) -> None:
     """A pair of different releases cannot be registered; so it is not removed either, to be registered anew."""
     if request.change.target == "secondary" and not isinstance(request.change, PlanRow):
@@ -325,6 +330,7 @@ CHECKS: tuple[Guard, ...] = (
     not_sent_before,
     nothing_moved,
     no_mismatch_is_open,
+    servers_are_two,
     releases_are_equal,
     lock_is_held,
     host_is_confirmed,

@@ -17,7 +17,7 @@ from runbook_lib.params.model import CaBundle, Expectation, Site
 from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import About, Kind, LineTopic
-from runbook_lib.repair.context import Context, Target, ask_both, target_named, targets
+from runbook_lib.repair.context import Context, Target, ask_both, require_two_servers, target_named, targets
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS, facts_or, last_known_certificate, settle_interrupted
 
 # -- What is known of each host's certificate by another way: the site's file, and what was given to stage 20
@@ -137,13 +137,15 @@ async def take_inventory(context: Context, given: Mapping[str, Expectation] | No
 
     ``given`` are expectations beside those of the site's file; None: those of this incident's stage
     20. They are read first, so that a bad one is refused before any connection. Raises
-    ExpectationInvalid, and DeviceError where a PI server's command line does not answer.
+    ExpectationInvalid, DeviceError where a PI server's command line does not answer, and DecisionNeeded where both are
+    one server's.
     """
     if given is None:
         known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
     else:
         known = gather_knowledge(context, given)
     context.progress("Reading both TOFU lists and the HA states", 0.0)
+    await require_two_servers(context.devices)
     stores = await ask_both(context.devices, lambda prime: prime.list_tofu())
     await settle_interrupted(context, stores)
     ha = await ask_both(context.devices, lambda prime: prime.ha_status())

@@ -44,7 +44,7 @@ from runbook_lib.repair import ise as readd_ise
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.diagnose import FACTS as DIAGNOSIS
 from runbook_lib.repair.ha_state import REGISTRATION
-from runbook_lib.repair.inventory import recorded_inventory
+from runbook_lib.repair.inventory import recorded_inventory, take_inventory
 from runbook_lib.repair.plan import plan_of
 from runbook_lib.repair.planned_changes import adding, removing
 
@@ -66,6 +66,7 @@ class Devices:
     intended: list[str] = field(default_factory=list)
     states: tuple[str, str] = BROKEN
     releases: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    host_names: dict[str, str] = field(default_factory=dict)
 
     def prime(self, server: str) -> Any:
         async def list_tofu() -> TofuStore:
@@ -88,8 +89,16 @@ class Devices:
             self._arrived(f"delete {key}")
             return SimpleNamespace(text="")
 
+        async def host_name() -> str:
+            return self.host_names.get(server, f"prime-{server}")
+
         return SimpleNamespace(
-            list_tofu=list_tofu, ha_status=ha_status, remove_ha=removed, version=version, delete_tofu=delete_tofu
+            list_tofu=list_tofu,
+            ha_status=ha_status,
+            remove_ha=removed,
+            version=version,
+            delete_tofu=delete_tofu,
+            host_name=host_name,
         )
 
     async def nothing(self) -> None: ...
@@ -313,6 +322,11 @@ def unequal(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
     case.devices.releases["secondary"] = (3, 10, 4)
 
 
+def one_server(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
+    """The secondary's address leads to the primary by now, whose host key is the same: both come from one image."""
+    case.devices.host_names["secondary"] = "PRIME-primary"
+
+
 def unlocked(case: Case, _name: str, patch: pytest.MonkeyPatch) -> None:
     """Nobody holds the lock."""
     patch.setenv("RUNBOOK_LOCK_TOKEN", "")
@@ -363,6 +377,7 @@ GUARDS: dict[str, tuple[Spoil, type[RunbookError], Callable[[pytest.MonkeyPatch]
     "mismatch open": (new_mismatch, StageOutOfOrder, out(guard.no_mismatch_is_open), AFTER_DELETIONS),
     "interception": (interception, StageOutOfOrder, out(guard.no_mismatch_is_open), AFTER_DELETIONS),
     "releases differ": (unequal, VersionUnsupported, out(guard.releases_are_equal), ABOUT_HA),
+    "one server": (one_server, DecisionNeeded, out(guard.servers_are_two), ("delete", "remove HA")),
     "not locked": (unlocked, SiteLocked, out(guard.lock_is_held), tuple(n for n in CHANGES if n != "check readiness")),
     "host moved": (impostor, CertificateMoved, out(guard.host_is_confirmed), tuple(CHANGES)),
     "another host": (impostor_elsewhere, CertificateMoved, out(guard.host_is_confirmed), tuple(CHANGES)),
@@ -463,6 +478,16 @@ def test_an_impostor_of_a_host_without_an_entry_stops_the_first_deletion(
         monkeypatch.setattr(deletion, "take_inventory", look)
         with pytest.raises(PlanStale, match="Somebody else may be answering") if stops else nullcontext():
             asyncio.run(deletion._refuse_if_moved(case.context, plan))
+
+
+def test_one_server_that_answers_for_both_is_met_before_its_list_is_read(
+    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own entry stands in its list, and in the secondary's list that would be the primary's, to be deleted."""
+    case = make("delete")
+    one_server(case, "", monkeypatch)
+    with pytest.raises(DecisionNeeded, match="Both command lines are of one server"):
+        asyncio.run(take_inventory(case.context))
 
 
 @pytest.mark.parametrize(("release", "accepted"), [((3, 10, 0), False), ((3, 10, 4), True)])
