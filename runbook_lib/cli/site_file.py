@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 
 from runbook_lib import event_loop, paths
 from runbook_lib.cli.terminal import answer_to, can_ask, out, out_lines, prose
-from runbook_lib.errors import (
-    BrowserMissing,
-    DeviceError,
-    ParameterRefused,
-    RunbookError,
-    SiteFileInvalid,
-    UsageError,
-)
+from runbook_lib.errors import BrowserMissing, DeviceError, ParameterRefused, RunbookError, SiteFileInvalid, UsageError
 from runbook_lib.hosts import split_port
 from runbook_lib.notebook.workspace import open_site
 from runbook_lib.observations import Check

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import asyncssh
@@ -211,6 +212,43 @@ class Console:
         """End the connection without another word: what the server waits for is not known."""
         self._feed.closed = True
         await _abort(self._connection)
+
+
+class Session:
+    """A command line that is opened when it is first needed, and once more where it has ended.
+
+    A refused login is not tried a second time, since that may lock the user: its error is raised again.
+    """
+
+    def __init__(self, server: str, address: str, access: SshAccess, deadlines: Deadlines) -> None:
+        self._open = partial(Console.open, server, address, access, deadlines=deadlines)
+        self._console: Console | None = None
+        self._refusal: LoginRefused | None = None
+        self._opening = asyncio.Lock()
+
+    async def console(self) -> Console:
+        """Return the open command line. Raises what ``Console.open`` raises."""
+        async with self._opening:
+            if self._refusal is not None:
+                raise self._refusal
+            if self._console is None or not self._console.is_open:
+                await self._leave()
+                try:
+                    self._console = await self._open()
+                except LoginRefused as error:
+                    self._refusal = error
+                    raise
+            return self._console
+
+    async def close(self) -> None:
+        """Leave the command line."""
+        async with self._opening:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        console, self._console = self._console, None
+        if console is not None:
+            await console.close()
 
 
 async def _terminal(server: str, connection: asyncssh.SSHClientConnection, deadline_s: float) -> Feed:

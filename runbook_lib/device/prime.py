@@ -14,7 +14,7 @@ from typing import TypeVar
 import asyncssh
 
 from runbook_lib.device.answers import parse_ha_status, parse_version
-from runbook_lib.device.command_line import Console, raise_if_refused
+from runbook_lib.device.command_line import Console, Session, raise_if_refused
 from runbook_lib.device.dialog import no_reply
 from runbook_lib.device.tofu import parse_tofu_list
 from runbook_lib.device_prompts import DELETION, HA_REMOVAL, Reply, prompt_host, replies
@@ -24,7 +24,6 @@ from runbook_lib.errors import (
     ConnectionLost,
     DeletionRefused,
     DeviceError,
-    LoginRefused,
     RecordError,
     UsageError,
 )
@@ -114,33 +113,14 @@ class PrimeServer:
         self._ignore = tuple(ignore)
         self._answers = answers
         self._server = server
-        self._deadlines = deadlines
         self.keep = keep
-        self._console: Console | None = None
-        self._refusal: LoginRefused | None = None
-        self._opening = asyncio.Lock()
-
-    async def console(self) -> Console:
-        """Return the open command line, opened anew where there is none. Raises what ``Console.open`` raises.
-
-        A refused login is not tried a second time, since that may lock the user: its error is raised again.
-        """
-        async with self._opening:
-            if self._refusal is not None:
-                raise self._refusal
-            if self._console is None or not self._console.is_open:
-                await self._leave()
-                self._console = await self._open()
-            return self._console
+        self._session = Session(key, server.address, server.ssh, deadlines)
+        self.console = self._session.console
+        self.close = self._session.close  # the next verb opens it again
 
     async def host_name(self) -> str:
         """Return what the server calls itself in its prompt, which is published. Raises what ``console`` raises."""
         return prompt_host((await self.console()).prompt) or ""
-
-    async def close(self) -> None:
-        """Leave the command line; the next verb opens it again."""
-        async with self._opening:
-            await self._leave()
 
     async def list_tofu(self) -> TofuStore:
         """Return the TOFU list; an empty one is read once more. The command is published (docs/product-facts.md).
@@ -248,15 +228,3 @@ class PrimeServer:
             if console.unfinished is not None:
                 self.keep(console.unfinished, None)
             raise
-
-    async def _open(self) -> Console:
-        try:
-            return await Console.open(self.key, self._server.address, self._server.ssh, deadlines=self._deadlines)
-        except LoginRefused as error:
-            self._refusal = error
-            raise
-
-    async def _leave(self) -> None:
-        console, self._console = self._console, None
-        if console is not None:
-            await console.close()

@@ -230,13 +230,13 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
         return _refused(login, where, words)
     if isinstance(error, asyncssh.ChannelOpenError):
         return channel_failure(error, f"jump host of {where}", jump=True)
+    if login and login.password_sent:
+        return _ended_behind_password(error, login, where, words)
     if isinstance(error, TimeoutError) and login and login.connected:
         what = f"the connection was accepted, and no login was completed within {connect_s:g} s"
         return DeviceSilent(what, where=where, found=words, next_step=_LOOK)
     if isinstance(error, TimeoutError):
         return DeviceUnreachable(f"no connection within {connect_s:g} s", where=where, next_step=_LOOK)
-    if login and login.password_sent:
-        return _ended_behind_password(error, login, where, words)
     if login and login.connected and (login.greeted or not isinstance(error, OSError)):
         return await _ended_before_password(error, where, words, connect_s, place)
     if login and login.connected:
@@ -248,6 +248,13 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
 
 def _ended_behind_password(error: Exception, login: Login, where: str, words: str) -> LoginRefused:
     taken = "it was right" if login.password_taken else "whether it was right is not known"
+    if isinstance(error, TimeoutError):
+        return LoginRefused(
+            f"the server did not answer the password in time ({taken}); it is not tried again",
+            where=where,
+            found=words,
+            next_step=f"if it waits for somebody's approval: {_ONE_STEP}; or give it more time, deadlines: connect_s",
+        )
     return LoginRefused(
         f"the server ended the connection after the password was sent ({taken}); it is not tried again",
         where=where,

@@ -33,14 +33,7 @@ from runbook_lib.record.seal import (
     parse_manifest,
     read_stamp,
 )
-from runbook_lib.record.signing import (
-    PREDICATE_TYPE,
-    STATEMENT_TYPE,
-    Envelope,
-    Trusted,
-    VerifyingKey,
-    parse,
-)
+from runbook_lib.record.signing import PREDICATE_TYPE, STATEMENT_TYPE, Envelope, Trusted, VerifyingKey, parse
 from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, named_in_words, without_seal
 
 NEVER_SEALED = "It was never sealed: it has no manifest and no signature, only the journal's hash chain."

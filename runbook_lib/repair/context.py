@@ -10,17 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from runbook_lib.device.command_line import Console
+from runbook_lib.device.command_line import Console, Session
 from runbook_lib.device.prime import Keep, PrimeServer, identities
 from runbook_lib.device.probe import not_available, present
-from runbook_lib.errors import (
-    ConnectionLost,
-    DecisionNeeded,
-    DeviceError,
-    DeviceSilent,
-    DeviceUnreachable,
-    LoginRefused,
-)
+from runbook_lib.errors import ConnectionLost, DecisionNeeded, DeviceError, DeviceSilent, DeviceUnreachable
 from runbook_lib.event_loop import poll_until, side_by_side
 from runbook_lib.hosts import any_same_host, is_localhost, is_loopback
 from runbook_lib.models import Presented, Stage, TofuEntry, Vantage
@@ -154,9 +147,11 @@ class Devices:
             )
             for key in PI_SERVERS
         }
-        self._others: dict[str, Console] = {}
-        self._refusals: dict[str, LoginRefused] = {}
-        self._opening = asyncio.Lock()
+        self._others = {
+            target.name: Session(target.name, target.address, target.ssh, site.deadlines)
+            for target in targets(site)
+            if target.ssh and target.name not in PI_SERVERS
+        }
 
     def prime(self, key: str) -> PrimeServer:
         """Return ``primary`` or ``secondary``; nothing is contacted before its first verb."""
@@ -182,13 +177,14 @@ class Devices:
         )
 
     async def _through(self, target: Target, carrier: str, vantage: Vantage) -> Presented:
-        try:
-            console = await self._console(carrier, target)
-        except DeviceError as error:
-            return not_available(target.address, target.port, vantage=vantage, via=carrier, problem=str(error))
-        if console is None:
+        session = self._primes.get(carrier) or self._others.get(carrier)
+        if session is None:
             problem = "the site's file names no SSH access to this host"
             return not_available(target.address, target.port, vantage=vantage, via=carrier, problem=problem)
+        try:
+            console = await session.console()
+        except DeviceError as error:
+            return not_available(target.address, target.port, vantage=vantage, via=carrier, problem=str(error))
         return await self._present(target, vantage, console)
 
     async def _present(self, target: Target, vantage: Vantage, via: Console | None = None) -> Presented:
@@ -197,30 +193,11 @@ class Devices:
             target.address, target.port, vantage=vantage, deadlines=deadlines, via=via, times=self._looks
         )
 
-    async def _console(self, carrier: str, target: Target) -> Console | None:
-        if carrier in self._primes:
-            return await self._primes[carrier].console()
-        if target.ssh is None:
-            return None
-        async with self._opening:
-            if carrier in self._refusals:
-                raise self._refusals[carrier]  # trying once more may lock the user
-            if carrier not in self._others or not self._others[carrier].is_open:
-                self._others[carrier] = await self._open(carrier, target.address, target.ssh)
-            return self._others[carrier]
-
-    async def _open(self, carrier: str, address: str, access: SshAccess) -> Console:
-        try:
-            return await Console.open(carrier, address, access, deadlines=self._site.deadlines)
-        except LoginRefused as error:
-            self._refusals[carrier] = error
-            raise
-
     async def close(self) -> None:
         """End every session that was opened."""
-        closing = [prime.close() for prime in self._primes.values()]
-        closing += [console.close() for console in self._others.values()]
-        await asyncio.gather(*closing)
+        await asyncio.gather(
+            *(prime.close() for prime in self._primes.values()), *(session.close() for session in self._others.values())
+        )
 
 
 async def ask_both(devices: Devices, ask: Callable[[PrimeServer], Awaitable[T]]) -> tuple[T, ...]:

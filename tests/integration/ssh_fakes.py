@@ -120,8 +120,10 @@ class _Gate(asyncssh.SSHServer):
     def password_auth_supported(self) -> bool:
         return self._ade.auth == "password"
 
-    def validate_password(self, username: str, password: str) -> bool:
+    def validate_password(self, username: str, password: str) -> Any:
         self._ade.attempts.append(("password", password))
+        if self._ade.waits_for_a_push:
+            return asyncio.get_running_loop().create_future()
         if self._ade.ends_behind_password:
             self._ade.connections[-1].abort()
         if self._ade.expired:
@@ -173,6 +175,7 @@ class FakeAde:
         self.draw: Callable[[bytes], bytes] = lambda line: line + b"\r\n"
         self.echo = self.forwarding = True
         self.bytewise = self.expired = self.ends_before_login = self.ends_behind_password = False
+        self.waits_for_a_push = False  # on a telephone, which nobody answers
         self.asks_anew: str | bytes = "Your password has expired"
         self.banner, self.welcome, self.second = b"", "Welcome", ""
         self.challenge = ["Password : "]

@@ -11,6 +11,7 @@ from real_sshd import PASSWORD, Sshd, sshd
 from ssh_fakes import QUICK, FakeAde, closing, key
 
 from runbook_lib.device.command_line import Console
+from runbook_lib.device.prime import PrimeServer
 from runbook_lib.errors import (
     ConnectionLost,
     DeviceUnreachable,
@@ -19,7 +20,7 @@ from runbook_lib.errors import (
     RunbookError,
     VantageUnavailable,
 )
-from runbook_lib.params.model import JumpHost, SshAccess
+from runbook_lib.params.model import JumpHost, PiServer, SshAccess
 
 pytestmark = pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")  # old servers have nothing else
 
@@ -203,6 +204,26 @@ def test_a_server_that_hangs_up_behind_the_password_is_no_firewall(auth: str) ->
     assert "after the password was sent" in error.what
     assert "firewall" not in str(error)
     assert ade.passwords == [PASSWORD]
+
+
+def test_an_account_that_waits_for_a_push_gets_its_password_once() -> None:
+    """Each further login would ring the telephone again, or lock an account whose password was wrong."""
+
+    async def ask() -> list[RunbookError]:
+        async with (ade := fake(waits_for_a_push=True)):
+            deadlines = QUICK.model_copy(update={"connect_s": 0.3})
+            server = PrimeServer("primary", PiServer(address="127.0.0.1", ssh=ade.access()), deadlines, lambda *_: None)
+            errors = []
+            for verb in (server.list_tofu, server.version):
+                with pytest.raises(LoginRefused) as refused:
+                    await verb()
+                errors.append(refused.value)
+            assert ade.passwords == [PASSWORD]
+            return errors
+
+    for error in asyncio.run(ask()):
+        assert "did not answer the password in time" in error.what
+        assert "deadlines: connect_s" in error.next_step
 
 
 @pytest.mark.parametrize("encoding", BANNERS)
