@@ -10,8 +10,8 @@ UV = uv
 # Most tests wait for servers and browsers: eight at a time keep two cores busy, and each process collects all tests.
 # The files that take longest come first (tests/spread.py) because no file is moved up for its number of tests.
 PYTEST = $(BIN)/pytest -n 8 --dist loadfile --no-loadscope-reorder
-# These compute more than they wait.
-UNIT = $(BIN)/pytest -n logical tests/unit
+# These compute more than they wait; what a file's tests share is made by one process.
+UNIT = $(BIN)/pytest -n logical --dist loadfile tests/unit
 # The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none. It waits
 # for the lab most of the time, so that it runs beside the other tests; its kernels are forks, which start sooner.
 NBVAL = JUPYTER_DEFAULT_PROVISIONER_NAME=runbook-warm $(BIN)/python tools/fresh_lab.py $(BIN)/pytest -p nbval.plugin --nbval --nbval-sanitize-with tests/reference/sanitize.cfg

@@ -13,6 +13,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,9 @@ def renewed(old: Catalog) -> tuple[Catalog, list[str]]:
     return new, [str(message.id) for message in new if message.id and not message.string]
 
 
-def texts() -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yield each text for people once, with the files that say it and what stands at its places."""
+@cache
+def texts() -> tuple[tuple[str, list[str], list[str]], ...]:
+    """Return each text for people once, with the files that say it and what stands at its places."""
     found: dict[str, tuple[set[str], list[str]]] = {}
     for path in sorted(LIBRARY.rglob("*.py")):
         for text, values in texts_of(path, LIBRARY):
@@ -80,8 +82,7 @@ def texts() -> Iterator[tuple[str, list[str], list[str]]]:
             for text in prose:
                 places, _ = found.setdefault(text, (set(), []))
                 places.add(str(path.relative_to(ROOT)))
-    for text, (places, values) in found.items():
-        yield text, sorted(places), values
+    return tuple((text, sorted(places), values) for text, (places, values) in found.items())
 
 
 def notebooks(catalogue: Catalog) -> Iterator[tuple[Path, bytes]]:

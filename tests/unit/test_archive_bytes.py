@@ -159,7 +159,7 @@ def test_data_without_an_end_are_damaged(archive: Path) -> None:
         archive.write_bytes(before_it)
 
 
-MUCH = 300 << 20
+MUCH = 96 << 20
 
 
 @cache

@@ -237,9 +237,8 @@ def test_messages_name_commands_that_exist() -> None:
 def messages() -> Iterator[tuple[str, str]]:
     """Yield the texts in the library's code with their places, docstrings left out."""
     for path in sorted((ROOT / "runbook_lib").rglob("*.py")):
-        tree = tree_of(path)
-        about = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
+        about = {id(node.value) for node in nodes_of(path) if isinstance(node, ast.Expr)}
+        for node in nodes_of(path):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in about:
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
 
