@@ -26,6 +26,7 @@ _ALIGNED = 8
 _SETTLE_S, _LOADED_S, _NEXT_ROW_S, _GAPS = 0.8, 0.3, 5.0, 3
 _KNOWN_CHECKS, _FEW_S, _FIRST = 7, 10.0, 2
 _PASSED, _FAILED, _PENDING, _UNKNOWN, _BLANK = "passed", "failed", "pending", "unknown", ""
+_REMARKS = frozenset("?!*†‡§#⚠❗")  # signs beside a word that take some of it back, or point to a note
 _KNOWN = (_PENDING, _FAILED, _PASSED)
 _WORST_FIRST = (_FAILED, _UNKNOWN, _BLANK, _PENDING, _PASSED)
 
@@ -229,10 +230,9 @@ def state_of(text: str, labels: Labels) -> str:
 
 def _is_state(text: str, labels: Labels) -> str:
     """The state whose word a text is, and says no more than that."""
-    if "?" in text:
-        return ""
     known = (state for state in _KNOWN if any(same_words(text, phrase) for phrase in labels.phrases[state]))
-    return next(known, "")
+    state = next(known, "")
+    return state if state != _PASSED or _REMARKS.isdisjoint(text) else ""
 
 
 def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], screen: Screen) -> Readiness:

@@ -58,7 +58,7 @@ def test_a_row_of_a_list_without_a_known_state_has_not_passed() -> None:
         ("✔", "passed"),
         ("Not passed", "unknown"),
         ("Passed with remarks", "unknown"),
-        ("OK?", "unknown"),
+        *((words, "unknown") for words in ("OK?", "Pass*", "Passed ⚠", "Ready!", "Passed†")),
         ("Check failed", "failed"),
         ("Not ready", "failed"),
         ("Still running", "pending"),
