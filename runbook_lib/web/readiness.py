@@ -7,6 +7,7 @@ the two read differently, rows that are missing and a row without a state never 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
@@ -26,6 +27,9 @@ _ALIGNED = 8
 _SETTLE_S, _LOADED_S, _NEXT_ROW_S, _GAPS = 0.8, 0.3, 5.0, 3
 _KNOWN_CHECKS, _FEW_S, _FIRST = 7, 10.0, 2
 _PASSED, _FAILED, _PENDING, _UNKNOWN, _BLANK = "passed", "failed", "pending", "unknown", ""
+_PRESSED, _AROUND = ("button", "link", "tab", "clickable", "menuitem"), 3 * NEAR
+_FILTERS = (*TYPED, "radio", "checkbox")
+_COUNTED = re.compile(r"([^\W\d]+)\s*[:(]?\s*(\d{1,3})\b|\b(\d{1,3})\s+([^\W\d]+)")  # “Failed (1)”, “1 failed”
 _REMARKS = frozenset("?!*†‡§#⚠❗")  # signs beside a word that take some of it back, or point to a note
 _KNOWN = (_PENDING, _FAILED, _PASSED)
 _WORST_FIRST = (_FAILED, _UNKNOWN, _BLANK, _PENDING, _PASSED)
@@ -266,7 +270,9 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
         told_of = [column for column in range(len(cells)) if column not in head.states or state != _PASSED]
         words = [cells[column] for column in told_of if column != head.name]
         judged.append((cells[head.name], state, ", ".join(filter(None, words))))
-    return _of_states(judged, problem or _missing(head, rows, rest, items, screen))
+    problem = problem or _missing(head, rows, rest, items, screen)
+    area = (head.line.top, rows[-1].bottom) if rows else (0, 0)
+    return _of_states(judged, problem or _shown_in_part(items, area, [state for _, state, _ in judged], head.labels))
 
 
 def _heads_group(head: _Head, line: ScreenLine, screen: Screen) -> bool:
@@ -388,6 +394,30 @@ def _scrolled_away(
     return "the table has room for rows that are not drawn" if scroll.bottom - last >= pitch else ""
 
 
+def _shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequence[str], labels: Labels) -> str:
+    """Say what near a table, and outside of its ``area``, shows that it leaves out rows, such as those that failed."""
+    top, bottom = area
+    around = (item for item in items if 0 <= top - item.bottom <= _AROUND or 0 <= item.top - bottom <= _AROUND)
+    answers = [plain(text) for key in ("dialog_yes", "dialog_no") for text in labels[key].texts]
+
+    def names_state(text: str) -> bool:
+        return plain(text) not in answers and bool(_is_state(text, labels))
+
+    for item in around:
+        chosen = item.value if item.kind in TYPED else "" if item.checked == (item.kind == "checkbox") else item.text
+        if item.kind in _FILTERS and names_state(chosen):
+            return f"it may be filtered by {chosen!r}"
+        for before, count, number, after in _COUNTED.findall(item.text if item.kind in READ else ""):
+            word, most = before or after, int(count or number)
+            every = any(same_words(word, free) for free in labels.phrases["unfiltered"])
+            state = "" if every else _is_state(word, labels)
+            if (every or state) and most > (len(states) if every else states.count(state)):
+                return f"the page speaks of more rows than it shows: {item.text}"
+        if item.kind in _PRESSED and (names_state(item.text) or says(item.text, labels.phrases["further"])):
+            return f"it may leave out rows: {item.text}"
+    return ""
+
+
 # -- lists without a header -----------------------------------------------------------------------------
 
 
@@ -406,7 +436,10 @@ def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     others = [item for item in screen.items if item.kind in READ and item.row not in own]
     problem = problem or ("" if len(known) == 1 else "several tables hold states, and none has a header")
     found = [row for rows in lists for row in rows]
-    return _of_states(found, problem or unread_rows(others, -1, -1, -NEAR, len(found)) or "")
+    problem = problem or unread_rows(others, -1, -1, -NEAR, len(found)) or ""
+    inside = [item for item in screen.items if item.row in own]
+    area = (min((i.top for i in inside), default=0), max((i.bottom for i in inside), default=0))
+    return _of_states(found, problem or _shown_in_part(screen.items, area, [state for _, state, _ in found], labels))
 
 
 def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:

@@ -132,6 +132,36 @@ def test_a_page_of_a_longer_list_has_not_ended(read: Read, foot: str) -> None:
     assert not result.has_ended
 
 
+TURNS = "<a href=#>All</a> <a href=#>Passed</a> <a href=#>Failed</a>"
+PARTS = {
+    "<label>Show <select><option>All<option selected>Passed</select></label>": "filtered by 'Passed'",
+    "<label><input type=radio name=r checked>Failed</label>": "filtered by 'Failed'",
+    "<label><input type=checkbox>Failed</label>": "filtered by 'Failed'",
+    TURNS: "leave out rows: Passed",
+    "<a href=#>Passed (8)</a> <a href=#>Failed (1)</a>": "speaks of more rows than it shows: Failed (1)",
+    "8 passed, 1 failed": "speaks of more rows",
+    "All (9)": "speaks of more rows",
+    "<a href=#>Show more</a>": "leave out rows",
+}
+WHOLE = (
+    "<label>Show <select><option>All<option>Passed</select></label>",
+    "<label><input type=radio name=r checked>No</label><label><input type=checkbox>Yes</label>",
+    "Passed: 8, Failed: 0 <button>OK</button> <button>More actions</button>",
+    f"{TURNS}<div style='height: 600px'></div>",
+)
+
+
+def test_a_part_of_the_rows_has_not_ended(read: Read) -> None:
+    """Those of one state, or the first ones: what chooses them stands above the table, or below it."""
+    listed = f"<table>{''.join(f'<tr><td>{name}<td>Passed' for name in NAMES)}</table>"
+    for table in (plain([(name, "Passed") for name in NAMES]), listed):
+        for part, why in PARTS.items():
+            assert why in read(f"<p>{part}</p>{table}").problem, part
+        assert read(table + f"<p>{TURNS}</p>").problem
+        for around in WHOLE:
+            assert read(f"<p>{around}</p>{table}").has_ended, around
+
+
 def test_one_page_of_a_list_is_all_of_it(read: Read) -> None:
     """What counts the rows that are there, and other numbers below, speak of nothing that is missing."""
     foot = AT_THE_FOOT.format("1 - 8 of 8 items", "Page 1 of 1", "Release 3.10.1 2024")
