@@ -273,6 +273,7 @@
         rows.push({
           cells: parts.length ? parts.map(words) : [words(el)],
           header: cells.length > 0 && all.length === cells.length,
+          selected: el.getAttribute("aria-selected") === "true" || /(^|[^n])selected/i.test(el.className),
           listed: !cells.length,
           spans: cells.length === 1 ? Math.max(cells[0].colSpan || 1, number(cells[0], "aria-colspan")) : 1,
           table: tableOf(el),

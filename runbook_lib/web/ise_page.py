@@ -14,7 +14,7 @@ from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, same_line
 from runbook_lib.web.reading import Listed, further_rows, host_in, ise_servers, list_is_drawn, row_of, says_in_short
-from runbook_lib.web.screen import FIELDS, Item, Screen, Stability
+from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, Stability
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
 from runbook_lib.web.view import When
 
@@ -139,13 +139,21 @@ class IsePages:
         return await Submit(self.actions, "ise-remove", key, "ask_delete", "", address, alone).send(gone)
 
     async def _require_alone(self, address: str) -> None:
-        """See that the box of this server is ticked, and of no other: rows move, and some pages tick them all."""
+        """See that this server's row is chosen, and no other: rows move, and some pages keep or tick others.
+
+        Raises PageNotUnderstood, too where rows are not shown, which may be chosen as well.
+        """
         screen = await self.view.look(anew=True)
-        boxes = {row.address: self._box(screen, row.address) for row in ise_servers(screen, self.labels)}
-        ticked = [of for of, box in boxes.items() if box and box.checked]
-        if any(box and box.kind in _BOXES for box in boxes.values()) and ticked != [address]:
-            what = f"the rows that are ticked are not that of {address} alone; nothing was removed"
-            raise self.view.problem(what, ", ".join(ticked) or "none", "Remove it by hand, then run the stage again.")
+        listed = ise_servers(screen, self.labels)
+        boxes = {row.address: self._box(screen, row.address) for row in listed}
+        ticks = any(box and box.kind in _BOXES for box in boxes.values())
+        selected = [row for row in screen.rows if row.selected and not ticks]
+        chosen = [of for of, box in boxes.items() if (box and box.checked) or any(_names(row, of) for row in selected)]
+        unseen = further_rows(screen, self.labels, listed, turns=self._turns)
+        if unseen or ((ticks or chosen) and chosen != [address]):
+            what = f"the rows that are chosen are not that of {address} alone; nothing was removed"
+            found = unseen or ", ".join(chosen) or "none"
+            raise self.view.problem(what, found, "Remove it by hand, then run the stage again.")
 
     async def _leave_form(self) -> None:
         """Load the first page anew where the refused form lies over all others; nothing is sent by that."""
@@ -170,7 +178,7 @@ class IsePages:
         boxes = [item for item in screen.items if item.kind in _BOXES]
         words = [item for item in screen.items if item.kind not in FIELDS and same_host(host_in(item.text), address)]
         for box in boxes:
-            if box.row >= 0 and any(same_host(host_in(cell), address) for cell in screen.rows[box.row].cells):
+            if box.row >= 0 and _names(screen.rows[box.row], address):
                 return box
         for word in words:
             beside = [box for box in boxes if box.frame == word.frame and same_line(box, word)]
@@ -178,6 +186,11 @@ class IsePages:
                 return beside[0]
         bare = [word for word in words if word.kind != "link"]
         return bare[0] if bare and not boxes else None  # where rows have no box, one is chosen by a click on it
+
+
+def _names(row: ScreenRow, address: str) -> bool:
+    """Whether a row of the list is this server's."""
+    return any(same_host(host_in(cell), address) for cell in row.cells)
 
 
 class _Form:

@@ -76,13 +76,14 @@ class Item:
 class ScreenRow:
     """A row of a table or list as the words of its cells; ``header`` where all of them head columns.
 
-    ``spans`` are the columns that its only cell goes over. ``listed`` is true for entries of lists, which have no
-    columns; ``table`` numbers the tables of a frame. ``position`` and ``total`` are what the markup says of the row's
-    place among all rows, 0 where it says nothing.
+    ``selected``: it is marked as chosen. ``spans`` are the columns that its only cell goes over. ``listed`` is true
+    for entries of lists, which have no columns; ``table`` numbers the tables of a frame. ``position`` and ``total`` are
+    what the markup says of the row's place among all rows, 0 where it says nothing.
     """
 
     cells: tuple[str, ...]
     header: bool = False
+    selected: bool = False
     listed: bool = False
     spans: int = 1
     table: int = 0

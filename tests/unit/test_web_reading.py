@@ -412,6 +412,24 @@ def test_what_turns_nothing_is_told_sooner_on_a_page_that_is_still(still: bool, 
     assert shown._for_s == for_s
 
 
+@pytest.mark.parametrize("by", ["ticked", "selected"])
+@pytest.mark.parametrize(
+    ("chosen", "foot", "stops"),
+    [((ONE,), "", False), ((TWO,), "", True), ((ONE, TWO), "", True), ((ONE,), "1 - 2 of 3 items", True)],
+    ids=["ours", "another one", "another one as well", "perhaps one on another page"],
+)
+def test_only_the_row_of_a_server_is_chosen_when_it_is_removed(
+    by: str, chosen: tuple[str, ...], foot: str, stops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether rows have boxes or are marked themselves: a list may keep what was chosen, on other pages too."""
+    page = listed_on(ONE, TWO, foot=foot)
+    boxes = [Item(kind="checkbox", checked=of in chosen, row=n) for n, of in enumerate((ONE, TWO), 1)]
+    rows = [replace(row, selected=by == "selected" and row.cells[0] in chosen) for row in page.rows]
+    pages = Turned(screen(*page.items, *(boxes if by == "ticked" else ()), rows=tuple(rows))).ise(monkeypatch)
+    with pytest.raises(PageNotUnderstood, match="nothing was removed") if stops else nullcontext():
+        asyncio.run(pages._require_alone(ONE))
+
+
 def test_a_server_is_not_gone_from_a_list_that_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page may show its list from the start again after a click; the row may stand on another page then."""
     turned, seen = Turned(listed_on(TWO)), list[object]()
