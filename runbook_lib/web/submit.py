@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -149,6 +150,7 @@ T = TypeVar("T")
 _DECLINED, _DECLINED_S = "the page asked an unexpected question; it was answered with no", 2.0
 _CHANGED = "the page has changed the form since it was filled in; its question was not answered with yes"
 _NEWS, _CLOSES = 400, 4
+_SENTENCES = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 _FILLED = "Look at the page: it changes what is filled in, or somebody else does."
 _WHOLE = "Read it on the page; if yes is right, put the whole question into the site's file (key labels)."
 
@@ -257,7 +259,9 @@ class Submit:
         agreed = view.dialogs.agrees(question_in(view, front))
         if not agreed:
             asks = any(item.kind in ("textbox", "password") for item in front.items)  # for a value, and refuses nothing
-            words = "" if asks or elsewhere(text, view.labels, self.about) else refusal(front.texts, view.labels)
+            # What a question would do, such as “Trust on first use?”, has not happened.
+            told = [part for words in front.texts for part in _SENTENCES.split(words) if part[-1:] not in "?？"]
+            words = "" if asks or elsewhere(text, view.labels, self.about) else refusal(told, view.labels)
             if words and (self._known(words) or concerns(" ".join(front.texts), view.labels)):
                 raise self._refused(words)
             if no := pressables(front, view.labels["dialog_no"]):

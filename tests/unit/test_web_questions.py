@@ -242,18 +242,35 @@ def test_a_form_that_has_changed_below_its_question_is_not_agreed_to(
     assert pressed == (["Cancel"] if changed else ["OK"])
 
 
-@pytest.mark.parametrize("kind", ["password", "textbox", "text"])
-def test_a_page_that_asks_for_a_value_has_not_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It gets no, and nothing is typed; “please enter” refuses where there is nothing to fill in."""
-    asked = ("text", "Please enter your password to continue with registration.")
-    parts = (asked, (kind, "Password"), ("button", "OK"), ("button", "Cancel"))
-    front = Screen(tuple(Item(kind=of, names=((0, words),), dialog="d", modal=True) for of, words in parts))
+ASKS_FOR_IT = "Please enter your password to continue with registration."
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "refuses"),
+    [
+        (ASKS_FOR_IT, "password", False),
+        (ASKS_FOR_IT, "textbox", False),
+        (ASKS_FOR_IT, "text", True),
+        ("Untrusted certificate. SHA-256 AB:CD:EF. Trust on first use?", "text", False),
+        ("证书不受信任。TOFU failed？", "text", False),
+        ("Registration failed: authentication key does not match. Try again?", "text", True),
+    ],
+)
+def test_a_page_that_asks_for_something_has_not_refused(
+    words: str, kind: str, refuses: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets no, and nothing is typed; “please enter” refuses where there is nothing to fill in.
+
+    Nor has what would be done if the answer were yes: it may be called as what went wrong elsewhere is.
+    """
+    parts = (("text", words), (kind, "Password"), ("button", "OK"), ("button", "Cancel"))
+    front = Screen(tuple(Item(kind=of, names=((0, said),), dialog="d", modal=True) for of, said in parts))
     view, pressed = view_that_registers(), list[str]()
     monkeypatch.setattr(view, "wait", AsyncMock())
     hand = Mock(view=view, labels=LABELS, click=AsyncMock(side_effect=lambda item: pressed.append(item.text)))
-    with pytest.raises(PageRefused) if kind == "text" else nullcontext():
+    with pytest.raises(PageRefused) if refuses else nullcontext():
         asyncio.run(submit.Submit(hand, "register", "register", "ask_register")._answer(front))
-    assert pressed == ([] if kind == "text" else ["Cancel"])
+    assert pressed == ([] if refuses else ["Cancel"])
 
 
 FORM_BUTTON = Item(kind="button", names=((0, "Register"),))
