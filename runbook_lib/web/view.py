@@ -23,6 +23,7 @@ from runbook_lib.errors import (
     PageNotUnderstood,
     PageRefused,
 )
+from runbook_lib.hosts import same_host
 from runbook_lib.params.labels import SECONDARY, Labels
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.controls import LOGIN_PATH, bare_words, is_login
@@ -178,7 +179,10 @@ class Dialogs:
 
     def agrees(self, question: str) -> bool:
         """Whether a question is one that was expected."""
-        named = question.replace(self.about, SECONDARY) if self.about else question
+        words = (word.strip("().:?!'\"") for word in question.split())
+        named = question
+        for word in (self.about, *words):  # a page may write an address otherwise than it was typed
+            named = named.replace(word, SECONDARY) if word and same_host(word, self.about) else named
         return agrees(named, self._labels, self.expected, self.dangers)
 
     async def _answer(self, dialog: Dialog) -> None:

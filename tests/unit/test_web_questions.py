@@ -108,6 +108,14 @@ def test_a_question_of_the_browser_gets_yes_only_where_it_was_expected(kind: str
     assert view.dialogs.said == ([] if (kind, answer) == ("confirm", "yes") else [message])
 
 
+def test_an_address_in_a_question_may_be_written_otherwise() -> None:
+    """The same host by its value, and no other."""
+    dialogs = view_that_registers().dialogs
+    dialogs.about = "2001:db8::15"
+    for shown, agreed in (("2001:0DB8:0:0:0:0:0:0015", True), ("[2001:db8:0::15]", True), ("2001:db8::1:15", False)):
+        assert dialogs.agrees(f"Register secondary server {shown}?") is agreed
+
+
 @pytest.mark.parametrize(
     ("verb", "asked", "agreed"),
     [
