@@ -85,6 +85,12 @@ class Console:
         """
         return not self._feed.closed and (self._turn.locked() or stands_at_prompt(self._feed.unread, self.prompt))
 
+    @property
+    def host_key(self) -> tuple[str, str]:
+        """The host key that the server showed: its kind, and its fingerprint (``SHA256:...``)."""
+        key = self._connection.get_server_host_key()
+        return (key.get_algorithm(), key.get_fingerprint()) if key else ("", "")
+
     async def run(self, text: str, *, reply: Reply = no_reply, prove: bool = False) -> Answer:
         """Send a command once and return its answer, a refusal included; ``text`` without a line end.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import asyncssh
 
@@ -90,6 +90,19 @@ REMOVE_HA = "ncs ha remove"
 _KEY = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9.:_%\[\]-]{0,255}_(?P<port>[0-9]{1,9})")
 
 
+class WhoAnswers(NamedTuple):
+    """What a command line shows of the server behind it; ``name`` is empty where the prompt holds none."""
+
+    name: str
+    key_kind: str
+    key: str
+
+    def is_also(self, other: WhoAnswers) -> bool:
+        """Whether both may be one server: they have one name, and no two keys of one kind."""
+        keys_differ = self.key_kind == other.key_kind and self.key != other.key
+        return bool(self.name) and self.name.casefold() == other.name.casefold() and not keys_differ
+
+
 class PrimeServer:
     """The primary or the secondary, named ``key``; nothing is contacted before the first verb.
 
@@ -118,9 +131,10 @@ class PrimeServer:
         self.console = self._session.console
         self.close = self._session.close  # the next verb opens it again
 
-    async def host_name(self) -> str:
-        """Return what the server calls itself in its prompt, which is published. Raises what ``console`` raises."""
-        return prompt_host((await self.console()).prompt) or ""
+    async def who_answers(self) -> WhoAnswers:
+        """Return the host name in the prompt, which is published, and the host key. Raises what ``console`` raises."""
+        console = await self.console()
+        return WhoAnswers(prompt_host(console.prompt) or "", *console.host_key)
 
     async def list_tofu(self) -> TofuStore:
         """Return the TOFU list; an empty one is read once more. The command is published (docs/product-facts.md).

@@ -209,19 +209,19 @@ async def ask_both(devices: Devices, ask: Callable[[PrimeServer], Awaitable[T]])
 
 
 async def require_two_servers(devices: Devices) -> None:
-    """Raise DecisionNeeded where both command lines are one server's, by the host name in their prompts.
+    """Raise DecisionNeeded where both command lines may be one server's, by host name and host key.
 
     A secondary's address may lead to the primary, and machines made from one image have one host key: what is meant
     for the one, such as the deletion of the other one's entry, would be done on that one itself.
     """
-    primary, secondary = await ask_both(devices, lambda prime: prime.host_name())
-    if primary.casefold() == secondary.casefold():
+    primary, secondary = await ask_both(devices, lambda prime: prime.who_answers())
+    if primary.is_also(secondary):
         raise DecisionNeeded(
-            "Both command lines are of one server, by the host name in their prompts; nothing was changed",
+            "Both command lines are of one server, by host name and host key; nothing was changed",
             where=" and ".join(PI_SERVERS),
-            found=f"both call themselves {primary}",
-            next_step="find out which server each address leads to, and whose SSH host key is pinned for it; if there"
-            " are two servers with one host name, give one of them another, or repair this site by hand",
+            found=f"both call themselves {primary.name}",
+            next_step="find out which server each address leads to, and whose SSH host key is pinned for it; two"
+            " servers with one host name and one host key need another key, or another name",
         )
 
 

@@ -68,7 +68,10 @@ def said(ade: FakeAde) -> list[str]:
 
 
 def test_reads_come_back_typed_over_one_session() -> None:
-    """The list, the HA state and the release are read over a single login, and each answer is kept with its meaning."""
+    """The list, the HA state and the release are read over a single login, and each answer is kept with its meaning.
+
+    Who answers is known from that login: the host name in its prompt, and its host key.
+    """
     ade = FakeAde(
         {
             LIST_TOFU: LIST,
@@ -80,6 +83,7 @@ def test_reads_come_back_typed_over_one_session() -> None:
 
     async def story(prime: PrimeServer) -> None:
         read.extend([await prime.list_tofu(), await prime.ha_status(), await prime.version()])
+        assert await prime.who_answers() == ("prime-pri", "ssh-ed25519", ade.host_key.get_fingerprint())
 
     kept = with_prime(ade, story)
     assert [entry.key for entry in read[0].entries] == ["10.0.0.1_8082", "10.0.0.2_8082"]  # type: ignore[attr-defined]

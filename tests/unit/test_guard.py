@@ -20,6 +20,7 @@ from source_trees import nodes_of, tree_of
 
 import runbook_lib
 from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan, PlannedChange, PlanRow
+from runbook_lib.device.prime import WhoAnswers
 from runbook_lib.errors import (
     ApprovalMissing,
     CertificateMoved,
@@ -89,8 +90,8 @@ class Devices:
             self._arrived(f"delete {key}")
             return SimpleNamespace(text="")
 
-        async def host_name() -> str:
-            return self.host_names.get(server, f"prime-{server}")
+        async def who_answers() -> WhoAnswers:
+            return WhoAnswers(self.host_names.get(server, f"prime-{server}"), "ssh-ed25519", "SHA256:of one image")
 
         return SimpleNamespace(
             list_tofu=list_tofu,
@@ -98,7 +99,7 @@ class Devices:
             remove_ha=removed,
             version=version,
             delete_tofu=delete_tofu,
-            host_name=host_name,
+            who_answers=who_answers,
         )
 
     async def nothing(self) -> None: ...
@@ -488,6 +489,24 @@ def test_one_server_that_answers_for_both_is_met_before_its_list_is_read(
     one_server(case, "", monkeypatch)
     with pytest.raises(DecisionNeeded, match="Both command lines are of one server"):
         asyncio.run(take_inventory(case.context))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_also"),
+    [
+        (("prime", "ssh-ed25519", "A"), ("PRIME", "ssh-ed25519", "A"), True),
+        (("prime", "ssh-ed25519", "A"), ("prime", "ssh-rsa", "B"), True),  # a server has a key of each kind
+        (("prime", "ssh-ed25519", "A"), ("prime", "ssh-ed25519", "B"), False),
+        (("prime-pri", "ssh-ed25519", "A"), ("prime-sec", "ssh-ed25519", "A"), False),
+        (("", "ssh-ed25519", "A"), ("", "ssh-ed25519", "A"), False),  # prompts without a name say nothing
+    ],
+)
+def test_one_server_has_one_name_and_no_two_keys_of_a_kind(
+    one: tuple[str, str, str], other: tuple[str, str, str], is_also: bool
+) -> None:
+    """Two servers that somebody gave one name are told apart by their keys, and two of one image by their names."""
+    assert WhoAnswers(*one).is_also(WhoAnswers(*other)) is is_also
+    assert WhoAnswers(*other).is_also(WhoAnswers(*one)) is is_also
 
 
 @pytest.mark.parametrize(("release", "accepted"), [((3, 10, 0), False), ((3, 10, 4), True)])
