@@ -95,6 +95,7 @@ class RowGrowth:
     def __init__(self) -> None:
         self._ahead = self._rows = 0
         self._begun_at = self._grown_at = self._longest_s = 0.0
+        self._whole = False
 
     def why_not_all(self, result: Readiness, *, asks_on: bool) -> str:
         """Return why more rows than are shown have to come; empty where nothing speaks for that.
@@ -104,7 +105,7 @@ class RowGrowth:
         """
         if len(result.items) == self._ahead:
             return ""
-        if len(result.items) <= _FIRST:
+        if len(result.items) <= _FIRST and not self._whole:
             return f"it shows {', '.join(item.name for item in result.items)} alone, and more than that is checked"
         return "the page goes on asking its server, which may have more rows" if asks_on else ""
 
@@ -120,7 +121,8 @@ class RowGrowth:
             self._rows, self._grown_at = rows, now
         if result.open > 1:
             self._ahead = rows
-        if whole and not self._longest_s:
+        self._whole = whole and not self._longest_s
+        if self._whole:
             return _LOADED_S
         if rows == self._ahead:
             return _SETTLE_S
