@@ -142,7 +142,7 @@ def test_the_first_rows_are_never_all_that_is_checked(check: Check, hand: Mock, 
     two = {0: checked(), 1: checked(**dict(rows[:2]))}
     with pytest.raises(PageNotUnderstood, match="Check 0, Check 1 alone"):
         check(two)
-    type(hand.view.traffic).loads = property(lambda _: hand.second)  # they came with a page of their own, which brings all
+    type(hand.view.traffic).loads = property(lambda _: hand.second)  # they came with a page of their own
     assert len(check(two)) == 2
 
 
