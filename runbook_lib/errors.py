@@ -329,8 +329,3 @@ def kind_called(name: str) -> type[RunbookError] | None:
     """Return the error of this tree with that name, as an executed notebook gives it; None for any other."""
     kind = globals().get(name)
     return kind if isinstance(kind, type) and issubclass(kind, RunbookError) else None
-
-
-__all__ = ["cut", "cut_front", "kind_called", "one_line", "opening_line", "printable", "redact_with", "redacted"] + [
-    name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, RunbookError)
-]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -178,6 +179,18 @@ def abort_connection(writer: asyncio.StreamWriter) -> None:
     """Close a connection at once: TLS would wait half a minute for a server that does not say goodbye."""
     with suppress(AttributeError):  # raised before Python 3.11.4 for one that was closed twice
         writer.transport.abort()
+
+
+def unjudged_tls(oldest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> ssl.SSLContext:
+    """Return TLS that refuses no certificate: whoever connects judges what is shown before anything is sent.
+
+    Names, dates and signatures of the certificate play no part, so the library must not refuse them.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = oldest
+    return context
 
 
 # -- One deadline for a whole exchange over a socket: a limit for each read lets a slow sender go on for ever

@@ -286,8 +286,7 @@ class DaskExecutor:
             return result_after_death(task)
         unknown = task.until not in READING
         why = f"{_LOST}" + ("; whether something was changed is not known here" if unknown else "")
-        state = SiteState.UNKNOWN if unknown else SiteState.FAILED
-        return SiteResult(site=task.site, incident=task.incident, state=state, why=why)
+        return task.result(SiteState.UNKNOWN if unknown else SiteState.FAILED, why)
 
     def _receive(self, event: tuple[float, str]) -> None:
         """What workers publish comes on a thread of the client's."""

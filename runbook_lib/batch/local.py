@@ -68,28 +68,26 @@ async def wait_until_alone(lock: SiteLock) -> bool:
 def result_of_locked(task: SiteTask, error: RunbookError) -> SiteResult:
     """Return the result of a site whose lock cannot be had: mostly because another run has it."""
     why = f"{type(error).__name__}: {error.what}: {error.found}; {error.next_step}"
-    return SiteResult(site=task.site, incident=task.incident, state=refused_state(task, stopped=True), why=why)
+    return task.result(refused_state(task, stopped=True), why)
 
 
 def result_of_leftover(task: SiteTask) -> SiteResult:
     """Return the result of a site at which something still works that nobody steers."""
-    why = f"{_DIED}, and something that it had started still works at the site"
-    return SiteResult(site=task.site, incident=task.incident, state=SiteState.UNKNOWN, why=why)
+    return task.result(SiteState.UNKNOWN, f"{_DIED}, and something that it had started still works at the site")
 
 
 def result_after_death(task: SiteTask) -> SiteResult:
     """Say what is known after a worker died, in the site's record too: it could not do so itself."""
     state = settled_state(task)
     if state in FINISHED:
-        why = f"{_DIED} after stage 60 had found it {state}"
-        return SiteResult(site=task.site, incident=task.incident, state=state, why=why)
+        return task.result(state, f"{_DIED} after stage 60 had found it {state}")
     why = _DIED
     if state is SiteState.UNKNOWN:
         why += " while a change may have been under way; the next run looks at the site anew before it repeats anything"
     with suppress(RunbookError):
         record = Record.open(Path(task.records), task.incident)
         record.set_outcome(Outcome.UNKNOWN if state is SiteState.UNKNOWN else Outcome.FAILED, why)
-    return SiteResult(site=task.site, incident=task.incident, state=state, why=why)
+    return task.result(state, why)
 
 
 # -- Sites run on this machine: a few processes, each of which runs one site after the other. ------

@@ -335,7 +335,6 @@ def _results(fleet: Fleet, admission: Admission, rollout: Rollout) -> list[SiteR
     """Return one result for every site of the fleet that was asked for, in the fleet's order."""
     results = {result.site: result for result in admission.settled} | rollout.results
     for task in admission.tasks:
-        why = rollout.why_stopped or "not reached"
-        state = SiteState.NOT_STARTED
-        results.setdefault(task.site, SiteResult(site=task.site, incident=task.incident, state=state, why=why))
+        not_reached = task.result(SiteState.NOT_STARTED, rollout.why_stopped or "not reached")
+        results.setdefault(task.site, not_reached)
     return [results[each.name] for each in fleet.sites if each.name in results]

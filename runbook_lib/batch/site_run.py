@@ -65,6 +65,10 @@ class SiteTask:
     records: str
     token: str = ""
 
+    def result(self, state: SiteState, why: str = "", *, seconds: float = 0.0) -> SiteResult:
+        """Return how the site ended, by what was seen of it."""
+        return SiteResult(site=self.site, incident=self.incident, state=state, why=why, seconds=round(seconds, 3))
+
 
 @dataclass(frozen=True, kw_only=True)
 class SiteEvent:
@@ -140,14 +144,8 @@ def run_site(task: SiteTask, on_event: EventCallback, halted: Callable[[], bool]
         state, why = _of_report(task, report)
     except RunbookError as error:
         return result_of_error(task, error, time.monotonic() - started)
-    return SiteResult(
-        site=task.site,
-        incident=task.incident,
-        state=state,
-        why=why,
-        contradicted=saw_contradiction(record, known),
-        seconds=round(time.monotonic() - started, 3),
-    )
+    result = task.result(state, why, seconds=time.monotonic() - started)
+    return replace(result, contradicted=saw_contradiction(record, known))
 
 
 def result_of_error(task: SiteTask, error: RunbookError, seconds: float) -> SiteResult:
@@ -156,7 +154,7 @@ def result_of_error(task: SiteTask, error: RunbookError, seconds: float) -> Site
     state = settled_state(task) if isinstance(error, RecordError) else refused_state(task, stopped=stopped)
     about = ": ".join(filter(None, (error.where, error.found)))
     why = f"{type(error).__name__}: {error.what}" + (f" ({about})" if about else "")
-    return SiteResult(site=task.site, incident=task.incident, state=state, why=why, seconds=round(seconds, 3))
+    return task.result(state, why, seconds=seconds)
 
 
 def result_of_interruption(task: SiteTask) -> SiteResult:
@@ -166,7 +164,7 @@ def result_of_interruption(task: SiteTask) -> SiteResult:
         state = SiteState.UNKNOWN if outcome is Outcome.UNKNOWN else settled_state(task, otherwise=SiteState.STOPPED)
     except RunbookError:
         state = SiteState.UNKNOWN
-    return SiteResult(site=task.site, incident=task.incident, state=state, why="the run was told to end at once")
+    return task.result(state, "the run was told to end at once")
 
 
 def settled_state(task: SiteTask, *, otherwise: SiteState = SiteState.FAILED) -> SiteState:

@@ -13,7 +13,7 @@ import asyncssh
 
 from runbook_lib import device_prompts
 from runbook_lib.device import ssh
-from runbook_lib.device.dialog import Dialog, Feed, no_reply
+from runbook_lib.device.dialog import DECIDE_THERE, Dialog, Feed, no_reply
 from runbook_lib.device.transcript import Transcript, plain, stands_at_prompt
 from runbook_lib.device_prompts import Reply
 from runbook_lib.errors import (
@@ -311,13 +311,8 @@ def _no_session(server: str, error: asyncssh.Error) -> ConnectionLost | LoginRef
 def _question(answer: Answer) -> LoginQuestion | None:
     if not device_prompts.wants_yes_or_no(answer.text):
         return None
-    return LoginQuestion(
-        "the server asks a yes/no question before its prompt, and takes commands for answers; it got no yes",
-        where=answer.server,
-        found=answer.text.strip(),
-        next_step="log in by hand with the same user, read what it asks and decide there; what an answer would do"
-        " is not known, so none is given here",
-    )
+    asks = "the server asks a yes/no question before its prompt, and takes commands for answers; it got no yes"
+    return LoginQuestion(asks, where=answer.server, found=answer.text.strip(), next_step=DECIDE_THERE)
 
 
 def require_one_line(text: str) -> None:

@@ -25,6 +25,10 @@ from runbook_lib.errors import (
     cut_front,
 )
 
+DECIDE_THERE = (
+    "log in by hand with the same user, read what it asks and decide there; what an answer would do is not known, so"
+    " none is given here"
+)
 LARGEST = 16 * 1024 * 1024
 
 
@@ -267,8 +271,7 @@ class Dialog:
             "the server asks something before its prompt; it was not answered, and the session was closed",
             where=self.server,
             found=transcript.text(),
-            next_step="log in by hand with the same user, read what it asks and decide there; what an answer would do"
-            " is not known, so none is given here",
+            next_step=DECIDE_THERE,
         )
 
     def _question(self, transcript: Transcript) -> AnswerNotUnderstood:

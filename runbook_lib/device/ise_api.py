@@ -9,7 +9,6 @@ import http.client
 import json
 import re
 import socket
-import ssl
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
@@ -21,7 +20,7 @@ from urllib.parse import quote, urlsplit
 from runbook_lib.decisions import is_sha256
 from runbook_lib.device.answers import not_understood, without_tags
 from runbook_lib.errors import AnswerNotUnderstood, CertificateMoved, UsageError, cut, step_after
-from runbook_lib.event_loop import TooLate, within_time
+from runbook_lib.event_loop import TooLate, unjudged_tls, within_time
 
 # -- What ISE's API says of a node's certificates, page by page, and how it refuses. Pure; total.
 #
@@ -252,7 +251,7 @@ def _get(host: str, port: int, path: str, login: tuple[str, str], pin: str, end:
     with (
         socket.create_connection((host, port), timeout=left_s) as sock,
         within_time(sock, end),
-        _trust_nothing().wrap_socket(sock) as tls,
+        unjudged_tls().wrap_socket(sock) as tls,
     ):
         shown = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
         if shown != pin:
@@ -268,12 +267,3 @@ def _get(host: str, port: int, path: str, login: tuple[str, str], pin: str, end:
             connection.request("GET", path, headers={"Authorization": f"Basic {basic}", "Accept": "application/json"})
             with connection.getresponse() as answer:
                 return answer.status, answer.read(_LARGEST)
-
-
-def _trust_nothing() -> ssl.SSLContext:
-    """TLS that is judged by the certificate's fingerprint alone, right after the handshake."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

@@ -20,7 +20,7 @@ import asyncssh
 
 from runbook_lib.device.command_line import Console
 from runbook_lib.errors import ConnectionLost, DeviceUnreachable, VantageUnavailable, step_after, system_words
-from runbook_lib.event_loop import abort_connection
+from runbook_lib.event_loop import abort_connection, unjudged_tls
 from runbook_lib.hosts import is_address, is_loopback
 from runbook_lib.models import Presented, Vantage
 from runbook_lib.params.model import Deadlines
@@ -196,10 +196,7 @@ async def _flush(outgoing: ssl.MemoryBIO, writer: _TlsWriter) -> None:
 
 def seeing_context() -> ssl.SSLContext:
     """Return settings that talk to old servers too: the certificate is to be seen, whatever protects the connection."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context = unjudged_tls(ssl.TLSVersion.MINIMUM_SUPPORTED)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)
     return context

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeVar
 
 from runbook_lib.decisions import sha256_hex
@@ -131,12 +131,25 @@ class ArtifactStore:
 
     def _write(self, path: str, data: bytes) -> Artifact:
         self.journal.require_known()  # no folder is made in the place of one that was moved
-        for name in _neighbours(checked(path)):
-            target = self.folder / name
-            with writing(target):
-                if write_new(target, data) or (target.is_file() and target.read_bytes() == data):
-                    return Artifact(path=name, sha256=sha256_hex(data))
-        raise AssertionError("numbers do not end")
+        written = write_numbered(self.folder / checked(path), data)
+        return Artifact(path=written.relative_to(self.folder).as_posix(), sha256=sha256_hex(data))
+
+
+def write_numbered(first: Path, data: bytes) -> Path:
+    """Write ``first``, or the first numbered neighbour that is free or holds the same, and return which it was."""
+    names = numbered(first)
+    while True:
+        path = next(names)
+        with writing(path):
+            if write_new(path, data) or (path.is_file() and path.read_bytes() == data):
+                return path
+
+
+def numbered(first: Path) -> Iterator[Path]:
+    """Yield a path, then its neighbours: ``name.ext``, ``name-2.ext``, …, without an end."""
+    yield first
+    for number in count(2):
+        yield first.with_name(f"{first.stem}-{number}{first.suffix}")
 
 
 def slug(text: str, limit: int) -> str:
@@ -152,13 +165,6 @@ def checked(path: str) -> str:
     if not is_inside(path):
         raise ParameterRefused("not a path inside a record", found=path)
     return path
-
-
-def _neighbours(path: str) -> Iterator[str]:
-    yield path
-    pure = PurePosixPath(path)
-    for number in count(2):
-        yield str(pure.with_name(f"{pure.stem}-{number}{pure.suffix}"))
 
 
 ALSO_A_WORD = "is a password also a name, an address or a word? change it, then run all stages again from the first"

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from runbook_lib import paths
 from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable
 from runbook_lib.record import stages
-from runbook_lib.record.artifacts import TEMPLATES
+from runbook_lib.record.artifacts import TEMPLATES, numbered
 from runbook_lib.record.files import gate_json, gate_text, make_new_folder, to_json_value, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind, Line, LineTopic, parse_journal
@@ -277,13 +276,12 @@ def _manifest(record: Record) -> tuple[bytes, Manifest]:
 
 def _claim_folder(record: Record) -> str:
     """Make the next free folder for a seal, which is nobody else's then."""
-    for number in count(1):
-        name = "seal" if number == 1 else f"seal-{number}"
-        path = record.folder / name
+    names = numbered(record.folder / "seal")
+    while True:
+        path = next(names)
         with writing(path), suppress(FileExistsError):
             make_new_folder(path)
-            return name
-    raise AssertionError("numbers do not end")
+            return path.name
 
 
 def _key(folder: Path) -> tuple[Ed25519PrivateKey | None, str]:

@@ -260,10 +260,7 @@ def parse_whole_lines(
 
 def parse_line(raw: bytes) -> Line:
     """Read one line without its line feed; ``ValueError`` says how it differs from what ``append`` writes."""
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise ValueError("it is not JSON") from None
+    value = _json(raw)
     if not isinstance(value, dict) or value.keys() - {"about"} != _KEYS:
         raise ValueError("it does not have the keys of a journal line")
     body = {key: item for key, item in value.items() if key != "hash"}
@@ -274,6 +271,13 @@ def parse_line(raw: bytes) -> Line:
     if not same:
         raise ValueError("its hash is not that of its content")
     return _line(value)
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON") from None
 
 
 def _line(value: dict[str, Any]) -> Line:
@@ -316,10 +320,7 @@ def is_inside(path: str) -> bool:
 
 def parse_opening(data: bytes) -> dict[str, str]:
     """Read what an incident was opened with, empty texts for what is not said; ``ValueError`` if it is no opening."""
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        raise ValueError("it is not JSON") from None
+    value = _json(data)
     if not isinstance(value, dict) or not all(isinstance(value.get(key, ""), str) for key in OPENING_KEYS):
         raise ValueError("it is not the opening of an incident")
     opening = {key: value.get(key, "") for key in OPENING_KEYS}

@@ -45,14 +45,22 @@ NATURAL_WIDTH = {"width": "max-content", "min_width": "16em"}
 UNFOLDS = {**NATURAL_WIDTH, "margin": ".3em 0"}
 
 
-class Form(View[T]):
+class LiveView(View[T]):
+    """A view that a widget shows where widgets can be shown; what is stored beside it are the tables."""
+
+    widget: ipywidgets.Widget
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = self.widget._repr_mimebundle_(**options) or {}
+        return {**bundle, "text/html": self._repr_html_(), "text/plain": self.text()}
+
+
+class Form(LiveView[T]):
     """Tables that say what is asked, below them controls where they can be shown, below these the last table.
 
     A button writes, the next cell reads; no cell waits. The last table says which parameter or command does the
     same. No secret goes through a control.
     """
-
-    widget: ipywidgets.Widget
 
     def __init__(
         self, value: T, tables: tuple[Table, ...], controls: Sequence[Any], first: ipywidgets.HTML | None = None
@@ -64,10 +72,6 @@ class Form(View[T]):
         shown = ipywidgets.VBox([first or ipywidgets.HTML(above), *controls, ipywidgets.HTML(STYLE + below)])
         shown.add_class("rb-form")
         object.__setattr__(self, "widget", shown)
-
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = self.widget._repr_mimebundle_(**options) or {}
-        return {**bundle, "text/html": self._repr_html_(), "text/plain": self.text()}
 
 
 class Said:

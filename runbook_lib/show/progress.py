@@ -14,6 +14,7 @@ from runbook_lib.i18n.language import gettext
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.journal_file import Journal
 from runbook_lib.show.document import Row, Table
+from runbook_lib.show.forms import LiveView
 from runbook_lib.show.rendering import View, text_of
 
 if TYPE_CHECKING:
@@ -214,13 +215,12 @@ def _words(line: Line) -> str:
     return "\n".join(filter(None, (": ".join(filter(None, (line.server, what))), seen)))
 
 
-class Followed(View[tuple[Line, ...]]):
+class Followed(LiveView[tuple[Line, ...]]):
     """The newest lines now, and a widget that shows those that come: written by whatever notebook or batch job.
 
     One journal is followed at a time in a kernel; a page that is loaded again goes on with it.
     """
 
-    widget: ipywidgets.HTML
     _stop = threading.Event()
 
     def __init__(self, journal: Journal) -> None:
@@ -234,12 +234,8 @@ class Followed(View[tuple[Line, ...]]):
         Followed._stop.set()
         Followed._stop = stop = threading.Event()
         context = contextvars.copy_context()
-        arguments = (_follow, journal, lines, self.widget, stop)
+        arguments = (_follow, journal, lines, shown, stop)
         threading.Thread(target=context.run, args=arguments, name="journal", daemon=True).start()
-
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = self.widget._repr_mimebundle_(**options) or {}
-        return {**bundle, "text/html": self._repr_html_(), "text/plain": self.text()}
 
 
 def _follow(journal: Journal, lines: tuple[Line, ...], widget: ipywidgets.HTML, stop: threading.Event) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +16,8 @@ from runbook_lib.errors import BrowserMissing
 from runbook_lib.i18n.language import utc_time
 from runbook_lib.models import Inventory, Stage, StageState
 from runbook_lib.observations import Check, Diagnosis
-from runbook_lib.record.files import gate_text, write_new, writing
+from runbook_lib.record.artifacts import numbered, write_numbered
+from runbook_lib.record.files import gate_text
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.signing import Trusted, trusted_in
@@ -245,7 +245,7 @@ def write_beside(folder: Path, pm: PostMortem, *, record: Path, forms: Iterable[
     files = quote(os.path.relpath(record.resolve(), folder.resolve())) + "/"
     made, missing = _make(pm, tuple(forms), files, theirs, "")
     first = {folder / f"{NAME}.{form}": data for form, data in made.items()}
-    written = {path: _write(path, data) for path, data in first.items()}
+    written = {path: write_numbered(path, data) for path, data in first.items()}
     there = tuple(path for path, free in written.items() if path != free)
     return Written(files=tuple(written.values()), kept=there, missing=missing, taken_over=tuple(theirs))
 
@@ -273,23 +273,8 @@ def _make(
 def _theirs(folder: Path) -> dict[str, str]:
     """Return what a person wrote into the newest Markdown of a folder."""
     newest = ""
-    for path in _numbered(folder / f"{NAME}.md"):
+    for path in numbered(folder / f"{NAME}.md"):
         if not path.is_file():
             break
         newest = path.read_text(encoding="utf-8", errors="replace")
     return read_written(newest, (FACTORS, ACTIONS))
-
-
-def _write(first: Path, data: bytes) -> Path:
-    """Write under the first free name; the same content again is not written twice."""
-    for path in _numbered(first):
-        with writing(path):
-            if write_new(path, data) or path.read_bytes() == data:
-                return path
-    raise AssertionError("numbers do not end")
-
-
-def _numbered(first: Path) -> Iterable[Path]:
-    yield first
-    for number in count(2):
-        yield first.with_name(f"{first.stem}-{number}{first.suffix}")

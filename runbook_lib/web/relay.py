@@ -26,7 +26,7 @@ from playwright.async_api import CDPSession, Page
 
 from runbook_lib.certificates.facts import read_or, spki_sha256_of
 from runbook_lib.errors import CertificateMoved, DeviceUnreachable, RunbookError, step_after
-from runbook_lib.event_loop import abort_connection
+from runbook_lib.event_loop import abort_connection, unjudged_tls
 from runbook_lib.web.browsers import checked_pin
 
 # -- The key with which a relay meets the browser: made anew for each relay, or for all those of a shared browser
@@ -225,14 +225,8 @@ class PinnedRelay:
 
 
 def _trust_nothing() -> ssl.SSLContext:
-    """TLS for a connection that is judged by its public key alone, right after the handshake.
-
-    Names, dates and signatures of the certificate play no part, so the library must not refuse them.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    """TLS for a connection that is judged by its public key alone, right after the handshake."""
+    context = unjudged_tls()
     context.set_ciphers("DEFAULT:@SECLEVEL=1")
     return context
 
