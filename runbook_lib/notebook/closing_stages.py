@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 from runbook_lib import paths
 from runbook_lib.decisions import LASTING_REPAIR, UNPROVEN
 from runbook_lib.errors import StageOutOfOrder
-from runbook_lib.i18n.language import duration, stamp
 from runbook_lib.models import Outcome, PastIncident, SiteStatus, Stage, StageState
 from runbook_lib.notebook.changing_stages import DeleteStale, ReaddIse, RegisterHa, require_checks
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates, StartHere
@@ -86,39 +86,19 @@ class WritePostMortem(Runbook):
 
     def summary(self) -> View[PostMortem]:
         """Show how the incident ended, how long what was rejected, what happened when, and what remains unproven."""
+        from runbook_lib.show.report_sections import lengths_of, moments
+
         pm = self._do(self._read)
         ended = Table(
             title="How it ended",
             headers=("outcome", "why"),
             rows=(Row(pm.headline.outcome or "none", pm.headline.words, mark=mark_of(pm.headline.tone)),),
         )
-        lengths = Table(
-            title="How long each was rejected",
-            headers=("what", "how long", "from", "to", "what is not known"),
-            rows=tuple(
-                Row(
-                    each.what,
-                    duration(each.duration) if each.rejected else "no mismatch in the logs that were read",
-                    stamp(each.since_utc),
-                    stamp(each.until_utc),
-                    "\n".join(each.not_known) or "-",
-                )
-                for each in pm.impacts
-            ),
-        )
         drawn = over_time(pm)
-        timeline = Table(
-            title="Timeline of the incident, in UTC",
-            headers=("when", "what", "where", "journal"),
-            rows=tuple(
-                Row(_utc(each.said), each.what, each.where or "-", f"line {each.ref.line}", mark=mark_of(each.tone))
-                for each in pm.moments
-            ),
-            fold=f"Timeline of the incident, in UTC: {len(pm.moments):,} moments",
-        )
+        timeline = replace(moments(pm), fold=f"Timeline of the incident, in UTC: {len(pm.moments):,} moments")
         sentences = tuple(Row(sentence) for sentence in pm.unproven)
         unproven = Table(title="What remains unproven", headers=("what",), rows=sentences)
-        return View(pm, (ended, lengths, timeline, unproven), (drawn.wide,) if drawn else ())
+        return View(pm, (ended, lengths_of(pm), timeline, unproven), (drawn.wide,) if drawn else ())
 
     def write(self) -> View[Written]:
         """Write the report into the record, as HTML, PDF and Markdown, and return the files; earlier ones stay."""
@@ -165,11 +145,6 @@ class WritePostMortem(Runbook):
         closed = super().close()
         seal_by_hand(self.context)
         return closed
-
-
-def _utc(text: str) -> str:
-    """A time as the other stages write it."""
-    return f"{text}Z" if text[:1].isdigit() and not text.endswith(")") else text
 
 
 # -- All stages, in their order --------------------------------------------------------------------

@@ -70,8 +70,8 @@ def _chapters(pm: PostMortem) -> tuple[Section, ...]:
     return (
         # The picture stands here, where it fits on the first page of a PDF: tables go over to the next one.
         Section(ident="summary", title="Summary", blocks=(*pm.summary, *filter(None, (over_time(pm),)))),
-        Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, _impact(pm), *before)),
-        Section(ident="timeline", title="Timeline, in UTC", blocks=(_moments(pm),)),
+        Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, lengths_of(pm), *before)),
+        Section(ident="timeline", title="Timeline, in UTC", blocks=(moments(pm),)),
         Section(ident="changes", title="What was changed", blocks=(_changes(pm),)),
         Section(ident="trust", title="Who trusts whom", blocks=who_trusts_whom(pm) or (f"It is {NOT_RECORDED}.",)),
         Section(ident="stores", title="Both stores, before and after", blocks=(STORES_SHOW, *_stores(pm))),
@@ -91,7 +91,8 @@ def _chapters(pm: PostMortem) -> tuple[Section, ...]:
     )
 
 
-def _impact(pm: PostMortem) -> Table:
+def lengths_of(pm: PostMortem) -> Table:
+    """Return how long what was rejected, and what of that is not known."""
     return Table(
         title="How long each was rejected",
         headers=("what", "how long", "first mismatch line", "proven to work", "what is not known"),
@@ -114,7 +115,8 @@ def _impact_row(impact: Impact) -> Row:
     return Row(impact.what, length, since, utc_time(impact.until_utc), "\n".join(impact.not_known) or "-")
 
 
-def _moments(pm: PostMortem) -> Table:
+def moments(pm: PostMortem) -> Table:
+    """Return what happened when."""
     return Table(
         title="What happened when",
         headers=("when (UTC)", "what", "where", "evidence"),

@@ -23,21 +23,25 @@ from runbook_lib.show.document import (
     common_folder,
     facts_of,
     shorten,
+    without_idle_columns,
 )
 from runbook_lib.show.rendering import View
 
 # -- Tables of how things stand: checks, stages, high availability and the ISE servers. No decisions are made here
 
 
+OK_MARKS = {True: GOOD, False: BAD, None: DOUBT}
+
+
 def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[Check, ...]]:
     """Return what was expected beside what was seen."""
-    marks = {True: GOOD, False: BAD, None: DOUBT}
     words = {True: "yes", False: "no", None: "not known"}
     table = Table(
         title=title,
         headers=("what", "expected", "actual", "as expected", "note"),
         rows=tuple(
-            Row(each.name, each.expected, each.actual, words[each.ok], each.note, mark=marks[each.ok]) for each in value
+            Row(each.name, each.expected, each.actual, words[each.ok], each.note, mark=OK_MARKS[each.ok])
+            for each in value
         ),
         note=note,
         below=("note",),
@@ -56,16 +60,10 @@ def answers(value: tuple[Check, ...], title: str, note: str) -> View[tuple[Check
 
 def stages(value: Mapping[str, StageState], before: Mapping[str, Sequence[StageState]] | None = None) -> Table:
     """``before``: how earlier attempts at a stage ended, where there were any."""
-    rows = [Row(stage, state, mark=STATE_TONES.get(state, PLAIN)) for stage, state in value.items()]
-    title = "Stages of this incident"
-    if not before:
-        return Table(title=title, headers=("stage", "state"), rows=tuple(rows))
-    ended = [", ".join(map(gettext, before.get(stage, ()))) or "-" for stage in value]
-    return Table(
-        title=title,
-        headers=("stage", "state", "attempts before"),
-        rows=tuple(Row(*row.cells, how, mark=row.mark) for row, how in zip(rows, ended, strict=True)),
-    )
+    ended = {stage: ", ".join(map(gettext, (before or {}).get(stage, ()))) or "-" for stage in value}
+    rows = (Row(stage, state, ended[stage], mark=STATE_TONES.get(state, PLAIN)) for stage, state in value.items())
+    headers = ("stage", "state", "attempts before")
+    return without_idle_columns(Table(title="Stages of this incident", headers=headers, rows=tuple(rows)))
 
 
 def ha_states(states: Sequence[HaStatus]) -> Table:
@@ -122,12 +120,12 @@ def ha_page(value: HaPage | None, why_none: str) -> View[HaPage | None]:
 def ise_servers(value: tuple[ListedIseServer, ...], *, read: bool = True) -> View[tuple[ListedIseServer, ...]]:
     """Return the ISE Servers page, row by row; ``read``: whether it was."""
     words = {True: "answers", False: "does not answer", None: "not known"}
-    marks = {True: GOOD, False: BAD, None: DOUBT}
     table = Table(
         title="ISE Servers page",
         headers=("address", "status", "meaning"),
         rows=tuple(
-            Row(AsIs(each.address), AsIs(each.status), words[each.answers], mark=marks[each.answers]) for each in value
+            Row(AsIs(each.address), AsIs(each.status), words[each.answers], mark=OK_MARKS[each.answers])
+            for each in value
         ),
         empty="no ISE server is listed" if read else "the page was not read: a person has to look at it",
     )
