@@ -43,6 +43,8 @@ WORDS |= {"expected", "actual", "fold"}
 SHOWN_BY = {"gettext": 1, "Link": 1, "button": 2, "text_field": 2, "FieldGroup": 1, "FieldSpec": 2, "label": 1}
 """Calls that show their first arguments, and how many of them."""
 TOGETHER = (
+    "1 day",
+    "{0} days",
     "1 entry",
     "{0} entries",
     "LAB",

@@ -56,6 +56,9 @@ def _incidents() -> list[str]:
 SITE_HELP = "A name in params/ or the path of a site's file."
 SiteArgument = Annotated[str, typer.Argument(help=SITE_HELP, autocompletion=_sites)]
 IncidentArgument = Annotated[str, typer.Argument(help="The incident.", autocompletion=_incidents)]
+KeyOption = Annotated[
+    str, typer.Option(help="The public key that must have signed it; empty: those in RUNBOOK_KEY_DIR.")
+]
 RecordArgument = Annotated[str, typer.Argument(help="A record's folder, or an incident.", autocompletion=_incidents)]
 
 
@@ -222,9 +225,7 @@ def unlock(
 @app.command(epilog="Examples: runbook verify 20261123T120000Z-berlin-1a2b · runbook verify FOLDER --key ada.pub.pem")
 def verify(
     record: RecordArgument,
-    key: Annotated[
-        str, typer.Option(help="The public key that must have signed it; empty: those in RUNBOOK_KEY_DIR.")
-    ] = "",
+    key: KeyOption = "",
     tsa: Annotated[
         str, typer.Option(help="The certificate of the time-stamping authority; empty: those in RUNBOOK_KEY_DIR.")
     ] = "",
@@ -241,9 +242,7 @@ def verify(
 def archive(
     record: RecordArgument,
     to: Annotated[str, typer.Option(help="The file to write; empty: the incident's name with .zip, here.")] = "",
-    key: Annotated[
-        str, typer.Option(help="The public key that must have signed it; empty: those in RUNBOOK_KEY_DIR.")
-    ] = "",
+    key: KeyOption = "",
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Pack also a record that is in use, or that does not verify.")
     ] = False,

@@ -210,22 +210,20 @@ def _facts_row(judgement: Judgement, now_utc: datetime) -> Row:
     if facts is None:
         return Row(judgement.target, judgement.reason, "", "", "", "", mark=DOUBT)
     key = f"{facts.key_type} {facts.key_bits or ''}".strip() + f", {facts.signature_hash}"
-    until = "\n".join((f"{facts.not_after_utc:%Y-%m-%d}", expiry(facts.not_after_utc, now_utc), *facts.warnings))
+    words = (f"{facts.not_after_utc:%Y-%m-%d}", expiry(facts.not_after_utc, now_utc), *facts.warnings)
+    until = "\n".join(dict.fromkeys(words))  # one of the warnings may say the same
     cells = (judgement.target, AsIs(facts.subject), AsIs(facts.issuer), until, key, facts.sha256)
     return Row(*cells, mark=DOUBT if facts.warnings else PLAIN)
 
 
 def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
     """Say in words how long a certificate is valid still, or for how long it has not been; whole days."""
-    days = (not_after_utc - now_utc) // timedelta(days=1)
-    if not_after_utc <= now_utc:
-        ago = (now_utc - not_after_utc) // timedelta(days=1)
-        if not ago:
-            return "expired today"
-        return f"expired {ago:,} days ago" if ago > 1 else "expired 1 day ago"
+    expired = not_after_utc <= now_utc
+    days = abs(not_after_utc - now_utc) // timedelta(days=1)
     if not days:
-        return "expires within a day"
-    return f"expires in {days:,} days" if days > 1 else "expires in 1 day"
+        return "expired today" if expired else "expires within a day"
+    shown = count(days, "day")
+    return f"expired {shown} ago" if expired else f"expires in {shown}"
 
 
 def _look_row(look: Presented) -> Row:

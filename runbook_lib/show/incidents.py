@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
-from runbook_lib.i18n.language import span
+from runbook_lib.i18n.language import count, span
 from runbook_lib.models import Outcome, PastIncident, SiteStatus, Unended
 from runbook_lib.show import svg
 from runbook_lib.show.document import PLAIN, Row, Table, mark_of
@@ -196,7 +196,8 @@ def _fleet_words(
     known = sorted((days, each.site) for each in sites if (days := each.days(now_utc)) is not None)
     if known:
         days, site = known[0]
-        end = f"expired {-days} days ago" if days < 0 else f"expires in {days} days"
+        until = count(abs(days), "day")
+        end = f"expired {until} ago" if days < 0 else f"expires in {until}"
         words.append(f"The first certificate to expire, at {site}, {end}.")
     return tuple(words)
 
