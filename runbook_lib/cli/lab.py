@@ -18,6 +18,7 @@ from runbook_lib.i18n.language import font_hint
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named
+from runbook_lib.logs.conclusions import verdict
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.notebook.runbook import sign_of
 from runbook_lib.notebook.workspace import (
@@ -280,7 +281,8 @@ def _show_incident(site: Site, state: dict[str, Any]) -> None:
     out_lines(View(state, (trust(state), _state(state))).text())
     out("2. What the servers' logs say of it.")
     out()
-    out_lines(_mismatches(_wait_for_mismatches(site)).text())
+    prose(verdict(_wait_for_mismatches(site)))
+    out()
 
 
 def _state(state: dict[str, Any]) -> Table:
@@ -288,15 +290,6 @@ def _state(state: dict[str, Any]) -> Table:
     rows = [(f"HA state of the {name}", servers[name]["ha_state"]) for name in ("primary", "secondary")]
     rows.append(("ISE servers that the primary lists", ise_words(state)))
     return Table(title="What works", headers=("what", "state"), rows=tuple(Row(*cells) for cells in rows))
-
-
-def _mismatches(diagnosis: Diagnosis) -> View[Diagnosis]:
-    rows = tuple(
-        Row(mismatch.server, Path(mismatch.evidence[0].source).name, mismatch.subject, str(mismatch.count))
-        for mismatch in diagnosis.mismatches
-    )
-    title = "“Current certificate of the remote host is different from what was used earlier”"
-    return View(diagnosis, (Table(title=title, headers=("log of the", "file", "certificate of", "times"), rows=rows),))
 
 
 def _wait_for_mismatches(site: Site, *, limit_s: float = 30.0) -> Diagnosis:

@@ -53,19 +53,17 @@ def key_show_command() -> None:
     key = read_public(path)
     out(f"key:    {key.id}")
     out(f"public: {key.source}")
-    for line in key.pem.decode("ascii").splitlines():
-        out(line)
+    out_lines(key.pem.decode("ascii").rstrip())
 
 
 def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
     """Check a record, or an archive of one, and tell what was found; return 0, 5 or 7."""
     trusted = trusted_in(paths.key_dir(), key=key, authority=tsa)
     file = Path(record).expanduser()
-    path = file if file.is_file() else record_folder(record)
-    if path.is_file():
-        result = verify_archive(path, trusted)
+    if file.is_file():
+        result = verify_archive(file, trusted)
     else:
-        result = verify_record(path, trusted.keys, trusted.certificates)
+        result = verify_record(record_folder(record), trusted.keys, trusted.certificates)
     print_verification(result)
     return verify_exit_code(result)
 
