@@ -46,6 +46,7 @@ _ENTRY = re.compile(
     re.S | re.I,
 )
 _ENTRY_INSIDE = re.compile(r"host[ \t]{0,9}=[ \t]{0,9}[^\s;=]*_[0-9]+[ \t]{0,9};", re.I)
+_CUT_SHORT = re.compile(r"\.\.|…|.[~*>]\Z")
 _FIELD = re.compile(r";[ \t]+(?P<name>[A-Za-z][A-Za-z0-9_-]{0,40})[ \t]?=")
 _COLUMN = re.compile(r"(?<![\s,;+=|])(?: {2,}|[ ]?[\t|])[ \t|]*[A-Za-z][A-Za-z0-9 _-]{0,40}[=:]")
 _PIECE = re.compile(rf"(?:^|[\s/,+])(?:{'|'.join(map(re.escape, SPELLINGS))})[ \t]?=", re.I)
@@ -162,6 +163,8 @@ def entry_of(line: str) -> TofuEntry | None:
     """Return the entry that ``line`` is, or None where it is no whole entry or could be two."""
     match = _ENTRY.fullmatch(line)
     if match is None or not match["key"].isprintable() or _ENTRY_INSIDE.search(line, match.end("key")):
+        return None
+    if _CUT_SHORT.search(match["host"]):  # it may be the beginning of several names
         return None
     port, subject = int(match["port"]), _without_fields(match["subject"]).strip()
     if not 1 <= port <= 65535 or _COLUMN.search(subject):

@@ -213,9 +213,15 @@ def test_only_a_line_that_tells_the_number_of_entries_and_nothing_else_is_a_coun
         parse_tofu_list(f"host=a_443;  subject= /CN=x\n{line}\n", "primary", NOON)
 
 
-@pytest.mark.parametrize("line", ["note: host=b_443; subject=CN = x", "host=b_443;", "x host=b_443;  subject= /CN=y"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("note: host=b_443; subject=CN = x", "host=b_443;", "x host=b_443;  subject= /CN=y"),
+        *(f"host=prime-s{cut}_8082;  subject= /CN=y" for cut in ("...", "…", "~", "*")),
+    ],
+)
 def test_a_line_in_which_an_entry_begins_is_never_left_out(line: str) -> None:
-    """Whatever the site's file says, an entry that is not whole refuses the list."""
+    """Whatever the site's file says, an entry that is not whole refuses the list, and so does one whose name is cut."""
     with pytest.raises(AnswerNotUnderstood):
         parse_tofu_list(f"host=a_443;  subject= /CN=x\n{line}\n", "primary", NOON, ["/.*/", line])
 
