@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from doomed import only_here
 from fault_site import Begin
-from repair_site import DELETE, StartLab, run_stage
+from repair_site import StartLab, run_stage
 
 from runbook_lib.decisions import Deletion
 from runbook_lib.errors import AnswerNotUnderstood, LoginQuestion
@@ -17,17 +16,40 @@ GONE = {Deletion.GONE}
 
 
 @pytest.mark.parametrize(
-    "question",
+    ("question", "options"),
     [
-        "Do you want to delete the certificate of host {entry}? (yes/no) [no] ? ",
-        "Certificate of host {entry} will be removed.\nProceed? Y/N [N]: ",
-        "Delete {entry} [no] (yes/no): ",
-        "Are you sure [y/n] ",
+        (
+            "Do you want to delete the certificate of host {entry}? (yes/no) [no] ? ",
+            {"ssh_banner": "Zugriff nur f\udcfcr Berechtigte\n"},
+        ),
+        (
+            "Certificate of host {entry} will be removed.\nProceed? Y/N [N]: ",
+            {"ade_block": False, "fixes": "PI 3.10.6 Update 01 ( 1.0.0 )\nDevice Pack 12"},
+        ),
+        ("Delete {entry} [no] (yes/no): ", {"release": "3.4.0", "fixes": "PI 3.5.1 ( 1.0.0 )"}),
+        (
+            "Are you sure [y/n] ",
+            {"banner": False, "login_banner": "Authorized use only.\nhost=192.0.2.1_8082; subject=CN=nobody # \n"},
+        ),
+        ("", {"command_delay_s": 0.2}),
     ],
+    ids=["banner", "fixes", "old", "bare", "slow"],
 )
-def test_each_form_of_the_question_is_answered(faulty: StartLab, begin: Begin, question: str) -> None:
-    """Default before or behind, brackets or none: the deletion is confirmed once, and seen."""
-    case = begin(faulty("renewed", monitor_style="on_registration", deletecert="question", question=question))
+def test_each_form_of_the_question_is_answered_whatever_is_printed_around(
+    faulty: StartLab, begin: Begin, question: str, options: dict[str, Any]
+) -> None:
+    """Default before or behind, brackets or none: the deletion is confirmed once, and seen.
+
+    Banners of any encoding or none, versions in each captured form, slow commands: the same deletions, all seen.
+    """
+    if question:
+        options = options | {"deletecert": "question", "question": question}
+
+    def accept(site: dict[str, Any]) -> None:
+        site["policy"] = {"allow_older_release": True}
+
+    case = begin(faulty("renewed", monitor_style="on_registration", **options), accept)
+    run_stage(Stage.START, case.site, case.incident)
     assert {result.result for result in case.carry_out(case.make_plan())} == GONE
     case.assert_agrees()
 
@@ -46,60 +68,12 @@ def test_a_question_about_something_else_stops_the_deletions_with_its_words(faul
     case.assert_agrees()
 
 
-def test_a_sites_answer_lets_the_deletions_go_on(faulty: StartLab, begin: Begin) -> None:
-    """The exact question in the site's file, with the entry in the place of {key}, gets its answer."""
-    question = "Remove {entry} from the vault, (y)es or (n)o: "
-    case = begin(
-        faulty("renewed", monitor_style="on_registration", deletecert="question", question=question),
-        lambda site: site.update(answers={"Remove {key} from the vault, (y)es or (n)o:": "y"}),
-    )
-    assert {result.result for result in case.carry_out(case.make_plan())} == GONE
-
-
 def test_a_question_before_the_prompt_stops_the_stage(faulty: StartLab, begin: Begin) -> None:
     """A login that asks yes or no gets neither: exit 4, its words in the error, nothing sent."""
     case = begin(faulty("renewed", login_question="A session is open elsewhere. End it? (yes/no) [no] ? "))
     error = case.refused(LoginQuestion, 4, case.make_plan)
     assert "A session is open elsewhere. End it?" in error.found
     case.assert_untouched()
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"ssh_banner": "Zugriff nur f\udcfcr Berechtigte\n"},
-        {"ade_block": False, "fixes": "PI 3.10.6 Update 01 ( 1.0.0 )\nDevice Pack 12"},
-        {"release": "3.4.0", "fixes": "PI 3.5.1 ( 1.0.0 )"},
-        {"command_delay_s": 0.2},
-        {"banner": False, "login_banner": "Authorized use only.\nhost=192.0.2.1_8082; subject=CN=nobody # \n"},
-    ],
-    ids=["banner", "fixes", "old", "slow", "bare"],
-)
-def test_what_is_printed_around_the_answers_changes_nothing(
-    faulty: StartLab, begin: Begin, options: dict[str, Any]
-) -> None:
-    """Banners of any encoding or none, versions in each captured form, slow commands: the same deletions, all seen."""
-
-    def accept(site: dict[str, Any]) -> None:
-        site["policy"] = {"allow_older_release": True}
-
-    case = begin(faulty("renewed", monitor_style="on_registration", **options), accept)
-    run_stage(Stage.START, case.site, case.incident)
-    assert {result.result for result in case.carry_out(case.make_plan())} == GONE
-
-
-def test_a_deletion_that_outlives_its_deadline_is_decided_before_the_next(
-    faulty: StartLab, begin: Begin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It took effect after nobody listened any more: seen as that, no other entry blamed, and none sent twice."""
-    case = begin(faulty("renewed"))
-    plan = case.make_plan()
-    case.lab.set_fault("late_command", "primary", times=1, command=DELETE, seconds=4.0)
-    only_here(monkeypatch, case.lab, "primary", "late_command", answer_s=0.5)
-    results = case.carry_out(plan)
-    assert {result.result for result in results} == GONE
-    assert case.seen().sent == len(plan.deletions) == 3
-    case.assert_agrees()
 
 
 def test_servers_of_different_releases_are_told_before_anything_is_changed(faulty: StartLab, begin: Begin) -> None:

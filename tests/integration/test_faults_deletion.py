@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from direct_pages import direct_pages
 from doomed import only_here
-from fault_site import LIST, Begin, Case, deletions
-from repair_site import DELETE, StartLab, run_stage
+from fault_site import LIST, Begin, deletions
+from repair_site import StartLab, run_stage
 
 from runbook_lib.decisions import Deletion, DeletionResult
 from runbook_lib.errors import ApprovalMissing, OutcomeUnknown, RepairFailed, SafetyStop
@@ -19,55 +19,6 @@ UNKNOWN = Deletion.NOT_DELETED_OR_CAME_BACK
 
 def results(found: tuple[DeletionResult, ...]) -> dict[tuple[str, str], Deletion]:
     return {(result.server, result.key): result.result for result in found}
-
-
-def stale_three(case: Case) -> set[tuple[str, str]]:
-    return {
-        ("primary", case.entry("secondary")),
-        ("primary", case.entry("ise")),
-        ("secondary", case.entry("primary")),
-    }
-
-
-@pytest.mark.parametrize(
-    ("fault", "settings", "result"),
-    [
-        ("reset_before", {}, UNKNOWN),
-        ("reset_after", {}, Deletion.GONE),
-        ("silent_command", {}, UNKNOWN),
-        ("deletecert_lie", {"how": "done_but_stays"}, UNKNOWN),
-        ("deletecert_lie", {"how": "error_but_gone"}, Deletion.GONE),
-    ],
-)
-def test_the_store_decides_and_no_command_is_sent_twice(
-    faulty: StartLab,
-    begin: Begin,
-    fault: str,
-    settings: dict[str, Any],
-    result: Deletion,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """It never takes what `deletecert` printed, or what the HA page announced, for proof that a change worked.
-
-    Whatever is lost or said, each deletion leaves once, and what the store then lists is what the record says.
-    """
-    case = begin(faulty("renewed"), lambda site: site["deadlines"].update(command_s=1.5))
-    only_here(monkeypatch, case.lab, "secondary", fault)
-    plan = case.make_plan()
-    about = {} if fault == "deletecert_lie" else {"command": DELETE}
-    case.lab.set_fault(fault, "secondary", times=1, **(settings | about))
-
-    found = results(case.carry_out(plan))
-
-    victim = ("secondary", case.entry("primary"))
-    assert set(found) == stale_three(case)
-    assert found[victim] is result
-    assert {found[place] for place in found if place != victim} == {Deletion.GONE}
-    case.assert_agrees()
-
-    assert results(case.carry_out(plan)) == found  # the stage again: nothing is sent
-    assert case.seen().sent == 3
-    case.assert_agrees()
 
 
 def test_a_deletion_that_takes_another_entry_stops_everything(faulty: StartLab, begin: Begin) -> None:
@@ -89,7 +40,6 @@ def test_a_deletion_that_takes_another_entry_stops_everything(faulty: StartLab, 
     ("style", "interval_s", "expected"),
     [
         ("quick", 0.01, {UNKNOWN, Deletion.GONE}),
-        ("slow", 5.0, {Deletion.GONE}),
         ("on_registration", 0.2, {Deletion.GONE}),
     ],
 )

@@ -16,7 +16,7 @@ from fault_site import LIST, Begin, Case, Edit, once_behind_the_first_deletion, 
 from repair_site import DELETE, StartLab, run_stage
 from waiting import wait_until
 
-from runbook_lib.decisions import Plan
+from runbook_lib.decisions import Deletion, Plan
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     ApprovalMissing,
@@ -39,10 +39,12 @@ from runbook_lib.errors import (
 from runbook_lib.lab import ssh_server
 from runbook_lib.lab.backend import HaForm
 from runbook_lib.models import Outcome, Stage
+from runbook_lib.repair.sent_changes import recorded_deletions
 
 Act = Callable[[Case], object]
 Run = Callable[[Case, Plan], object]
 STALE = 2
+UNKNOWN = Deletion.NOT_DELETED_OR_CAME_BACK
 VAULT = "Remove {entry} from the vault, (y)es or (n)o: "
 OLD_KEY_EXCHANGE = "diffie-hellman-group14-sha1"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIgqMkQ5dqzxiq1M9CzFjv4DcmKCQyIUtIFTzZmCKyfS"
@@ -63,6 +65,7 @@ class Way:
 
     ``before`` is done before the plan, ``after`` behind its approval, ``between`` behind the first deletion;
     ``unanswered`` is the fault for which deadlines expire at the primary, as nobody answers;
+    ``result`` is what the record says of the deletion that it is about, where the others went as they should;
     ``mend`` is done by a person before the second run, who takes back ``edit`` and what the lab was told as well.
     """
 
@@ -76,6 +79,7 @@ class Way:
     between: Act | None = None
     unanswered: str = ""
     old_key_exchange: bool = False
+    result: Deletion | None = None
     run: Run = carry_out
     mend: Act = lambda case: None
 
@@ -163,16 +167,24 @@ def on_an_older_approval(case: Case, plan: Plan) -> object:
 IMPOSTOR = {"server": "secondary", "seen_from": ("here", "peer")}
 WAYS: dict[str, Way] = {
     # what became of a deletion
-    "the connection died before it": Way(after=fault("reset_before", command=DELETE, times=1), sent=(2, 1)),
-    "the connection died after it": Way(after=fault("reset_after", command=DELETE, times=1), sent=(2, 0)),
+    "the connection died before it": Way(
+        after=fault("reset_before", command=DELETE, times=1), sent=(2, 1), result=UNKNOWN
+    ),
+    "the connection died after it": Way(
+        after=fault("reset_after", command=DELETE, times=1), sent=(2, 0), result=Deletion.GONE
+    ),
     "its answer never came": Way(
-        edit=soon, after=fault("silent_command", command=DELETE, times=1), unanswered="silent_command", sent=(2, 1)
+        edit=soon, after=fault("silent_command", command=DELETE, times=1), unanswered="silent_command", sent=(2, 1),
+        result=UNKNOWN,
     ),
     "it took effect after its deadline": Way(
-        after=fault("late_command", command=DELETE, times=1, seconds=4.0), unanswered="late_command", sent=(2, 0)
+        after=fault("late_command", command=DELETE, times=1, seconds=4.0), unanswered="late_command", sent=(2, 0),
+        result=Deletion.GONE,
     ),
-    "it was called done, and the entry stays": Way(after=lie("done_but_stays"), sent=(2, 1)),
-    "it was called an error, and the entry is gone": Way(after=lie("error_but_gone"), sent=(2, 0)),
+    "it was called done, and the entry stays": Way(after=lie("done_but_stays"), sent=(2, 1), result=UNKNOWN),
+    "it was called an error, and the entry is gone": Way(
+        after=lie("error_but_gone"), sent=(2, 0), result=Deletion.GONE
+    ),
     "it took another entry": Way(after=lie("deletes_another"), first=RepairFailed, code=1, sent=(1, 2)),
     "the list was lost behind it": Way(after=fault("reset_after", command=LIST, skip=2, times=1), sent=(2, 0)),
     "the list could not be read behind it": Way(
@@ -242,13 +254,6 @@ WAYS: dict[str, Way] = {
     "the list has a line that nobody knows": Way(
         options={"list_footer": "-- end --"}, first=AnswerNotUnderstood, code=4, mend=with_the_footer
     ),
-    "the list is printed otherwise each time": Way(
-        options={"listing": "uneven", "list_order": "turning"}, sent=(2, 0)
-    ),
-    "it greets in Latin-1": Way(options={"ssh_banner": "Zugriff nur f\udcfcr Berechtigte\n"}, sent=(2, 0)),
-    "it spells its fixes otherwise": Way(
-        options={"ade_block": False, "fixes": "PI 3.10.6 Update 01 ( 1.0.0 )\nDevice Pack 12"}, sent=(2, 0)
-    ),
     "the pair runs two releases": Way(
         options={"secondary_release": "3.10.4"}, run=up_to_the_registration,
         first=VersionUnsupported, code=3, sent=(2, 0), mend=with_two_releases,
@@ -269,7 +274,10 @@ def test_each_way_to_go_wrong_ends_as_it_should_and_the_next_run_repairs(
 ) -> None:
     """Whatever went wrong: no wrong entry goes at our word, none is sent twice on one approval, and it can be mended.
 
-    The error and its exit code, the deletions that the servers saw in each run, and what they deleted.
+    It never takes what `deletecert` printed, or what the HA page announced, for proof that a change worked.
+
+    What the store lists is what the record says. The error and its exit code, the deletions that the servers saw in
+    each run, and what they deleted.
     """
     way = WAYS[name]
     if way.old_key_exchange:
@@ -289,6 +297,13 @@ def test_each_way_to_go_wrong_ends_as_it_should_and_the_next_run_repairs(
         error = raised
     first = case.seen().sent
     assert (type(error), error.exit_code if error else 0) == (way.first or type(None), way.code)
+    if way.result:
+        found = {(each.server, each.key): each.result for each in recorded_deletions(case.record)}
+        assert found.pop(("primary", case.entry("secondary"))) is way.result
+        assert found == {("secondary", case.entry("primary")): Deletion.GONE}
+        case.carry_out(plan)  # the stage again: nothing is sent
+        assert case.seen().sent == first
+        case.assert_agrees()
 
     case.lab.clear_fault()
     case.write_site(by_hand)
