@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from runbook_lib import paths
 from runbook_lib.decisions import LASTING_REPAIR, UNPROVEN
 from runbook_lib.errors import StageOutOfOrder
+from runbook_lib.i18n.language import duration, stamp
 from runbook_lib.models import Outcome, PastIncident, SiteStatus, Stage, StageState
 from runbook_lib.notebook.changing_stages import DeleteStale, ReaddIse, RegisterHa, require_checks
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates, StartHere
@@ -86,7 +87,7 @@ class WritePostMortem(Runbook):
 
     def summary(self) -> View[PostMortem]:
         """Show how the incident ended, how long what was rejected, what happened when, and what remains unproven."""
-        from runbook_lib.show.report_sections import lengths_of, moments
+        from runbook_lib.show.report_sections import moments
 
         pm = self._do(self._read)
         ended = Table(
@@ -94,11 +95,25 @@ class WritePostMortem(Runbook):
             headers=("outcome", "why"),
             rows=(Row(pm.headline.outcome or "none", pm.headline.words, mark=mark_of(pm.headline.tone)),),
         )
+        lengths = Table(
+            title="How long each was rejected",
+            headers=("what", "how long", "from", "to", "what is not known"),
+            rows=tuple(
+                Row(
+                    each.what,
+                    duration(each.duration) if each.rejected else "no mismatch in the logs that were read",
+                    stamp(each.since_utc),
+                    stamp(each.until_utc),
+                    "\n".join(each.not_known) or "-",
+                )
+                for each in pm.impacts
+            ),
+        )
         drawn = over_time(pm)
         timeline = replace(moments(pm), fold=f"Timeline of the incident, in UTC: {len(pm.moments):,} moments")
         sentences = tuple(Row(sentence) for sentence in pm.unproven)
         unproven = Table(title="What remains unproven", headers=("what",), rows=sentences)
-        return View(pm, (ended, lengths_of(pm), timeline, unproven), (drawn.wide,) if drawn else ())
+        return View(pm, (ended, lengths, timeline, unproven), (drawn.wide,) if drawn else ())
 
     def write(self) -> View[Written]:
         """Write the report into the record, as HTML, PDF and Markdown, and return the files; earlier ones stay."""

@@ -70,7 +70,7 @@ def _chapters(pm: PostMortem) -> tuple[Section, ...]:
     return (
         # The picture stands here, where it fits on the first page of a PDF: tables go over to the next one.
         Section(ident="summary", title="Summary", blocks=(*pm.summary, *filter(None, (over_time(pm),)))),
-        Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, lengths_of(pm), *before)),
+        Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, _impact(pm), *before)),
         Section(ident="timeline", title="Timeline, in UTC", blocks=(moments(pm),)),
         Section(ident="changes", title="What was changed", blocks=(_changes(pm),)),
         Section(ident="trust", title="Who trusts whom", blocks=who_trusts_whom(pm) or (f"It is {NOT_RECORDED}.",)),
@@ -91,8 +91,7 @@ def _chapters(pm: PostMortem) -> tuple[Section, ...]:
     )
 
 
-def lengths_of(pm: PostMortem) -> Table:
-    """Return how long what was rejected, and what of that is not known."""
+def _impact(pm: PostMortem) -> Table:
     return Table(
         title="How long each was rejected",
         headers=("what", "how long", "first mismatch line", "proven to work", "what is not known"),
