@@ -20,9 +20,9 @@ from runbook_lib.cli import DiagnoseRequest
 from runbook_lib.cli.terminal import err
 from runbook_lib.errors import UsageError, one_line
 from runbook_lib.logs.conclusions import exit_code, with_entries
-from runbook_lib.logs.diagnosis import diagnosis_of
+from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.formats import Report, as_json, as_text
-from runbook_lib.logs.jobs import SERVERS, Settings, read_sources
+from runbook_lib.logs.jobs import SERVERS, Settings
 from runbook_lib.logs.rules import RULES
 from runbook_lib.processes import Gated
 
@@ -57,7 +57,7 @@ def diagnose_command(request: DiagnoseRequest) -> int:
     if request.follow:
         diagnosis = _follow(sources, settings, known)
     else:
-        diagnosis = diagnosis_of(sources, read_sources(sources, settings, progress.update), settings, known)
+        diagnosis = diagnose_sources(sources, settings, known, progress.update)
         progress.end()
     diagnosis = with_entries(diagnosis, stores)
     _print(Report(diagnosis, len(stores), known), request)

@@ -28,7 +28,7 @@ from runbook_lib.logs.jobs import (
     scanner_for,
 )
 from runbook_lib.logs.lines import EMPTY, FOREIGN, NO_FILE, NO_FILE_IN_IT, as_utc, clock_of, read_prefix
-from runbook_lib.logs.rules import RULES, Rule, next_step
+from runbook_lib.logs.rules import next_step
 from runbook_lib.logs.scanner import OWN_NAME
 from runbook_lib.logs.search import PlainText
 from runbook_lib.logs.sources import Identity, is_archive_file, list_logs, read_logs
@@ -190,31 +190,21 @@ def _look_alikes(
 
 def diagnose_sources(
     sources: Mapping[str, Sequence[Path]],
-    *,
-    zones: Mapping[str, str] | None = None,
-    rules: Sequence[Rule] = RULES,
-    names: Mapping[str, Iterable[str]] | None = None,
+    settings: Settings | None = None,
     known: Mapping[str, str] | None = None,
-    workers: int = 1,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Return what the logs of each server say; ``sources`` maps ``primary`` and ``secondary`` to files and folders.
 
-    Under the key ``""`` stand logs of which nobody says whose they are: a server's ``names`` on their path tell, or
+    Under the key ``""`` stand logs of which nobody says whose they are: a server's names on their path tell, or
     it is guessed from what they show; otherwise it is ``unknown``. Times without an offset are read in the server's
-    zone in ``zones`` (key ``""``: everybody's), otherwise as UTC, and that is said. A server whose logs are not at
-    hand (no path, or folders without a file) is named in ``no_logs``. ``known`` (``site``, ``incident``) fills in
-    the next steps. ``workers`` above 1 reads several series at once, in processes that are forked.
-    Raises UsageError for a path that is not there, and for an unknown zone; what cannot be read, is damaged or
-    unpacks to too much is read as far as it can be and named in ``damaged``.
+    zone, otherwise as UTC, and that is said. A server whose logs are not at hand (no path, or folders without a file)
+    is named in ``no_logs``. ``known`` (``site``, ``incident``) fills in the next steps.
+    Raises UsageError for a path that is not there; what cannot be read, is damaged or unpacks to too much is read as
+    far as it can be and named in ``damaged``.
     """
-    settings = Settings(
-        rules=tuple(rules),
-        zones=dict(zones or {}),
-        names={server: tuple(known_as) for server, known_as in (names or {}).items()},
-        workers=workers,
-    )
-    return diagnosis_of(sources, read_sources(sources, settings, progress), settings, dict(known or {}))
+    how = settings or Settings()
+    return diagnosis_of(sources, read_sources(sources, how, progress), how, dict(known or {}))
 
 
 # -- Watching logs: what is written behind what was read, through growth, rotation and truncation.

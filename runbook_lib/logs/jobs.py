@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from runbook_lib.device.names import common_name, fold_value
 from runbook_lib.logs.events import Findings, Tally
 from runbook_lib.logs.lines import LONGEST, clock_of, read_prefix
-from runbook_lib.logs.rules import Rule
+from runbook_lib.logs.rules import RULES, Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
 from runbook_lib.logs.streams import Notes, Peekable, oldest_first
@@ -143,9 +143,12 @@ _ROUNDS = 3
 
 @dataclass(frozen=True)
 class Settings:
-    """How logs are read. ``zones`` and ``names`` are per server; the zone of ``""`` holds where a server has none."""
+    """How logs are read. ``zones`` and ``names`` are per server; the zone of ``""`` holds where a server has none.
 
-    rules: tuple[Rule, ...]
+    ``workers`` above 1 read several series at once, in forked processes. Raises UsageError for an unknown zone.
+    """
+
+    rules: tuple[Rule, ...] = RULES
     zones: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     workers: int = 1

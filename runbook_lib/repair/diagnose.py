@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from runbook_lib.errors import RunbookError, printable
 from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.logs.jobs import Settings
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.site_rules import load_rules
 from runbook_lib.logs.sources import AFTER, BEFORE, lines_around, size_to_read
@@ -137,7 +138,7 @@ def read_site_logs(site: Site, progress: ProgressCallback = no_progress) -> Diag
             share = min(size / total, 1.0) if total else None
             progress(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}", share, steady=True)
 
-    diagnosis = diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name}, progress=on_read)
+    diagnosis = diagnose_sources(sources, Settings(rules, zones), {"site": site.name}, on_read)
     return replace(diagnosis, read_utc=datetime.now(UTC))
 
 

@@ -15,6 +15,7 @@ from runbook_lib.errors import UsageError
 from runbook_lib.logs.conclusions import entry_note, exit_code, next_steps, timeline, verdict, with_entries
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.formats import Report, as_json, as_text
+from runbook_lib.logs.jobs import Settings
 from runbook_lib.logs.rules import PLACES, RULES
 from runbook_lib.logs.site_rules import load_rules, read_stores
 from runbook_lib.observations import Diagnosis
@@ -30,10 +31,10 @@ def event(subject: str = DN, thread: str = "HealthMonitorThread", stamp: str = "
     return f"{stamp}ERROR [system] [{thread}] TOFU failed. Check local trust {CORE}{subject}\n"
 
 
-def diagnosed(tmp_path: Path, text: str, server: str = "primary", **more: object) -> Diagnosis:
+def diagnosed(tmp_path: Path, text: str, settings: Settings | None = None, **known: str) -> Diagnosis:
     log = tmp_path / "hm-0-0.log"
     log.write_text(text, encoding="utf-8", errors="surrogatepass")
-    return diagnose_sources({server: [log]}, **more)  # type: ignore[arg-type]
+    return diagnose_sources({"primary": [log]}, settings, known)
 
 
 def listed(tmp_path: Path, *entries: str, server: str = "primary") -> Diagnosis:
@@ -106,7 +107,7 @@ def test_whose_logs_they_are(tmp_path: Path, name: str, text: str, server: str) 
     log = tmp_path / "bundle" / name
     log.parent.mkdir(parents=True)
     log.write_text(text)
-    found = diagnose_sources({"": [tmp_path / "bundle"]}, names={"primary": ["pri-7.example"]})
+    found = diagnose_sources({"": [tmp_path / "bundle"]}, Settings(names={"primary": ("pri-7.example",)}))
     assert [m.server for m in found.mismatches] == [server]
 
 
@@ -133,7 +134,10 @@ def test_many_cores_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         )
     told: list[int] = []
     alone = diagnose_sources({"primary": [tmp_path]})
-    assert diagnose_sources({"primary": [tmp_path]}, workers=3, progress=lambda _, size: told.append(size)) == alone
+    assert (
+        diagnose_sources({"primary": [tmp_path]}, Settings(workers=3), progress=lambda _, size: told.append(size))
+        == alone
+    )
     assert [m.count for m in alone.mismatches] == [1, 2, 3, 4, 5, 6]
 
 
@@ -148,7 +152,7 @@ def test_many_cores_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 )
 def test_what_is_not_known_of_a_time_is_said(tmp_path: Path, stamp: str, zone: str, said: str, note: str) -> None:
     """A missing zone, year or time is said, and the time is shown as it is written."""
-    (found,) = diagnosed(tmp_path, event(stamp=stamp), zones={"primary": zone} if zone else None).mismatches
+    (found,) = diagnosed(tmp_path, event(stamp=stamp), Settings(zones={"primary": zone} if zone else {})).mismatches
     assert found.first_said == said
     assert [note in text for text in found.notes] == ([True] if note else [])
     assert found.zone_known == ("zone" not in note)
@@ -288,7 +292,7 @@ def test_site_adds_a_rule(tmp_path: Path) -> None:
     """A site's rule is used beside the others, with its meaning and next step."""
     path = tmp_path / "rules.yaml"
     path.write_text(GOOD_RULE)
-    found = diagnosed(tmp_path, "NTP daemon lost 2 peers\n", rules=(*RULES, *load_rules(path)), known={"site": "paris"})
+    found = diagnosed(tmp_path, "NTP daemon lost 2 peers\n", Settings((*RULES, *load_rules(path))), site="paris")
     assert [(x.rule, x.count) for x in found.look_alikes] == [("ntp_lost", 1)]
     assert found.look_alikes[0].next_step is not None
     assert found.look_alikes[0].next_step.parameters == {"site": "paris"}
@@ -333,6 +337,6 @@ def test_log_end_of_an_unnamed_zone_is_read_as_utc(tmp_path: Path) -> None:
     """The diagnosis says which zones were named, so that the others are known to be assumed."""
     found = diagnosed(tmp_path, event())
     assert (found.zones, found.ends_assumed) == ({}, ("primary",))
-    assert diagnosed(tmp_path, event(), zones={"primary": "UTC"}).ends_assumed == ()
+    assert diagnosed(tmp_path, event(), Settings(zones={"primary": "UTC"})).ends_assumed == ()
     assert diagnosed(tmp_path, event(stamp="2026-11-23T12:00:00Z ")).ends_assumed == ()
     assert found.log_end_utc == {"primary": datetime(2026, 11, 23, 12, tzinfo=UTC)}

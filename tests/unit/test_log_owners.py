@@ -147,7 +147,7 @@ def test_a_server_does_not_report_itself(tmp_path: Path) -> None:
     """With the site's names at hand, a log that reports the primary's own certificate is not guessed the primary's."""
     write(tmp_path, {"hm-0-0.log": OF_PRIMARY, "ncs-0-0.log": OF_ISE})
     assert {m.guessed for m in diagnose_sources({"": [tmp_path]}).mismatches} == {True}
-    found = diagnose_sources({"": [tmp_path]}, names={"primary": ["Prime-Pri"]})
+    found = diagnose_sources({"": [tmp_path]}, Settings(names={"primary": ("Prime-Pri",)}))
     assert {m.server for m in found.mismatches} == {"unknown"}
 
 
@@ -187,7 +187,7 @@ def test_a_guess_hides_no_entry(tmp_path: Path) -> None:
 def test_a_guessed_server_lends_no_time_zone(tmp_path: Path) -> None:
     """Times that were read before anybody guessed the server are not said to be in that server's zone."""
     write(tmp_path, PRIMARY)
-    found = diagnose_sources({"": [tmp_path]}, zones={"primary": "Asia/Tokyo"})
+    found = diagnose_sources({"": [tmp_path]}, Settings(zones={"primary": "Asia/Tokyo"}))
     assert {(m.server, m.first_utc.hour if m.first_utc else 0, m.zone_known) for m in found.mismatches} == {
         ("primary", 12, False)
     }

@@ -23,6 +23,7 @@ from runbook_lib.logs.archives import unpack
 from runbook_lib.logs.conclusions import exit_code, mismatches_of, verdict
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.inflate import LIMITS, UnpackLimits
+from runbook_lib.logs.jobs import Settings
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import list_logs, read_logs
@@ -318,11 +319,11 @@ def test_zone_of_a_server(tmp_path: Path) -> None:
     """Times are read in the zone that is named for a server, unless they hold an offset; an unknown zone is refused."""
     log = tmp_path / "x.log"
     log.write_bytes(b"2026-07-01 12:00:00 " + EVENT + b"2026-07-01T12:30:00Z INFO end\n")
-    found = diagnose_sources({"primary": [log]}, zones={"primary": "Europe/Prague"})
+    found = diagnose_sources({"primary": [log]}, Settings(zones={"primary": "Europe/Prague"}))
     assert found.mismatches[0].first_utc == datetime(2026, 7, 1, 10, tzinfo=UTC)
     assert found.log_end_utc == {"primary": datetime(2026, 7, 1, 12, 30, tzinfo=UTC)}
     with pytest.raises(UsageError):
-        diagnose_sources({"primary": [log]}, zones={"primary": "Mars/Olympus"})
+        diagnose_sources({"primary": [log]}, Settings(zones={"primary": "Mars/Olympus"}))
 
 
 def test_what_was_read_is_counted(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from log_kit import CAUSE, CORE, DN, HEAD, THREAD, findings, scan
 
 from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.logs.jobs import Settings
 from runbook_lib.logs.wrapped_json import unwrap
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "log-wrapped"
@@ -31,7 +32,7 @@ def line(**fields: object) -> str:
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.match.jsonl")), ids=lambda path: path.name)
 def test_wrapped_log_is_one_mismatch(path: Path) -> None:
     """What each collector makes of the published log is one event, with its subject, thread and time."""
-    found = diagnose_sources({"primary": [path]}, zones={"primary": "UTC"})
+    found = diagnose_sources({"primary": [path]}, Settings(zones={"primary": "UTC"}))
     (mismatch,) = found.mismatches
     assert (mismatch.subject, mismatch.count, mismatch.threads) == (DN, 1, ("HealthMonitorThread",))
     assert mismatch.place == "primary_health_monitor"
@@ -186,7 +187,7 @@ def test_message_behind_its_size_in_a_journal_s_export_is_read(size: int, tmp_pa
     held = f"2026-11-23 12:00:01 {LINE}\n\tat {'x' * size}".encode()[:size]
     path = tmp_path / "journal.export"
     path.write_bytes(b"PRIORITY=3\nMESSAGE\n" + size.to_bytes(8, "little") + held + b"\n_PID=1\n\n")
-    (found,) = diagnose_sources({"primary": [path]}, zones={"primary": "UTC"}).mismatches
+    (found,) = diagnose_sources({"primary": [path]}, Settings(zones={"primary": "UTC"})).mismatches
     assert (found.subject, found.first_utc) == (DN, datetime(2026, 11, 23, 12, 0, 1, tzinfo=UTC))
 
 

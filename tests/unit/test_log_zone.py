@@ -10,6 +10,7 @@ import pytest
 
 from runbook_lib.errors import UsageError
 from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.logs.jobs import Settings
 from runbook_lib.models import Stage
 from runbook_lib.observations import Damage, Diagnosis
 from runbook_lib.params.load import load_site
@@ -40,7 +41,7 @@ def test_names_and_offsets_shift_the_times(tmp_path: Path, zone: str, hour: int)
     """A time without an offset is read in the zone that is given, by name or by offset."""
     log = tmp_path / "hm.log"
     log.write_text(LOG, encoding="utf-8")
-    found = diagnose_sources({"primary": [log]}, zones={"primary": zone}).mismatches[0].last_utc
+    found = diagnose_sources({"primary": [log]}, Settings(zones={"primary": zone})).mismatches[0].last_utc
     assert found == datetime(2026, 11, 23, hour, 30 if ":30" in zone else 0, tzinfo=UTC)
 
 
@@ -50,7 +51,7 @@ def test_an_hour_that_a_clock_repeats_or_leaves_out_is_no_time(tmp_path: Path, s
     log = tmp_path / "hm.log"
     log.write_text(LOG.replace("2026-11-23 12:00:00", stamp), encoding="utf-8")
     for zone, undated in (("Europe/Paris", 1), ("+02:00", 0)):
-        (found,) = diagnose_sources({"primary": [log]}, zones={"primary": zone}).mismatches
+        (found,) = diagnose_sources({"primary": [log]}, Settings(zones={"primary": zone})).mismatches
         assert (found.count, found.undated, found.first_said) == (1, undated, stamp)
         assert (found.last_utc is None) == bool(undated)
 
@@ -74,7 +75,7 @@ def test_a_zone_that_stands_there_is_read_whole(tmp_path: Path, stamp: str, hour
     """Hours alone and hours behind GMT shift the time; letters that mean several zones leave it to the site's file."""
     log = tmp_path / "hm.log"
     log.write_text(LOG.replace("2026-11-23 12:00:00", stamp), encoding="utf-8")
-    (found,) = diagnose_sources({"primary": [log]}, zones={"primary": "+03:00"}).mismatches
+    (found,) = diagnose_sources({"primary": [log]}, Settings(zones={"primary": "+03:00"})).mismatches
     assert found.last_utc
     assert (found.last_utc.day, found.last_utc.hour) == (23, hour)
     assert found.threads == ("HealthMonitorThread",)
@@ -84,7 +85,7 @@ def test_the_doubt_about_a_zone_is_explained_where_there_is_one(tmp_path: Path) 
     """The sentence below the timeline stands there only where a time bears its mark."""
     log = tmp_path / "hm.log"
     log.write_text(LOG, encoding="utf-8")
-    known = findings.diagnosis(diagnose_sources({"primary": [log]}, zones={"primary": "UTC"}))
+    known = findings.diagnosis(diagnose_sources({"primary": [log]}, Settings(zones={"primary": "UTC"})))
     doubtful = findings.diagnosis(diagnose_sources({"primary": [log]}))
     assert ("(zone?):" in known.text(), "(zone?):" in doubtful.text()) == (False, True)
 
@@ -92,7 +93,7 @@ def test_the_doubt_about_a_zone_is_explained_where_there_is_one(tmp_path: Path) 
 def test_an_unknown_zone_is_refused(tmp_path: Path) -> None:
     """A zone that this machine does not know is an error that says what to write."""
     with pytest.raises(UsageError, match="not known"):
-        diagnose_sources({"primary": []}, zones={"primary": "Nowhere/Land"})
+        diagnose_sources({"primary": []}, Settings(zones={"primary": "Nowhere/Land"}))
 
 
 def test_the_zone_of_the_site_file_counts(tmp_path: Path) -> None:
