@@ -19,7 +19,7 @@ from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, pressables, same_line
 from runbook_lib.web.dialogs import dismiss
-from runbook_lib.web.readiness import Readiness, RowGrowth, readiness
+from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.reading import (
     fresh_texts,
     meaning,
@@ -30,7 +30,7 @@ from runbook_lib.web.reading import (
     unsaid,
     value_beside,
 )
-from runbook_lib.web.screen import FIELDS, Item, Screen, Stability, plain, same_words, says, screen_in_words
+from runbook_lib.web.screen import FIELDS, Item, RowGrowth, Screen, Stability, plain, same_words, says, screen_in_words
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
 from runbook_lib.web.view import take_picture
 
@@ -152,7 +152,7 @@ def _column(one: Item, other: Item) -> bool:
 # -- The High Availability pages: status, configuration form, readiness, registration --------------
 
 _PATH = ("menu_administration", "menu_settings", "menu_high_availability")
-_SETTLE_S = 0.8  # for what says no; readiness.RowGrowth says when a table is all there
+_SETTLE_S = 0.8  # for what says no; screen.RowGrowth says when a table is all there
 _UNCHANGED_S = 15.0  # a table that was there before the click, and has not changed since, may be an earlier one
 _UNKNOWN_S = 5.0  # words that nobody knows may not be the last
 _STUCK_S, _LONG_S, _OFFERED_S = 15.0, 60.0, 5.0
@@ -259,7 +259,7 @@ class HaPages:
             nonlocal changed
             anew = traffic.loads > loads
             changed = changed or anew or result != earlier
-            for_s = growth.rest_s(result, time.monotonic(), whole=anew and traffic.quiet)
+            for_s = growth.rest_s(len(result.items), result.open, time.monotonic(), whole=anew and traffic.quiet)
             if traffic.sockets or not traffic.answered(pressed_at, 0.0):
                 for_s = max(_STUCK_S, for_s)  # rows may come through what is open
             return max(for_s, _UNKNOWN_S if result.unknown else 0.0, 0.0 if changed else _UNCHANGED_S)
@@ -269,7 +269,9 @@ class HaPages:
             if result.items and not result.problem and (folded := _folded(before, screen)):
                 result = replace(result, problem=f"part of it is collapsed: {folded}")
             for_s, stuck_s = rest_s(result), _STUCK_S
-            if result.has_ended and (why := growth.why_not_all(result, asks_on=traffic.asks_on(pressed_at))):
+            listed = growth.is_listed or not result.has_ended
+            asks_on = traffic.asks_on(pressed_at)
+            if not listed and (why := result.why_not_all(asks_on=asks_on, whole=growth.came_whole)):
                 result, stuck_s = replace(result, problem=why), _LONG_S
             rests = shown.is_stable(result, for_s)
             if result.problem and shown.is_stable(result, stuck_s):

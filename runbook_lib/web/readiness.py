@@ -16,23 +16,14 @@ from statistics import median
 from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, unread_rows
+from runbook_lib.web.reading import BLANK, KNOWN, PASSED, PENDING, UNKNOWN, WORST_FIRST, state_named, state_of
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same_words, says
 
-_CAPTION_WORDS, _STATE_WORDS = 4, 4
-_ALIGNED = 8
-# A table that was listed first is all there once it stood still for so long: pages draw it row by row, some tenths of a
-# second apart, and one that came whole draws nothing more. A row that comes with its last word may be followed by one
-# more, after several times the longest gap, and as late as all the others together took. With fewer rows than there are
-# known checks one more is likely; a row or two never are all, and no gap between them is known yet.
-_SETTLE_S, _LOADED_S, _NEXT_ROW_S, _GAPS = 0.8, 0.3, 5.0, 3
-_KNOWN_CHECKS, _FEW_S, _FIRST = 7, 10.0, 2
-_PASSED, _FAILED, _PENDING, _UNKNOWN, _BLANK = "passed", "failed", "pending", "unknown", ""
+_CAPTION_WORDS, _ALIGNED = 4, 8
+_FIRST = 2  # so many rows never are all
 _PRESSED, _AROUND = ("button", "link", "tab", "clickable", "menuitem"), 3 * NEAR
 _FILTERS = (*TYPED, "radio", "checkbox")
 _COUNTED = re.compile(r"([^\W\d]+)\s*[:(]?\s*(\d{1,3})\b|\b(\d{1,3})\s+([^\W\d]+)")  # “Failed (1)”, “1 failed”
-_REMARKS = frozenset("?!*†‡§#⚠❗")  # signs beside a word that take some of it back, or point to a note
-_KNOWN = (_PENDING, _FAILED, _PASSED)
-_WORST_FIRST = (_FAILED, _UNKNOWN, _BLANK, _PENDING, _PASSED)
 
 
 @dataclass(frozen=True)
@@ -52,6 +43,15 @@ class Readiness:
     def has_ended(self) -> bool:
         """Whether every row has ended, be it with a state that nobody knows, which has not passed."""
         return bool(self.items) and not self.open and not self.problem
+
+    def why_not_all(self, *, asks_on: bool, whole: bool) -> str:
+        """Return why rows that came one by one cannot be all; empty where nothing speaks for that.
+
+        ``asks_on``: since the click the page asks its server again and again. ``whole``: they came with their page.
+        """
+        if len(self.items) <= _FIRST and not whole:
+            return f"it shows {', '.join(item.name for item in self.items)} alone, and more than that is checked"
+        return "the page goes on asking its server, which may have more rows" if asks_on else ""
 
 
 def readiness(screen: Screen, labels: Labels) -> Readiness:
@@ -76,58 +76,14 @@ def _of_states(judged: Iterable[tuple[str, str, str]], problem: str = "") -> Rea
     """Make the result of names, states and details."""
     rows = list(judged)
     items = tuple(
-        ReadinessItem(name=name or f"row {number}", passed=state == _PASSED, detail=detail or _REASONS.get(state, ""))
+        ReadinessItem(name=name or f"row {number}", passed=state == PASSED, detail=detail or _REASONS.get(state, ""))
         for number, (name, state, detail) in enumerate(rows, 1)
     )
     states = [state for _, state, _ in rows]
-    return Readiness(items, sum(s in (_PENDING, _BLANK) for s in states), states.count(_UNKNOWN), problem)
+    return Readiness(items, sum(s in (PENDING, BLANK) for s in states), states.count(UNKNOWN), problem)
 
 
-_REASONS = {_UNKNOWN: "no state that is known", _BLANK: "no state"}
-
-
-class RowGrowth:
-    """How a table comes: all its rows before they are worked through, or row by row, each with its last word.
-
-    What came so far says of the latter nothing about whether one more is on its way.
-    """
-
-    def __init__(self) -> None:
-        self._ahead = self._rows = 0
-        self._begun_at = self._grown_at = self._longest_s = 0.0
-        self._whole = False
-
-    def why_not_all(self, result: Readiness, *, asks_on: bool) -> str:
-        """Return why more rows than are shown have to come; empty where nothing speaks for that.
-
-        ``asks_on``: since the click the page asks its server again and again. Rows that were all there while they were
-        worked through have no successor.
-        """
-        if len(result.items) == self._ahead:
-            return ""
-        if len(result.items) <= _FIRST and not self._whole:
-            return f"it shows {', '.join(item.name for item in result.items)} alone, and more than that is checked"
-        return "the page goes on asking its server, which may have more rows" if asks_on else ""
-
-    def rest_s(self, result: Readiness, now: float, *, whole: bool = False) -> float:
-        """Note what is shown ``now``; return for how long that has to stay the same before it is all.
-
-        ``whole``: it came with its page, which waits for no answer.
-        """
-        rows = len(result.items)
-        if rows != self._rows:
-            self._begun_at = self._begun_at if self._rows else now
-            self._longest_s = max(self._longest_s, now - self._grown_at) if self._rows else 0.0
-            self._rows, self._grown_at = rows, now
-        if result.open > 1:
-            self._ahead = rows
-        self._whole = whole and not self._longest_s
-        if self._whole:
-            return _LOADED_S
-        if rows == self._ahead:
-            return _SETTLE_S
-        least_s = _FEW_S if rows < _KNOWN_CHECKS else _NEXT_ROW_S
-        return max(least_s, _GAPS * self._longest_s, self._grown_at - self._begun_at)
+_REASONS = {UNKNOWN: "no state that is known", BLANK: "no state"}
 
 
 # -- tables below a header ------------------------------------------------------------------------------
@@ -168,7 +124,7 @@ class _Head:
             return None
         names = [column for column in others if _is_caption(captions[column], labels["column_check"])]
         # “Reachability” is the name of a column, and of a check; a row that holds a state is no header.
-        stated = any(state_of(caption, labels) in _KNOWN for caption in captions)
+        stated = any(state_of(caption, labels) in KNOWN for caption in captions)
         if stated or (0 in states and not names):
             return None
         name = names[0] if names else max((column for column in others if column < states[0]), default=others[0])
@@ -207,38 +163,20 @@ class _Head:
     def state(self, cells: Sequence[str]) -> str:
         """The worst of the states in a row's cells."""
         states = {state_of(cells[column], self.labels) for column in self.states}
-        return next(state for state in _WORST_FIRST if state in states)
+        return next(state for state in WORST_FIRST if state in states)
 
     def states_in(self, row: ScreenRow) -> str:
         """The worst of the states in a row of the markup."""
         heads = enumerate(self.row.cells if self.row else ())
         columns = [column for column, cell in heads if _is_caption(cell, self.labels["column_status"])]
-        states = {state_of(row.cells[column], self.labels) for column in columns} or {_BLANK}
-        return next(state for state in _WORST_FIRST if state in states)
+        states = {state_of(row.cells[column], self.labels) for column in columns} or {BLANK}
+        return next(state for state in WORST_FIRST if state in states)
 
 
 def _is_caption(text: str, label: Label) -> bool:
     """Whether a text is a column's caption, perhaps with a word before it (``Checklist Status``)."""
     words = plain(text).split()
     return any(same_words(text, caption) or (len(words) == 2 and words[1] == plain(caption)) for caption in label.texts)
-
-
-def state_of(text: str, labels: Labels) -> str:
-    """Return the state that a cell's words name; only the exact word counts as passed."""
-    if not text.strip():
-        return _BLANK
-    if len(text.split()) <= _STATE_WORDS and not _is_state(text, labels):
-        for state in (_PENDING, _FAILED):
-            if says(text, labels.phrases[state]):
-                return state
-    return _is_state(text, labels) or _UNKNOWN
-
-
-def _is_state(text: str, labels: Labels) -> str:
-    """The state whose word a text is, and says no more than that."""
-    known = (state for state in _KNOWN if any(same_words(text, phrase) for phrase in labels.phrases[state]))
-    state = next(known, "")
-    return state if state != _PASSED or _REMARKS.isdisjoint(text) else ""
 
 
 def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], screen: Screen) -> Readiness:
@@ -255,7 +193,7 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
             continue  # a row to filter by, or one that says by what
         if _is_row(head, line, rows, screen):
             rows.append(line)
-        elif rows and _lies_over(line, rows[-1]) and head.state(head.cells(line)) not in _KNOWN:
+        elif rows and _lies_over(line, rows[-1]) and head.state(head.cells(line)) not in KNOWN:
             continue
         elif any(head.cells(line)[column] for column in (head.name, *head.states)):
             rest = lines[number:]
@@ -266,10 +204,10 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
         state, row = head.state(cells), head.marked_up(line, screen)
         if row is not None:
             told = head.states_in(row)
-            if _BLANK not in (told, state) and told != state:
+            if BLANK not in (told, state) and told != state:
                 problem = f"{cells[head.name]!r} is {state} by its place and {told} by its markup"
-            state = min(state, told, key=_WORST_FIRST.index)
-        told_of = [column for column in range(len(cells)) if column not in head.states or state != _PASSED]
+            state = min(state, told, key=WORST_FIRST.index)
+        told_of = [column for column in range(len(cells)) if column not in head.states or state != PASSED]
         words = [cells[column] for column in told_of if column != head.name]
         judged.append((cells[head.name], state, ", ".join(filter(None, words))))
     problem = problem or _missing(head, rows, rest, items, screen)
@@ -285,12 +223,12 @@ def _heads_group(head: _Head, line: ScreenLine, screen: Screen) -> bool:
     spans = (row.frame, row.table) == (head.row.frame, head.row.table) and row.spans >= len(head.row.cells)
     names = words.replace(" ", "").isalpha() and len(words.split()) <= _CAPTION_WORDS
     no_more = not any(says(words, head.labels.phrases[of]) for of in ("refused", "left_out"))
-    return spans and names and no_more and state_of(words, head.labels) == _UNKNOWN
+    return spans and names and no_more and state_of(words, head.labels) == UNKNOWN
 
 
 def _without_surroundings(head: _Head, lines: Sequence[ScreenLine]) -> list[ScreenLine]:
     """Leave out of loose lines what stands to the left of the names, such as a menu."""
-    first = next((line for line in lines if head.state(head.cells(line)) in _KNOWN), None)
+    first = next((line for line in lines if head.state(head.cells(line)) in KNOWN), None)
     if first is None:
         return list(lines)
     start = max((item.left for item in first.items if head.column(item) == head.name), default=0)
@@ -304,7 +242,7 @@ def _is_row(head: _Head, line: ScreenLine, rows: Sequence[ScreenLine], screen: S
     state = head.state(cells)
     if line.typed:
         return False
-    if state in _KNOWN and cells[head.name]:
+    if state in KNOWN and cells[head.name]:
         return not rows or line.top - rows[-1].bottom <= 4 * _pitch(rows)
     if not any(cells[column] for column in (head.name, *head.states)):
         return False
@@ -348,7 +286,7 @@ def _missing(
         return ""
     if bare := [one for one, below in zip_longest(rows, rows[1:]) if one.heads and (below is None or below.heads)]:
         return f"nothing stands below {bare[0].items[0].text!r}"
-    known = [line for line in rest if head.state(head.cells(line)) in _KNOWN]
+    known = [line for line in rest if head.state(head.cells(line)) in KNOWN]
     if known:
         return f"there are further states below the table: {' '.join(item.text for item in known[0].items)}"
     pitch = _pitch(rows)
@@ -403,7 +341,7 @@ def _shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequenc
     answers = [plain(text) for key in ("dialog_yes", "dialog_no") for text in labels[key].texts]
 
     def names_state(text: str) -> bool:
-        return plain(text) not in answers and bool(_is_state(text, labels))
+        return plain(text) not in answers and bool(state_named(text, labels))
 
     for item in around:
         chosen = item.value if item.kind in TYPED else "" if item.checked == (item.kind == "checkbox") else item.text
@@ -412,7 +350,7 @@ def _shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequenc
         for before, count, number, after in _COUNTED.findall(item.text if item.kind in READ else ""):
             word, most = before or after, int(count or number)
             every = any(same_words(word, free) for free in labels.phrases["unfiltered"])
-            state = "" if every else _is_state(word, labels)
+            state = "" if every else state_named(word, labels)
             if (every or state) and most > (len(states) if every else states.count(state)):
                 return f"the page speaks of more rows than it shows: {item.text}"
         if item.kind in _PRESSED and (names_state(item.text) or says(item.text, labels.phrases["further"])):
@@ -429,7 +367,7 @@ def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     for row in screen.rows:
         if any(row.cells):
             judged.setdefault((row.frame, row.table), []).append(_in_row(row, labels))
-    known = {key: rows for key, rows in judged.items() if any(s in _KNOWN for _, s, _ in rows)}
+    known = {key: rows for key, rows in judged.items() if any(s in KNOWN for _, s, _ in rows)}
     # A row of a layout holds a word such as “ready” too; one row is no list.
     lists = [rows for rows in known.values() if len(rows) > 1]
     if not lists:
@@ -451,17 +389,17 @@ def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:
         return _in_text(cells[0], labels)
     for number, cell in enumerate(cells):
         state = state_of(cell, labels)
-        if state in _KNOWN and (number or len(cells) == 2):
+        if state in KNOWN and (number or len(cells) == 2):
             rest = [other for place, other in enumerate(cells) if place != number]
-            return rest[0], state, ", ".join([*([cell] if state != _PASSED else []), *rest[1:]])
-    return cells[0], _UNKNOWN, ", ".join([_REASONS[_UNKNOWN], *cells[1:]])
+            return rest[0], state, ", ".join([*([cell] if state != PASSED else []), *rest[1:]])
+    return cells[0], UNKNOWN, ", ".join([_REASONS[UNKNOWN], *cells[1:]])
 
 
 def _in_text(text: str, labels: Labels) -> tuple[str, str, str]:
     """Split a text such as ``CPU: passed``."""
     words = text.split()
     for count in range(min(3, len(words) - 1), 0, -1):
-        state = _is_state(" ".join(words[-count:]), labels)
+        state = state_named(" ".join(words[-count:]), labels)
         if state:
-            return " ".join(words[:-count]).rstrip(" :-–—."), state, " ".join(words[-count:]) * (state != _PASSED)
-    return text, _UNKNOWN, _REASONS[_UNKNOWN]
+            return " ".join(words[:-count]).rstrip(" :-–—."), state, " ".join(words[-count:]) * (state != PASSED)
+    return text, UNKNOWN, _REASONS[UNKNOWN]

@@ -267,3 +267,47 @@ class Stability:
     def due_s(self) -> float:
         """The seconds after which it will have rested for long enough, if nothing changes until then."""
         return max(self._since + self._for_s - time.monotonic(), SHORT_WAIT_S) if self._looks else LONG_WAIT_S
+
+
+# A table that was listed first is all there once it stood still for so long: pages draw it row by row, some tenths of a
+# second apart, and one that came whole draws nothing more. A row that comes with its last word may be followed by one
+# more, after several times the longest gap, and as late as all the others together took. With fewer rows than there are
+# known checks one more is likely; a row or two never are all, and no gap between them is known yet.
+_SETTLE_S, _LOADED_S, _NEXT_ROW_S, _GAPS = 0.8, 0.3, 5.0, 3
+_KNOWN_CHECKS, _FEW_S = 7, 10.0
+
+
+class RowGrowth:
+    """How a table comes: all its rows before they are worked through, or row by row, each with its last word.
+
+    What came so far says of the latter nothing about whether one more is on its way.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = self._rows = 0
+        self._begun_at = self._grown_at = self._longest_s = 0.0
+        self.came_whole = False  # with their page, and have not grown since
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether all the rows were there while they were worked through: these have no successor."""
+        return self._rows == self._ahead
+
+    def rest_s(self, rows: int, waiting: int, now: float, *, whole: bool = False) -> float:
+        """Note the rows that are shown ``now``; return for how long these have to stay the same before they are all.
+
+        ``waiting`` are those without their last word. ``whole``: they came with their page, which waits for no answer.
+        """
+        if rows != self._rows:
+            self._begun_at = self._begun_at if self._rows else now
+            self._longest_s = max(self._longest_s, now - self._grown_at) if self._rows else 0.0
+            self._rows, self._grown_at = rows, now
+        if waiting > 1:
+            self._ahead = rows
+        self.came_whole = whole and not self._longest_s
+        if self.came_whole:
+            return _LOADED_S
+        if self.is_listed:
+            return _SETTLE_S
+        least_s = _FEW_S if rows < _KNOWN_CHECKS else _NEXT_ROW_S
+        return max(least_s, _GAPS * self._longest_s, self._grown_at - self._begun_at)

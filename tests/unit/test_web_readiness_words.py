@@ -15,8 +15,9 @@ from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages
-from runbook_lib.web.readiness import RowGrowth, readiness, state_of
-from runbook_lib.web.screen import Screen, ScreenRow
+from runbook_lib.web.readiness import readiness
+from runbook_lib.web.reading import state_of
+from runbook_lib.web.screen import RowGrowth, Screen, ScreenRow
 from runbook_lib.web.view import Stability
 
 LABELS = labels_for()
@@ -82,12 +83,11 @@ def test_a_row_that_comes_with_its_last_word_may_be_followed_by_one_more() -> No
     """Rows that are all there while they are worked through have no successor; otherwise the gaps between them count,
     the time that they took together, and whether there are as many as are known."""
 
-    def shown(growth: RowGrowth, count: int, now: float, state: str = "Passed") -> float:
-        page = checked(**dict.fromkeys(list(SEVEN)[:count], state))
-        return growth.rest_s(readiness(page, LABELS), now)
+    def shown(growth: RowGrowth, count: int, now: float, waiting: int = 0) -> float:
+        return growth.rest_s(count, waiting, now)
 
     listed, at_once, slow, many = RowGrowth(), RowGrowth(), RowGrowth(), RowGrowth()
-    assert [shown(listed, 2, 0.0, "Running"), shown(listed, 2, 0.0)] == [0.8, 0.8]
+    assert [shown(listed, 2, 0.0, 2), shown(listed, 2, 0.0)] == [0.8, 0.8]
     assert [shown(at_once, 7, 0.0), shown(RowGrowth(), 2, 0.0)] == [5, 10]
     assert [shown(slow, 2, 10.0), shown(slow, 3, 14.0)] == [10, 12]
     assert [shown(many, count, 1.5 * count) for count in (2, 3, 4, 5, 6, 7)][-1] == 7.5
