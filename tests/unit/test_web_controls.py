@@ -159,6 +159,18 @@ def test_a_button_beats_a_heading_of_the_same_words() -> None:
     assert found(page, labels_for()["ha_configuration"]) == (1,)
 
 
+def test_ha_setup_is_ha_configuration() -> None:
+    """A synonym that no site has to name."""
+    assert find(Screen((Item(kind="link", names=((0, "HA Setup"),)),)), labels_for()["ha_configuration"])
+
+
+def test_a_list_without_a_name_is_its_own_caption() -> None:
+    """“-- Select a command --” says what the list is for; nothing else does."""
+    command = Item(kind="combobox", options=("-- Select a command --", "Add ISE Server"))
+    assert find(Screen((command,)), labels_for()["ise_command"])
+    assert not find(Screen((command,)), labels_for()["failover_type"])
+
+
 def test_words_of_a_site_come_before_the_tables_own() -> None:
     """An override is tried first, and the words of the table still count."""
     labels = labels_for({"auth_key": ["Shared Phrase"]})
