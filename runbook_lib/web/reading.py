@@ -16,6 +16,7 @@ from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, is_unspaced,
 _BELOW_GAP, _MESSAGE_WORDS = 60, 60
 _WHOLE = 4  # words: an expected phrase of so many is a question that a site's file holds
 _SPAN = re.compile(r"\b\d+ (?=(?:to \d+ )?(?:hours?|minutes?)\b)")
+_REGISTRATION = ("registration", "registering", "register")
 _MEANINGS = ("wrong_key", "mismatch", "unauthorized", "duplicate", "too_many", "unreachable")
 
 
@@ -74,10 +75,15 @@ def unsaid(texts: Iterable[str], earlier: Iterable[str]) -> tuple[str, ...]:
 
 
 def messages(screen: Screen, labels: Labels) -> tuple[str, ...]:
-    """Return what the page says of itself: live regions, and sentences that report a failed registration."""
+    """Return what the page says of itself: live regions, and sentences that report a failed registration, or one that
+    somebody else has begun."""
+
+    def speaks(item: Item) -> bool:
+        theirs = says(item.text, labels.phrases["others"]) and says(item.text, _REGISTRATION)
+        return item.live or theirs or reports(item.text, labels, heading=item.heading)
+
     said = (item for item in screen.items if item.kind == "text" and _is_message(item.text))
-    spoken = (item.text for item in said if item.live or reports(item.text, labels, heading=item.heading))
-    return tuple(dict.fromkeys(spoken))
+    return tuple(dict.fromkeys(item.text for item in said if speaks(item)))
 
 
 def reports(text: str, labels: Labels, *, heading: bool = False) -> bool:

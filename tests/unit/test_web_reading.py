@@ -128,6 +128,22 @@ def test_a_sentence_that_reports_a_failure_is_read_wherever_it_stands(where: dic
     assert not page.under_way
 
 
+@pytest.mark.parametrize(
+    ("words", "under_way"),
+    [
+        ("Registration is already in progress by user jdoe.", True),
+        ("Another administrator has started the registration.", True),
+        ("While registration is in progress, do not restart.", False),
+        ("The HA Health Monitor is already running.", False),
+        ("Another user may be logged in.", False),
+    ],
+)
+def test_a_registration_that_somebody_else_has_begun_is_under_way(words: str, under_way: bool) -> None:
+    """Wherever the page says so; what it says of any registration, or of something else, is no word on one."""
+    page = ha_page(screen(text("HA not Configured", 0, 0), text(words, 0, 90)), LABELS, NOW)
+    assert (page.under_way, page.message == words) == (under_way, under_way)
+
+
 def test_a_warning_beside_work_under_way_is_no_failure() -> None:
     """A page that says what must not be done meanwhile has not refused anything."""
     words = "Registration in progress. It cannot be interrupted."
