@@ -16,7 +16,17 @@ from statistics import median
 from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, unread_rows
-from runbook_lib.web.reading import BLANK, KNOWN, PASSED, PENDING, UNKNOWN, WORST_FIRST, state_named, state_of
+from runbook_lib.web.reading import (
+    BLANK,
+    KNOWN,
+    PASSED,
+    PENDING,
+    UNKNOWN,
+    WORST_FIRST,
+    state_named,
+    state_of,
+    with_what_stands_beside,
+)
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same_words, says
 
 _CAPTION_WORDS, _ALIGNED = 4, 8
@@ -207,6 +217,8 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
             if BLANK not in (told, state) and told != state:
                 problem = f"{cells[head.name]!r} is {state} by its place and {told} by its markup"
             state = min(state, told, key=WORST_FIRST.index)
+        others = [cell for column, cell in enumerate(cells) if column not in (head.name, *head.states)]
+        state = with_what_stands_beside(state, others, head.labels)
         told_of = [column for column in range(len(cells)) if column not in head.states or state != PASSED]
         words = [cells[column] for column in told_of if column != head.name]
         judged.append((cells[head.name], state, ", ".join(filter(None, words))))
@@ -365,7 +377,7 @@ def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     """Read a list or table without a header: one element holds every row, and nothing beside it has a state."""
     judged: dict[tuple[int, int], list[tuple[str, str, str]]] = {}
     for row in screen.rows:
-        if any(row.cells):
+        if any(row.cells) and not (row.header and not any(state_named(cell, labels) for cell in row.cells)):
             judged.setdefault((row.frame, row.table), []).append(_in_row(row, labels))
     known = {key: rows for key, rows in judged.items() if any(s in KNOWN for _, s, _ in rows)}
     # A row of a layout holds a word such as “ready” too; one row is no list.
@@ -391,6 +403,7 @@ def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:
         state = state_of(cell, labels)
         if state in KNOWN and (number or len(cells) == 2):
             rest = [other for place, other in enumerate(cells) if place != number]
+            state = with_what_stands_beside(state, rest[1:], labels)
             return rest[0], state, ", ".join([*([cell] if state != PASSED else []), *rest[1:]])
     return cells[0], UNKNOWN, ", ".join([_REASONS[UNKNOWN], *cells[1:]])
 

@@ -224,6 +224,13 @@ def test_what_filters_a_grid_within_its_scroller_is_no_missing_row(read: Read, p
     assert "filtered by 'Pass'" in read("<label>Quick Filter <input value=Pass></label>" + page.format(rows)).problem
 
 
+def test_what_stands_beside_a_state_counts(read: Read) -> None:
+    """The state of another server, under a caption that is not known."""
+    table = plain([(name, "Passed") for name in NAMES]).replace("Remarks", "Secondary")
+    result = read(table.replace("measured on both", "Failed", 1))
+    assert [item.name for item in result.items if not item.passed] == [NAMES[0]]
+
+
 def test_two_tables_are_one_check(read: Read) -> None:
     """An item that failed in the second one is not lost."""
     result = read(plain([("CPU", "Passed"), ("RAM", "Passed")]) + "<h3>Network</h3>" + plain([("Port 1522", "Failed")]))

@@ -16,7 +16,7 @@ from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages
 from runbook_lib.web.readiness import readiness
-from runbook_lib.web.reading import state_of
+from runbook_lib.web.reading import state_of, with_what_stands_beside
 from runbook_lib.web.screen import RowGrowth, Screen, ScreenRow
 from runbook_lib.web.view import Stability
 
@@ -69,6 +69,31 @@ def test_a_row_of_a_list_without_a_known_state_has_not_passed() -> None:
 def test_only_the_word_itself_counts_as_passed(words: str, state: str) -> None:
     """A failure and what goes on are known from a word in a short text; success never."""
     assert state_of(words, LABELS) == state
+
+
+@pytest.mark.parametrize(
+    ("state", "others", "whole"),
+    [
+        ("passed", ("Passed", "320 MB/s"), "passed"),
+        ("passed", ("Failed",), "failed"),
+        ("pending", ("Failed",), "failed"),
+        ("passed", ("In Progress",), "pending"),
+        ("passed", ("No", "no failure", "0 failed"), "passed"),
+        ("passed", ("failed on the secondary",), "unknown"),
+    ],
+)
+def test_a_row_is_what_the_worst_of_its_cells_says(state: str, others: tuple[str, ...], whole: str) -> None:
+    """Some tables have a column of states for each server, under captions of its own."""
+    assert with_what_stands_beside(state, others, LABELS) == whole
+
+
+def test_a_column_for_each_server_is_read_without_a_header_that_is_known() -> None:
+    """The header itself is no row; each row is what its servers say together."""
+    head = ScreenRow(cells=("Check", "Primary", "Secondary"), header=True)
+    shown = (head, *rows(("CPU", "Passed", "Passed"), ("RAM", "Passed", "Failed"), ("Disk", "Passed", "Running")))
+    result = readiness(Screen((), shown), LABELS)
+    assert [(item.name, item.passed) for item in result.items] == [("CPU", True), ("RAM", False), ("Disk", False)]
+    assert result.open == 1
 
 
 def checked(**states: str) -> Screen:
