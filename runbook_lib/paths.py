@@ -113,10 +113,8 @@ def python_path() -> str:
 
 def _from_environment(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
-    if not given:
-        return home_dir() / Path(default).expanduser()
-    folder = Path(given).expanduser().absolute()
-    if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 - says no of one that is shut
+    folder = Path(given).expanduser().absolute() if given else home_dir() / Path(default).expanduser()
+    if given and os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 - says no of one that is shut
         then = "name a folder; one that is not there is made"
         raise ParameterRefused("This is no folder that can be entered", where=variable, found=given, next_step=then)
     return folder

@@ -199,7 +199,10 @@ class Console:
             self.unfinished = self._answer(text, transcript, started_utc)
             await self._drop()
             if isinstance(error, RunbookError):
-                raise _sent(error, self.unfinished) from error.__cause__
+                error.what = f"{error.what}; {text!r} had been sent"
+                error.found = self.unfinished.text or error.found
+            if isinstance(error, DeviceError):
+                error.sent = True
             raise
         return self._answer(text, transcript, started_utc), transcript
 
@@ -276,19 +279,6 @@ async def _abort(connection: Any) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_GOODBYE_S):
             await connection.wait_closed()
-
-
-def _sent(error: RunbookError, unfinished: Answer) -> RunbookError:
-    """The error, with what had arrived, and with the fact that the command had left."""
-    full = type(error)(
-        f"{error.what}; {unfinished.command!r} had been sent",
-        where=error.where,
-        found=unfinished.text or error.found,
-        next_step=error.next_step,
-    )
-    if isinstance(full, DeviceError):
-        full.sent = True
-    return full
 
 
 def _gone(where: str, error: Exception) -> ConnectionLost:

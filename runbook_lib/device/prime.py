@@ -103,7 +103,7 @@ class WhoAnswers(NamedTuple):
         return bool(self.name) and self.name.casefold() == other.name.casefold() and not keys_differ
 
 
-class PrimeServer:
+class PrimeServer(Session):
     """The primary or the secondary, named ``key``; nothing is contacted before the first verb.
 
     ``keep`` is called with every answer, those included that were not understood or broke off. ``ignore`` holds
@@ -121,15 +121,13 @@ class PrimeServer:
         ignore: Iterable[str] = (),
         answers: Mapping[str, str] | None = None,
     ) -> None:
+        super().__init__(key, server.address, server.ssh, deadlines)
         self.key = key
         self.on_wait: Callable[[str], None] | None = None
         self._ignore = tuple(ignore)
         self._answers = answers
         self._server = server
         self.keep = keep
-        self._session = Session(key, server.address, server.ssh, deadlines)
-        self.console = self._session.console
-        self.close = self._session.close  # the next verb opens it again
 
     async def who_answers(self) -> WhoAnswers:
         """Return the host name in the prompt, which is published, and the host key. Raises what ``console`` raises."""

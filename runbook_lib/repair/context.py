@@ -147,11 +147,11 @@ class Devices:
             )
             for key in PI_SERVERS
         }
-        self._others = {
+        self._sessions: dict[str, Session] = {
             target.name: Session(target.name, target.address, target.ssh, site.deadlines)
             for target in targets(site)
-            if target.ssh and target.name not in PI_SERVERS
-        }
+            if target.ssh
+        } | self._primes
 
     def prime(self, key: str) -> PrimeServer:
         """Return ``primary`` or ``secondary``; nothing is contacted before its first verb."""
@@ -177,7 +177,7 @@ class Devices:
         )
 
     async def _through(self, target: Target, carrier: str, vantage: Vantage) -> Presented:
-        session = self._primes.get(carrier) or self._others.get(carrier)
+        session = self._sessions.get(carrier)
         if session is None:
             problem = "the site's file names no SSH access to this host"
             return not_available(target.address, target.port, vantage=vantage, via=carrier, problem=problem)
@@ -195,9 +195,7 @@ class Devices:
 
     async def close(self) -> None:
         """End every session that was opened."""
-        await asyncio.gather(
-            *(prime.close() for prime in self._primes.values()), *(session.close() for session in self._others.values())
-        )
+        await asyncio.gather(*(session.close() for session in self._sessions.values()))
 
 
 async def ask_both(devices: Devices, ask: Callable[[PrimeServer], Awaitable[T]]) -> tuple[T, ...]:

@@ -55,8 +55,8 @@ def test_a_run_logs_in_once_and_opens_again_what_was_lost_between_two_stages(sta
     assert runbook._left is not None
     event_loop.run(open_pages()._browser.page.context.clear_cookies())
     for prime in runbook._left[0].devices._primes.values():
-        assert prime._session._console is not None
-        event_loop.loop().call_soon_threadsafe(prime._session._console._connection.abort)
+        assert prime._console is not None
+        event_loop.loop().call_soon_threadsafe(prime._console._connection.abort)
     run_stage(Stage.READD_ISE, lab.site_file, record.incident)
     assert logins(lab) == {("ssh", "primary"): 2, ("ssh", "secondary"): 2, ("web", "primary"): 2}
     event_loop.run(open_pages()._browser.page.close())
@@ -94,7 +94,7 @@ def test_another_site_and_an_edited_one_get_connections_of_their_own(start_lab: 
     run_stage(Stage.DIAGNOSE, edited)
     assert runbook._left is not None
     assert runbook._left[0].devices is not left[0].devices
-    assert all(prime._session._console is None for prime in left[0].devices._primes.values())
+    assert all(prime._console is None for prime in left[0].devices._primes.values())
 
 
 def test_a_stage_on_its_own_closes_what_it_opened(start_lab: StartLab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,5 +102,5 @@ def test_a_stage_on_its_own_closes_what_it_opened(start_lab: StartLab, monkeypat
     monkeypatch.delenv(LAST_STAGE)
     lab = start_lab("renewed")
     opened = run_stage(Stage.START, lab.site_file)
-    assert all(prime._session._console is None for prime in opened.context.devices._primes.values())
+    assert all(prime._console is None for prime in opened.context.devices._primes.values())
     assert runbook._left is None
