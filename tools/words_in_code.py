@@ -63,6 +63,7 @@ TOGETHER = (
     "shell, then: {0} (recalled)",
     "stage begins, by {0}",
     "nothing",
+    "passed",
     "plan: {0}",
     "stage ends: {0}",
     "stage ends: {0} ({1})",

@@ -103,8 +103,8 @@ FILES = {"zh": Path(__file__).with_name("zh_CN.po")}
 # Texts that were put together stand side by side, in lines, or around a middle dot, a semicolon or a colon; what stands
 # between the first ones may be known as a whole though it holds one of the later ones.
 _SEAMS = tuple(map(re.compile, (r"(\n|  +)", r"( · )", r"((?<=[.!?]) (?=[A-Z“«]))", r"(; )", r"(: )")))
-_SEMICOLON, _COLON = _SEAMS[-2:]
-"""What follows the first colon may be known as a whole, though it holds a semicolon or another colon."""
+_SENTENCE, _SEMICOLON, _COLON = _SEAMS[-3:]
+"""What follows the first colon may be known as a whole, though it holds sentences, a semicolon or another colon."""
 
 
 class AsIs(str):
@@ -170,9 +170,10 @@ def _joined(templates: Templates, text: str, seams: tuple[re.Pattern[str], ...])
     whole = templates.translate(text)
     if whole is not None or not seams:
         return text if whole is None else whole
-    if seams[0] in (_SEMICOLON, _COLON) and (match := _COLON.search(text)):
+    if seams[0] in (_SENTENCE, _SEMICOLON, _COLON) and (match := _COLON.search(text)):
         head, tail = text[: match.start()], text[match.end() :]
-        if seams[0] is _COLON or (";" not in head and templates.translate(tail) is not None):
+        within = ";" in head or _SENTENCE.search(head)
+        if seams[0] is _COLON or (not within and templates.translate(tail) is not None):
             return f"{_joined(templates, head, seams[1:])}{match[0]}{_joined(templates, tail, seams)}"
     parts = seams[0].split(text)
     return "".join(part if index % 2 else _joined(templates, part, seams[1:]) for index, part in enumerate(parts))

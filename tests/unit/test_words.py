@@ -18,7 +18,7 @@ from runbook_lib.i18n.language import (
     using_language,
 )
 from runbook_lib.models import StageState
-from runbook_lib.repair.confirmation import certificate_at_console
+from runbook_lib.repair.confirmation import _SETTLED_BY, certificate_at_console
 from runbook_lib.show.forms import without_form
 from runbook_lib.show.rendering import html
 from runbook_lib.show.tables import stages, ways_out
@@ -168,3 +168,12 @@ def test_what_follows_a_colon_is_found_though_it_holds_a_semicolon(monkeypatch: 
     assert gettext(f"DecisionNeeded: {sentence}") == f"DecisionNeeded: {gettext(sentence)}"
     assert gettext(sentence) != sentence
     assert "nothing was changed" not in gettext("nothing was changed; 3 entries deleted")
+
+
+@pytest.mark.parametrize("words", _SETTLED_BY.values())
+def test_what_follows_a_colon_is_found_though_it_holds_sentences(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host, a colon, and what settles a plan that its verdict blocks: of all texts the one to be understood."""
+    monkeypatch.setenv("RUNBOOK_LANG", "zh")
+    settles = words.format("the key of the CSR sec.csr")
+    assert gettext(settles) != settles
+    assert gettext(f"secondary: {settles}") == f"secondary: {gettext(settles)}"
