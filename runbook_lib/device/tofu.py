@@ -46,7 +46,7 @@ _ENTRY = re.compile(
     re.S | re.I,
 )
 _ENTRY_INSIDE = re.compile(r"host[ \t]{0,9}=[ \t]{0,9}[^\s;=]*_[0-9]+[ \t]{0,9};", re.I)
-_CUT_SHORT = re.compile(r"\w(?:\.\.|…|[~*>]\Z)")
+_CUT_SHORT = re.compile(r"\w(?:\.\.|…|[~*]\Z)")
 _FIELD = re.compile(r";[ \t]+(?P<name>[A-Za-z][A-Za-z0-9_-]{0,40})[ \t]?=")
 _COLUMN = re.compile(r"(?<![\s,;+=|])(?: {2,}|[ ]?[\t|])[ \t|]*[A-Za-z][A-Za-z0-9 _-]{0,40}[=:]")
 _PIECE = re.compile(rf"(?:^|[\s/,+])(?:{'|'.join(map(re.escape, SPELLINGS))})[ \t]?=", re.I)
