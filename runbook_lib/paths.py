@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from runbook_lib.errors import ParameterRefused, SiteFileInvalid
+from runbook_lib.errors import RecordNotWritable, SiteFileInvalid
 
 _PACKAGE = Path(__file__).resolve().parent
 _SHIPPED = _PACKAGE / "shipped"  # only a wheel has it: see setup.py
@@ -64,8 +64,15 @@ def delivered(file: str = "params/example.yaml") -> str:
 
 
 def records_dir() -> Path:
-    """Return the folder that holds one folder per incident: ``RUNBOOK_RECORDS``, else ``records`` in the home."""
-    return _from_environment("RUNBOOK_RECORDS", "records")
+    """Return the folder that holds one folder per incident: ``RUNBOOK_RECORDS``, else ``records`` in the home.
+
+    Raises RecordNotWritable where that is something else: it would be an empty history.
+    """
+    folder = _from_environment("RUNBOOK_RECORDS", "records")
+    if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 - says no of one that is shut
+        then = "name a folder (RUNBOOK_RECORDS); one that is not there is made"
+        raise RecordNotWritable("This is no folder that can be entered", where=str(folder), next_step=then)
+    return folder
 
 
 def work_dir() -> Path:
@@ -113,11 +120,7 @@ def python_path() -> str:
 
 def _from_environment(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
-    folder = Path(given).expanduser().absolute() if given else home_dir() / Path(default).expanduser()
-    if given and os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 - says no of one that is shut
-        then = "name a folder; one that is not there is made"
-        raise ParameterRefused("This is no folder that can be entered", where=variable, found=given, next_step=then)
-    return folder
+    return Path(given).expanduser().absolute() if given else home_dir() / Path(default).expanduser()
 
 
 # -- The file of a site, by its name or its path ---------------------------------------------------
