@@ -53,7 +53,8 @@ def key_show_command() -> None:
     key = read_public(path)
     out(f"key:    {key.id}")
     out(f"public: {key.source}")
-    out_lines(key.pem.decode("ascii").rstrip())
+    for line in key.pem.decode("ascii").splitlines():
+        out(line)
 
 
 def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
