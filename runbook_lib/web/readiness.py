@@ -18,6 +18,7 @@ from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, unread_rows
 from runbook_lib.web.reading import (
     BLANK,
+    FAILED,
     KNOWN,
     PASSED,
     PENDING,
@@ -25,13 +26,13 @@ from runbook_lib.web.reading import (
     WORST_FIRST,
     state_named,
     state_of,
-    with_what_stands_beside,
 )
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same_words, says
 
 _CAPTION_WORDS, _ALIGNED = 4, 8
 _FIRST = 2  # so many rows never are all
 _PRESSED, _AROUND = ("button", "link", "tab", "clickable", "menuitem"), 3 * NEAR
+_NONE = ("no", "not", "none", "0", "without")
 _FILTERS = (*TYPED, "radio", "checkbox")
 _COUNTED = re.compile(r"([^\W\d]+)\s*[:(]?\s*(\d{1,3})\b|\b(\d{1,3})\s+([^\W\d]+)")  # “Failed (1)”, “1 failed”
 
@@ -218,13 +219,27 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
                 problem = f"{cells[head.name]!r} is {state} by its place and {told} by its markup"
             state = min(state, told, key=WORST_FIRST.index)
         others = [cell for column, cell in enumerate(cells) if column not in (head.name, *head.states)]
-        state = with_what_stands_beside(state, others, head.labels)
+        state = with_others(state, others, head.labels)
         told_of = [column for column in range(len(cells)) if column not in head.states or state != PASSED]
         words = [cells[column] for column in told_of if column != head.name]
         judged.append((cells[head.name], state, ", ".join(filter(None, words))))
     problem = problem or _missing(head, rows, rest, items, screen)
     area = (head.line.top, rows[-1].bottom) if rows else (0, 0)
     return _of_states(judged, problem or _shown_in_part(items, area, [state for _, state, _ in judged], head.labels))
+
+
+def with_others(state: str, others: Sequence[str], labels: Labels) -> str:
+    """Return a row's state, or the worse one that another of its cells names: some tables have a column per server.
+
+    A remark that something failed leaves it unknown whether that passed.
+    """
+    answers = [plain(text) for key in ("dialog_yes", "dialog_no") for text in labels[key].texts]  # “Blocking: No”
+    named = (state_named(text, labels) for text in others if plain(text) not in answers)
+    worse = [other for other in named if other in (FAILED, PENDING)]
+    remarks = (text for text in others if not says(text, _NONE))
+    if state == PASSED and any(says(text, labels.phrases["milestone_failed"]) for text in remarks):
+        worse.append(UNKNOWN)
+    return min((state, *worse), key=WORST_FIRST.index)
 
 
 def _heads_group(head: _Head, line: ScreenLine, screen: Screen) -> bool:
@@ -403,7 +418,7 @@ def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:
         state = state_of(cell, labels)
         if state in KNOWN and (number or len(cells) == 2):
             rest = [other for place, other in enumerate(cells) if place != number]
-            state = with_what_stands_beside(state, rest[1:], labels)
+            state = with_others(state, rest[1:], labels)
             return rest[0], state, ", ".join([*([cell] if state != PASSED else []), *rest[1:]])
     return cells[0], UNKNOWN, ", ".join([_REASONS[UNKNOWN], *cells[1:]])
 

@@ -179,7 +179,7 @@ def _rest(text: str, caption: str) -> str:
 PASSED, FAILED, PENDING, UNKNOWN, BLANK = "passed", "failed", "pending", "unknown", ""
 KNOWN = (PENDING, FAILED, PASSED)
 WORST_FIRST = (FAILED, UNKNOWN, BLANK, PENDING, PASSED)
-_STATE_WORDS, _NONE = 4, ("no", "not", "none", "0", "without")
+_STATE_WORDS = 4
 _REMARKS = frozenset("?!*†‡§#⚠❗")  # signs beside a word that take some of it back, or point to a note
 
 
@@ -199,20 +199,6 @@ def state_named(text: str, labels: Labels) -> str:
     known = (state for state in KNOWN if any(same_words(text, phrase) for phrase in labels.phrases[state]))
     state = next(known, "")
     return state if state != PASSED or _REMARKS.isdisjoint(text) else ""
-
-
-def with_what_stands_beside(state: str, others: Sequence[str], labels: Labels) -> str:
-    """Return a row's state, or the worse one that another of its cells names: some tables have a column per server.
-
-    A remark that something failed leaves it unknown whether that passed.
-    """
-    answers = [plain(text) for key in ("dialog_yes", "dialog_no") for text in labels[key].texts]  # “Blocking: No”
-    named = (state_named(text, labels) for text in others if plain(text) not in answers)
-    worse = [other for other in named if other in (FAILED, PENDING)]
-    remarks = (text for text in others if not says(text, _NONE))
-    if state == PASSED and any(says(text, labels.phrases["milestone_failed"]) for text in remarks):
-        worse.append(UNKNOWN)
-    return min((state, *worse), key=WORST_FIRST.index)
 
 
 # -- Read the table of ISE servers off a screen. Pure ----------------------------------------------

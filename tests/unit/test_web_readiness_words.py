@@ -15,8 +15,8 @@ from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages
-from runbook_lib.web.readiness import readiness
-from runbook_lib.web.reading import state_of, with_what_stands_beside
+from runbook_lib.web.readiness import readiness, with_others
+from runbook_lib.web.reading import state_of
 from runbook_lib.web.screen import RowGrowth, Screen, ScreenRow
 from runbook_lib.web.view import Stability
 
@@ -84,7 +84,7 @@ def test_only_the_word_itself_counts_as_passed(words: str, state: str) -> None:
 )
 def test_a_row_is_what_the_worst_of_its_cells_says(state: str, others: tuple[str, ...], whole: str) -> None:
     """Some tables have a column of states for each server, under captions of its own."""
-    assert with_what_stands_beside(state, others, LABELS) == whole
+    assert with_others(state, others, LABELS) == whole
 
 
 def test_a_column_for_each_server_is_read_without_a_header_that_is_known() -> None:
