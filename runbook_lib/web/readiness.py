@@ -233,13 +233,17 @@ def with_others(state: str, others: Sequence[str], labels: Labels) -> str:
 
     A remark that something failed leaves it unknown whether that passed.
     """
-    answers = [plain(text) for key in ("dialog_yes", "dialog_no") for text in labels[key].texts]  # “Blocking: No”
-    named = (state_named(text, labels) for text in others if plain(text) not in answers)
-    worse = [other for other in named if other in (FAILED, PENDING)]
+    worse = [named for text in others if (named := _state_alone(text, labels)) in (FAILED, PENDING)]
     remarks = (text for text in others if not says(text, _NONE))
     if state == PASSED and any(says(text, labels.phrases["milestone_failed"]) for text in remarks):
         worse.append(UNKNOWN)
     return min((state, *worse), key=WORST_FIRST.index)
+
+
+def _state_alone(text: str, labels: Labels) -> str:
+    """The state that a text names where that is no answer as well: “No” may say that a check blocks nothing."""
+    answers = (answer for key in ("dialog_yes", "dialog_no") for answer in labels[key].texts)
+    return "" if any(same_words(text, answer) for answer in answers) else state_named(text, labels)
 
 
 def _heads_group(head: _Head, line: ScreenLine, screen: Screen) -> bool:
@@ -365,14 +369,9 @@ def _shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequenc
     """Say what near a table, and outside of its ``area``, shows that it leaves out rows, such as those that failed."""
     top, bottom = area
     around = (item for item in items if 0 <= top - item.bottom <= _AROUND or 0 <= item.top - bottom <= _AROUND)
-    answers = [plain(text) for key in ("dialog_yes", "dialog_no") for text in labels[key].texts]
-
-    def names_state(text: str) -> bool:
-        return plain(text) not in answers and bool(state_named(text, labels))
-
     for item in around:
         chosen = item.value if item.kind in TYPED else "" if item.checked == (item.kind == "checkbox") else item.text
-        if item.kind in _FILTERS and names_state(chosen):
+        if item.kind in _FILTERS and _state_alone(chosen, labels):
             return f"it may be filtered by {chosen!r}"
         for before, count, number, after in _COUNTED.findall(item.text if item.kind in READ else ""):
             word, most = before or after, int(count or number)
@@ -380,7 +379,7 @@ def _shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequenc
             state = "" if every else state_named(word, labels)
             if (every or state) and most > (len(states) if every else states.count(state)):
                 return f"the page speaks of more rows than it shows: {item.text}"
-        if item.kind in _PRESSED and (names_state(item.text) or says(item.text, labels.phrases["further"])):
+        if item.kind in _PRESSED and (_state_alone(item.text, labels) or says(item.text, labels.phrases["further"])):
             return f"it may leave out rows: {item.text}"
     return ""
 
