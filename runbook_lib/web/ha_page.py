@@ -268,21 +268,20 @@ class HaPages:
             result = readiness(screen, self.labels)
             if result.items and not result.problem and (folded := _folded(before, screen)):
                 result = replace(result, problem=f"part of it is collapsed: {folded}")
-            for_s, stuck_s = rest_s(result), _STUCK_S
-            listed = growth.is_listed or not result.has_ended
-            asks_on = traffic.asks_on(pressed_at)
-            if not listed and (why := result.why_not_all(asks_on=asks_on, whole=growth.came_whole)):
-                result, stuck_s = replace(result, problem=why), _LONG_S
-            rests = shown.is_stable(result, for_s)
-            if result.problem and shown.is_stable(result, stuck_s):
-                what = f"the result of Check Readiness is not understood: {result.problem}"
+            rests, why = shown.is_stable(result, rest_s(result)), ""
+            if result.has_ended and not growth.is_listed:
+                why = result.why_not_all(asks_on=traffic.asks_on(pressed_at), whole=growth.came_whole)
+            problem = result.problem or why
+            if problem and shown.is_stable(result, _STUCK_S if result.problem else _LONG_S):
+                what = f"the result of Check Readiness is not understood: {problem}"
                 raise self.view.problem(what, screen_in_words(screen), "Look at the readiness check in a browser.")
             if not result.items:
                 fresh = unsaid(fresh_texts(before, screen), self.view.earlier_messages)
                 words = refusal(dict.fromkeys((*self.view.new_messages, *fresh, *self.view.dialogs.said)), self.labels)
                 if words and refusing.is_stable(words, _SETTLE_S):
                     raise self._refused("Check Readiness", words)
-            return result.items if result.has_ended and rests and not self._checks_on(before, screen) else None
+            ended = result.has_ended and not why and rests and not self._checks_on(before, screen)
+            return result.items if ended else None
 
         try:
             deadline_s = self.view.browser.deadlines.readiness_s

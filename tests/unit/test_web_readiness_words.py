@@ -175,6 +175,8 @@ def test_rows_may_follow_while_the_page_goes_on_asking_its_server(check: Check, 
     """Each with its last word: then they are all once it asks no more, and a person is asked where it never ends."""
     hand.view.traffic.asks_on = lambda _since: hand.second < 50
     assert not check({0: checked(), 1: checked(**SEVEN), 45: checked(**SEVEN | LATE)})[-1].passed
+    check({0: checked(), 1: checked(**SEVEN)})
+    assert hand.second == 50, "what has stood still while it was asked for has rested"
     hand.view.traffic.asks_on = lambda _since: True
     with pytest.raises(PageNotUnderstood, match="goes on asking"):
         check({0: checked(), 1: checked(**SEVEN)})
