@@ -65,9 +65,10 @@ def drive(
 
 
 async def set_up(pages: PrimePages) -> None:
-    """Register HA and add an ISE server, and see both."""
+    """Register HA and add an ISE server, and see both; what a drawn list shows is its choice, and not its arrow."""
     assert (await pages.ha_page()).configuration_mode == "HA not Configured"
     await pages.open_ha_configuration()
+    assert not [item for item in (await pages._view.look()).items if "▼" in item.value]
     items = await pages.check_readiness(FORM)
     assert len(items) == 7
     assert all(item.passed for item in items)

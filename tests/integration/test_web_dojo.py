@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dojo_sites import FORM, ISE, ISE_PASSWORD, drive, needs_dojo, site
+from dojo_sites import FORM, drive, needs_dojo, site
 
 from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.lab.backend import HaForm as HaFormSent
@@ -46,31 +46,6 @@ def test_a_box_that_is_drawn_is_ticked(tmp_path: Path) -> None:
     drive(backend, tmp_path, use)
     (form,) = backend.registered_with
     assert (form.virtual_ip, form.virtual_ipv4) == (True, "192.0.2.99")
-
-
-@pytest.mark.parametrize("choice", ["select", "filtering"])
-def test_what_a_drawn_list_shows_is_what_was_chosen(choice: str, tmp_path: Path) -> None:
-    """Neither the arrow at its end nor the value behind it: the failover type and the command are those shown."""
-    backend = site(skin=f"dojo?choice={choice}")
-
-    async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
-        assert not [item for item in (await pages._view.look()).items if "▼" in item.value]
-        await pages.register(FORM)
-        assert (await pages.add_ise(ISE, "admin", ISE_PASSWORD)).address == ISE
-
-    drive(backend, tmp_path, use, page_s=60)
-    assert [form.failover for form in backend.registered_with] == ["Manual"]
-
-
-def test_a_menu_that_stays_open_over_a_frame_does_not_keep_the_stage_from_going_on(tmp_path: Path) -> None:
-    """It covers *Go* until the pointer has left it."""
-    backend = site(skin="dojo?closes=left&opens=pointer&content=frame")
-
-    async def use(pages: PrimePages) -> None:
-        assert (await pages.add_ise(ISE, "admin", ISE_PASSWORD)).address == ISE
-
-    drive(backend, tmp_path, use)
 
 
 def test_a_cover_that_stays_is_named(tmp_path: Path) -> None:

@@ -23,3 +23,11 @@ def test_each_pair_of_ways_is_tried() -> None:
     held = set().union(*(pairs_of(choice) for choice in ALL))
     for one, other in itertools.combinations(TURNED, 2):
         assert {((one, a), (other, b)) for a in TURNED[one] for b in TURNED[other]} <= held
+
+
+def test_each_day_has_what_was_misread_once() -> None:
+    """A menu that stays open over a frame covers *Go* until the pointer has left it; drawn lists have arrows."""
+    open_over_frame = {"opens": "pointer", "closes": "left", "content": "frame"}.items()
+    for day in (ALL[::3], ALL[1::3], ALL[2::3]):
+        assert any(open_over_frame <= choice.items() for choice in day)
+        assert {choice["choice"] for choice in day} >= {"select", "filtering"}
