@@ -23,6 +23,7 @@ from runbook_lib.record.verification import NOT_PROVEN, Verification, verify_rec
 from runbook_lib.show.document import BAD, GOOD, PLAIN, Row, Table
 from runbook_lib.show.incidents import AT_WORK, fleet_map, table_of
 from runbook_lib.show.rendering import View
+from runbook_lib.show.svg import standalone
 
 if TYPE_CHECKING:  # a report is loaded where one is made
     from runbook_lib.show.report import Written
@@ -268,7 +269,7 @@ def print_standings(sites: Sequence[SiteStatus], map_file: str) -> None:
         return
     path = Path(map_file).expanduser()
     try:
-        path.write_text("".join(picture.standalone() for picture in view.pictures), encoding="utf-8")
+        path.write_text("".join(standalone(picture) for picture in view.pictures), encoding="utf-8")
     except OSError as error:
         raise ParameterRefused("The map cannot be written", where=str(path), found=error.strerror or "") from None
     out(f"map:     {path}")

@@ -9,12 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from os.path import commonpath, isabs
+from typing import NamedTuple
 
+from runbook_lib.errors import printable
 from runbook_lib.i18n.language import ENGLISH, gettext, language
 from runbook_lib.models import Stage, StageState
 from runbook_lib.observations import LogLine
-from runbook_lib.show.svg import Picture
 
 # -- Marks: the sign beside a word or a row whose meaning a colour says too -------------------------
 
@@ -36,6 +38,45 @@ STATE_TONES: dict[str, str] = {
 def mark_of(tone: str) -> str:
     """Return the mark of a row whose picture has this tone; none for one that is neither good, bad nor in doubt."""
     return tone if tone in (GOOD, BAD, DOUBT) else PLAIN
+
+
+# -- The colours of pictures and reports, by what they mean; for light and dark screens, and for paper.
+#
+# A tone is never said by its colour alone: a word stands beside it, or the shape of ``svg.mark``. Every ink
+# is readable on the page and on its own wash (contrast of at least 4.5 to 1; a test computes it).
+
+
+class Ink(NamedTuple):
+    """One tone: for lines and letters, and the pale wash that its areas are filled with."""
+
+    ink: str
+    wash: str
+
+
+LIGHT = {
+    "page": Ink("#ffffff", "#ffffff"),
+    "plain": Ink("#1f2328", "#f3f5f7"),
+    "quiet": Ink("#57606a", "#f3f5f7"),
+    "good": Ink("#1a6b31", "#e5f4e9"),
+    "bad": Ink("#b3261e", "#fdeceb"),
+    "doubt": Ink("#7d5000", "#fdf1d8"),
+    "change": Ink("#0a4f97", "#e5f0fb"),
+}
+DARK = {
+    "page": Ink("#12161c", "#12161c"),
+    "plain": Ink("#e6edf3", "#1d232b"),
+    "quiet": Ink("#a3adb8", "#1d232b"),
+    "good": Ink("#6fce87", "#12301c"),
+    "bad": Ink("#ff938a", "#3b1715"),
+    "doubt": Ink("#e5b84d", "#33270b"),
+    "change": Ink("#86bdff", "#10263f"),
+}
+TONES = tuple(name for name in LIGHT if name != "page")
+
+
+def variables(palette: dict[str, Ink]) -> str:
+    """Return the palette as CSS variables: ``--good`` and ``--good-wash``, and so on for each tone."""
+    return "".join(f"--{name}:{tone.ink};--{name}-wash:{tone.wash};" for name, tone in palette.items())
 
 
 # -- Cells, rows and tables; lists and pictures ------------------------------------------------------
@@ -145,13 +186,32 @@ class Bullets:
     items: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture of ``width`` by ``height`` pixels. A table beside it says the same, for whoever does not see it.
+
+    ``body`` are elements made by ``svg``: nothing else may be put there.
+    """
+
+    title: str
+    width: float
+    height: float
+    body: str
+
+    def inline(self, before: str = "") -> str:
+        """Return the SVG, what stands ``before`` its body first, for a page whose style sheet holds ``svg.STYLE``."""
+        size = f'viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" height="{self.height:g}"'
+        about = f'class="pic" role="img" aria-label="{escape(printable(self.title))}"'
+        return f'<svg xmlns="http://www.w3.org/2000/svg" {about} {size}>{before}{self.body}</svg>'
+
+
 @dataclass(frozen=True)
 class Drawn:
-    """A picture for a wide and for a narrow page. ``in_table``: a table of the same page says what it shows."""
+    """A picture for a wide and for a narrow page. ``words`` say what it shows, where no table of the page does."""
 
     wide: Picture
     narrow: Picture
-    in_table: bool = False
+    words: tuple[str, ...] = ()
 
 
 # -- A table without idle columns, and in the reader's language. What is compared or copied stays as it is

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
-from runbook_lib.i18n.language import count, span
+from runbook_lib.i18n.language import span
 from runbook_lib.models import Outcome, PastIncident, SiteStatus, Unended
 from runbook_lib.show import svg
-from runbook_lib.show.document import PLAIN, Row, Table, mark_of
+from runbook_lib.show.document import PLAIN, Picture, Row, Table, mark_of
 from runbook_lib.show.rendering import View
-from runbook_lib.show.svg import Axis, Picture, even_axis, shorten, width_of
+from runbook_lib.show.svg import Axis, even_axis, shorten, width_of
 
 # -- The picture of all incidents: when each was opened, how long its repair took, and how it ended
 
@@ -33,16 +33,12 @@ _SCALE = tuple(timedelta(seconds=seconds) for seconds in (1, 10, 60, 600, 3600, 
 
 
 def draw_history(incidents: Sequence[PastIncident], title: str = "Incidents so far") -> Picture:
-    """Return the picture of incidents, one at least, of which it is known when they were opened.
-
-    Its words count the outcomes and give the longest and the middle time to repair.
-    """
+    """Return the picture of incidents, one at least, of which it is known when they were opened."""
     axis = even_axis(list(map(_opened, incidents)), _HISTORY_LEFT + 20, _WIDTH - _RIGHT - 20)
     rungs = _rungs([timedelta(seconds=each.repair_s) for each in incidents if each.repair_s is not None])
     marks = "".join(_mark(each, axis, rungs, named=len(incidents) <= MOST_INCIDENTS_NAMED) for each in incidents)
     return Picture(
         title=title,
-        words=_history_words(incidents),
         width=_WIDTH,
         height=_BOTTOM + 74,
         body="".join((_scale(rungs), _times(axis), marks, _legend(incidents))),
@@ -111,18 +107,6 @@ def _legend(shown: Sequence[PastIncident]) -> str:
     return "".join(parts)
 
 
-def _history_words(shown: Sequence[PastIncident]) -> tuple[str, ...]:
-    counts = Counter(each.state for each in shown)
-    counted = ", ".join(f"{counts[state]} {state}" for state in INCIDENT_TONES if counts[state])
-    first, last = (f"{_opened(each):%Y-%m-%d}" for each in (min(shown, key=_opened), max(shown, key=_opened)))
-    words = [f"{len(shown)} incidents between {first} and {last}: {counted}."]
-    times = sorted(each.repair_s for each in shown if each.repair_s is not None)
-    if times:
-        middle, longest = (span(timedelta(seconds=seconds)) for seconds in (times[len(times) // 2], times[-1]))
-        words.append(f"Repairs took {middle} in the median and {longest} at most.")
-    return tuple(words)
-
-
 def _opened(each: PastIncident) -> datetime:
     assert each.opened_utc is not None
     return each.opened_utc
@@ -164,9 +148,7 @@ def draw_fleet(sites: Sequence[SiteStatus], now_utc: datetime) -> Picture:
         body.append(svg.label("no sites", _FLEET_LEFT, _FLEET_TOP + 20))
         top += 40
     width = _FLEET_LEFT + len(columns) * _WIDE + 10
-    return Picture(
-        title=TITLE, words=_fleet_words(sites, cells, now_utc), width=width, height=top + 14, body="".join(body)
-    )
+    return Picture(title=TITLE, width=width, height=top + 14, body="".join(body))
 
 
 def _head(columns: Sequence[str]) -> str:
@@ -184,22 +166,6 @@ def _cell(state: str, names: Sequence[str], x: float, y: float, height: float) -
         shown[-1] = f"and {len(names) - MOST_SITES_NAMED + 1} more"
     lines = (svg.label(name, x + 10, y + 22 + _LINE * (number + 1), size=11) for number, name in enumerate(shown))
     return area + count + "".join(lines)
-
-
-def _fleet_words(
-    sites: Sequence[SiteStatus], cells: dict[tuple[str, str], list[str]], now_utc: datetime
-) -> tuple[str, ...]:
-    if not sites:
-        return ("No site is known.",)
-    counts = {state: sum(len(names) for (row, _), names in cells.items() if row == state) for state in SITE_TONES}
-    words = [f"{len(sites)} sites: {', '.join(f'{number} {state}' for state, number in counts.items() if number)}."]
-    known = sorted((days, each.site) for each in sites if (days := each.days(now_utc)) is not None)
-    if known:
-        days, site = known[0]
-        until = count(abs(days), "day")
-        end = f"expired {until} ago" if days < 0 else f"expires in {until}"
-        words.append(f"The first certificate to expire, at {site}, {end}.")
-    return tuple(words)
 
 
 # -- What a list of earlier incidents looks like: a table, newest first, and a picture of when and how long

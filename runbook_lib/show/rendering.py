@@ -25,6 +25,7 @@ from runbook_lib.show.document import (
     MOST_ROWS_IN_TEXT,
     Cell,
     Link,
+    Picture,
     Row,
     Table,
     cut_short,
@@ -32,7 +33,6 @@ from runbook_lib.show.document import (
     without_idle_columns,
 )
 from runbook_lib.show.svg import STYLE as PICTURES_STYLE
-from runbook_lib.show.svg import Picture
 
 # -- A table as HTML for a notebook. All text is data: it is escaped, and nothing in it becomes a link or a tag
 

@@ -89,7 +89,7 @@ class Impact:
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """One row of the timeline. ``utc`` is None where a log's line holds no date; ``tone`` is one of ``svg.TONES``.
+    """One row of the timeline. ``utc`` is None where a log's line holds no date; ``tone`` is one of ``document.TONES``.
 
     ``kind`` is that of the journal's line, None where a log tells of it.
     """

@@ -20,8 +20,7 @@ from runbook_lib import __version__, event_loop
 from runbook_lib.errors import BrowserMissing, printable
 from runbook_lib.i18n.language import ENGLISH, NOT_RECORDED, count, duration, using_language, utc_time
 from runbook_lib.record.files import gate_text
-from runbook_lib.show import svg
-from runbook_lib.show.document import MARKS, Bullets, Cell, Code, Drawn, Ref, Table
+from runbook_lib.show.document import DARK, LIGHT, MARKS, Bullets, Cell, Code, Drawn, Ref, Table, variables
 from runbook_lib.show.report_model import Blank, Block, PostMortem, Section, Shots
 from runbook_lib.show.report_reading import TO_WRITE, begin_mark, end_mark
 from runbook_lib.show.report_sections import sections_of
@@ -92,9 +91,9 @@ class _MarkdownWriter:
             yield self._table(block)
         elif isinstance(block, Bullets):
             yield _list(block.items)
-        elif isinstance(block, Drawn) and not block.in_table:
+        elif isinstance(block, Drawn) and block.words:
             yield f"**{escape(block.wide.title)}**"
-            yield _list(block.wide.words)
+            yield _list(block.words)
         elif isinstance(block, Shots):
             if block.pictures:
                 yield "\n".join(
@@ -203,7 +202,7 @@ def _shown(value: Any) -> Any:
 
 @cache
 def _style() -> str:
-    light, dark = svg.variables(svg.LIGHT), svg.variables(svg.DARK)
+    light, dark = variables(LIGHT), variables(DARK)
     source = (PackageLoader("runbook_lib.show.report").get_source(_jinja(), "post_mortem.css"))[0]
     colours = (
         f":root{{color-scheme:light dark;{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"

@@ -1,4 +1,4 @@
-"""The picture kit: strokes, colours, the width of text, one picture, one time axis."""
+"""The picture kit: strokes, their style sheet, the width of text, one time axis."""
 
 from __future__ import annotations
 
@@ -10,51 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from runbook_lib.errors import printable
 from runbook_lib.i18n.language import AsIs, gettext
+from runbook_lib.show.document import DARK, LIGHT, TONES, Picture, variables
 
-# -- The colours of pictures and reports, by what they mean; for light and dark screens, and for paper.
-#
-# A tone is never said by its colour alone: a word stands beside it, or the shape of ``svg.mark``. Every ink
-# is readable on the page and on its own wash (contrast of at least 4.5 to 1; a test computes it).
-
-
-class Ink(NamedTuple):
-    """One tone: for lines and letters, and the pale wash that its areas are filled with."""
-
-    ink: str
-    wash: str
-
-
-LIGHT = {
-    "page": Ink("#ffffff", "#ffffff"),
-    "plain": Ink("#1f2328", "#f3f5f7"),
-    "quiet": Ink("#57606a", "#f3f5f7"),
-    "good": Ink("#1a6b31", "#e5f4e9"),
-    "bad": Ink("#b3261e", "#fdeceb"),
-    "doubt": Ink("#7d5000", "#fdf1d8"),
-    "change": Ink("#0a4f97", "#e5f0fb"),
-}
-DARK = {
-    "page": Ink("#12161c", "#12161c"),
-    "plain": Ink("#e6edf3", "#1d232b"),
-    "quiet": Ink("#a3adb8", "#1d232b"),
-    "good": Ink("#6fce87", "#12301c"),
-    "bad": Ink("#ff938a", "#3b1715"),
-    "doubt": Ink("#e5b84d", "#33270b"),
-    "change": Ink("#86bdff", "#10263f"),
-}
-TONES = tuple(name for name in LIGHT if name != "page")
-
-
-def variables(palette: dict[str, Ink]) -> str:
-    """Return the palette as CSS variables: ``--good`` and ``--good-wash``, and so on for each tone."""
-    return "".join(f"--{name}:{tone.ink};--{name}-wash:{tone.wash};" for name, tone in palette.items())
-
-
-# -- One picture: its strokes, its title, and the same in words for whoever does not see it --------
+# -- What a page that shows pictures has in its style sheet, and a picture in a file of its own -----
 
 FACE = "system-ui,-apple-system,'Segoe UI','DejaVu Sans',Arial,sans-serif"
 MONO = "ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace"
@@ -80,37 +42,9 @@ STYLE = (
 """What a page that shows pictures has in its style sheet, once."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A picture of ``width`` by ``height`` pixels. ``words`` say the same, one sentence each; show them beside it.
-
-    ``body`` are elements made by ``svg``: nothing else may be put there.
-    """
-
-    title: str
-    words: tuple[str, ...]
-    width: float
-    height: float
-    body: str
-
-    def inline(self) -> str:
-        """Return the SVG for a page whose style sheet holds ``STYLE``."""
-        return self._svg(self.body)
-
-    def standalone(self) -> str:
-        """Return the SVG that brings its style sheet with it, for a file of its own."""
-        return self._svg(f"<style>{STYLE}</style>{self.body}")
-
-    def text(self) -> str:
-        """Return the picture in words."""
-        return "\n".join(printable(sentence) for sentence in (self.title, *self.words))
-
-    def _svg(self, body: str) -> str:
-        size = f'viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" height="{self.height:g}"'
-        title = escape(printable(self.title))
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="pic" role="img" aria-label="{title}" {size}>{body}</svg>'
-        )
+def standalone(picture: Picture) -> str:
+    """Return the SVG that brings its style sheet with it, for a file of its own."""
+    return picture.inline(f"<style>{STYLE}</style>")
 
 
 # -- How wide text is in a picture that no browser has seen yet: an estimate on the safe side, for a sans-serif face

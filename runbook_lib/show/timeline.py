@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from runbook_lib.i18n.language import count, duration, gettext, span, stamp, utc_time
+from runbook_lib.i18n.language import duration, gettext, span
 from runbook_lib.models import StageState
 from runbook_lib.observations import Diagnosis, Mismatch
 from runbook_lib.record.journal import Kind
 from runbook_lib.show import svg
-from runbook_lib.show.document import STATE_TONES, Drawn
+from runbook_lib.show.document import STATE_TONES, Drawn, Picture
 from runbook_lib.show.report_model import OWN_STAGE, Impact, PostMortem, StageRow
-from runbook_lib.show.svg import Axis, Picture, broken_axis, even_axis, shorten, width_of
+from runbook_lib.show.svg import Axis, broken_axis, even_axis, shorten, width_of
 
 # -- The mismatches of a diagnosis over time: a lane for each server's log and subject, from its first to its last one.
 #
@@ -41,24 +41,9 @@ class MismatchLane:
             return None
         return max(self.end_utc - self.of.last_utc, timedelta())
 
-    def sentences(self) -> tuple[str, ...]:
-        """Say what the lane shows."""
-        of = self.of
-        what = f"Mismatches of {of.subject} in the {of.server}'s logs: {of.count:,}"
-        if of.first_utc is None or of.last_utc is None:
-            first = f" The first says {of.first_said}." if of.first_said else ""
-            return (f"{what}, without a date.{first}",)
-        when = f"{what}, the first at {stamp(of.first_utc)}, the last at {stamp(of.last_utc)}."
-        zone = () if of.zone_known else ("The time zone of this log is not known; UTC was assumed.",)
-        if self.quiet is None:
-            return (when, *zone)
-        if not self.quiet:
-            return (when, *zone, "It is the last line of this log that holds a time.")
-        return (when, *zone, f"The log then continues for {span(self.quiet)} without another.")
-
 
 def draw_mismatches(diagnosis: Diagnosis) -> Picture:
-    """Return the picture; its words say the same, lane by lane, and what was not at hand or not read whole."""
+    """Return the picture, with what was not at hand or not read whole below its lanes."""
     lanes = lanes_of(diagnosis)
     dated = [lane for lane in lanes if lane.of.first_utc and lane.of.last_utc][:MOST_LANES]
     times = [time for lane in dated for time in (lane.of.first_utc, lane.of.last_utc, lane.end_utc) if time]
@@ -74,7 +59,6 @@ def draw_mismatches(diagnosis: Diagnosis) -> Picture:
         drawn = [svg.label("no mismatch with a date", _EDGE, _TOP + 24, tone="quiet")]
     return Picture(
         title=TITLE,
-        words=(*(sentence for lane in lanes for sentence in lane.sentences()), *remarks),
         width=_WIDTH,
         height=below + 44 + len(remarks) * 18,
         body="".join((*(_ticks(axis, below) if axis else ()), *drawn, *notes)),
@@ -176,7 +160,7 @@ class Lane:
     points: tuple[Point, ...] = ()
 
 
-def draw_timeline(lanes: Sequence[Lane], *, end: datetime, title: str, words: tuple[str, ...], width: float) -> Picture:
+def draw_timeline(lanes: Sequence[Lane], *, end: datetime, title: str, width: float) -> Picture:
     """Return the lanes one below the other, the axis at the foot. ``end`` is the last moment that is known of."""
     axis = broken_axis([*_moments(lanes), end], _MARGIN, width - _MARGIN)
     height = _TITLE + _BAR + _GAP
@@ -190,7 +174,7 @@ def draw_timeline(lanes: Sequence[Lane], *, end: datetime, title: str, words: tu
         body.append(_points(lane.points, axis, top + _TITLE + _BAR / 2, width))
         top += height
     body.append(_foot(axis, floor, width))
-    return Picture(title=title, words=words, width=width, height=floor + (44 if axis.cuts else 26), body="".join(body))
+    return Picture(title=title, width=width, height=floor + (44 if axis.cuts else 26), body="".join(body))
 
 
 def _moments(lanes: Sequence[Lane]) -> Iterator[datetime]:
@@ -281,9 +265,9 @@ def over_time(pm: PostMortem) -> Drawn | None:
     # The last moment of the incident: what the report's own stage and the seals took is left out.
     own = f"stage {OWN_STAGE[:2]}"
     last = [each.utc for each in pm.moments if each.utc and each.where != own and each.kind is not Kind.SEALED]
-    lanes, words, end = tuple(_lanes_of_incident(pm)), tuple(_words(pm)), max(last, default=pm.opened_utc)
-    wide, narrow = (draw_timeline(lanes, end=end, title=OF_INCIDENT, words=words, width=w) for w in (WIDE, NARROW))
-    return Drawn(wide, narrow, in_table=True)
+    lanes, end = tuple(_lanes_of_incident(pm)), max(last, default=pm.opened_utc)
+    wide, narrow = (draw_timeline(lanes, end=end, title=OF_INCIDENT, width=width) for width in (WIDE, NARROW))
+    return Drawn(wide, narrow)
 
 
 def _lanes_of_incident(pm: PostMortem) -> Iterator[Lane]:
@@ -313,20 +297,3 @@ def _rejected(impact: Impact) -> Span:
 def _stage(row: StageRow, last_utc: datetime | None) -> Span:
     end = row.ended_utc or (None if row.state is StageState.RUNNING else last_utc)
     return Span(text=row.stage[:2], start=row.started_utc, end=end, tone=STATE_TONES.get(row.state, "plain"))
-
-
-def _words(pm: PostMortem) -> Iterator[str]:
-    for impact in pm.impacts:
-        if impact.since_utc:
-            until = f" to {utc_time(impact.until_utc)}" if impact.until_utc else "; its end is not known"
-            yield f"{impact.what} was rejected from {utc_time(impact.since_utc)}{until}."
-    for row in repair_stages(pm):
-        ended = f"to {utc_time(row.ended_utc)}" if row.ended_utc else "without an end in the journal"
-        yield f"Stage {row.name} ran from {utc_time(row.started_utc)} {ended}: {row.state}."
-    for change in pm.changes:
-        result = change.result or "its result is not known"
-        yield f"Change {change.number} at {utc_time(change.utc)}: {change.what} on the {change.server}: {result}."
-    if pm.approvals:
-        yield f"{count(len(pm.approvals), 'approval')}: " + ", ".join(
-            f"{approval.by} at {utc_time(approval.at_utc)}" for approval, _ in pm.approvals
-        )

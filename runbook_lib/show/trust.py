@@ -11,9 +11,9 @@ from runbook_lib.i18n.language import AsIs
 from runbook_lib.models import Inventory, Judgement
 from runbook_lib.observations import Check, CheckKind, check_name, with_kinds
 from runbook_lib.show import svg
-from runbook_lib.show.document import Drawn
+from runbook_lib.show.document import Drawn, Picture
 from runbook_lib.show.report_model import PostMortem
-from runbook_lib.show.svg import Picture, shorten, width_of, wrap
+from runbook_lib.show.svg import shorten, width_of, wrap
 
 # -- Who trusts whom: for each pair of hosts, whether the stored certificate agrees with the presented one, and why so.
 #
@@ -222,7 +222,7 @@ _NARROWEST = 740.0  # the legend
 
 
 def draw_trust(trusts: Trusts) -> Picture:
-    """Return the picture; its words are one sentence per arrow, and what cannot be known at all."""
+    """Return the picture of hosts and of what each server has stored of them."""
     others = [host for host in trusts.hosts if host.name not in PAIR]
     shift = 0.0 if others else _BOX + _GAP  # the column of ISE servers is left out where the site has none
     tall = max(2 * _TALL, len(others) * _TALL * 1.3)
@@ -233,7 +233,6 @@ def draw_trust(trusts: Trusts) -> Picture:
     legend = _legend(middle + tall / 2 + _EDGE)
     return Picture(
         title=trusts.title,
-        words=(*(sentence for link in trusts.links for sentence in _sentences(link)), UNSEEN),
         width=max(_WIDTH - shift, _NARROWEST),
         height=height,
         body="".join((*arrows, *boxes, legend)),
@@ -246,7 +245,13 @@ def who_trusts_whom(pm: PostMortem) -> tuple[Drawn, ...]:
         return ()
     trusts = [trust_as_planned(pm.plan, pm.inventory)] if pm.plan else []
     trusts += [trust_as_verified(addresses_of(pm.inventory), pm.checks)] if pm.checks else []
-    return tuple(Drawn(picture, picture) for picture in map(draw_trust, trusts))
+    return tuple(map(drawn_and_said, trusts))
+
+
+def drawn_and_said(trusts: Trusts) -> Drawn:
+    """Return the picture, and in words one sentence an arrow and its ground, and what cannot be known at all."""
+    picture = draw_trust(trusts)
+    return Drawn(picture, picture, (*(sentence for link in trusts.links for sentence in _sentences(link)), UNSEEN))
 
 
 def _sentences(link: Trust) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from runbook_lib.show.trust import (
     Trusts,
     addresses_of,
     draw_trust,
+    drawn_and_said,
     trust_as_planned,
     trust_as_verified,
 )
@@ -164,7 +165,7 @@ def test_solid_is_only_what_agrees_and_each_arrow_has_its_word(tmp_path: Path) -
 def test_the_words_say_what_the_picture_says_and_what_nobody_saw(tmp_path: Path) -> None:
     """One sentence per arrow with its entry, its ground, and that the product shows no fingerprint."""
     plan, inventory = listed(tmp_path)
-    words = draw_trust(trust_as_planned(plan, inventory)).words
+    words = drawn_and_said(trust_as_planned(plan, inventory)).words
     assert (
         "On the primary, the entry of ise (192.0.2.30_443) does not agree with the certificate that it presents."
         in words
