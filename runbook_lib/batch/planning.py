@@ -1,4 +1,4 @@
-"""One plan per site and the roll-up over them; one approval for all."""
+"""One plan per site and the roll-up over them, as a table too; one approval for all."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 
 from runbook_lib.batch.round import STAGE, NotPlanned, PlannedSite, Rollup, Round, rollup_digest
 from runbook_lib.batch.sites import FleetSite, in_processes
-from runbook_lib.device.prime import identities
+from runbook_lib.device.prime import DELETE_TOFU, identities
 from runbook_lib.errors import ParameterRefused, RunbookError, redacted
+from runbook_lib.i18n.language import count
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_incident
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates
@@ -27,6 +28,8 @@ from runbook_lib.repair.approval import approve, approver
 from runbook_lib.repair.context import Context, Devices
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.secrets import learn
+from runbook_lib.show.document import Row, Table
+from runbook_lib.show.rendering import View
 
 # -- One plan per site, each in an incident of its site, and the roll-up over them in the round. ---
 #
@@ -135,6 +138,38 @@ def _summary(planned: Planned) -> str:
         return f"{planned.site}: not planned: {planned.why}"
     words = f"{len(planned.deletions)} deletions" if planned.deletions else "nothing to delete"
     return f"{planned.site}: {words}" + (f", plan {planned.plan[:16]}…" if planned.needs_approval else "")
+
+
+# -- A roll-up as a table, before it is approved
+
+
+def rollup_view(rollup: Rollup) -> View[Rollup]:
+    """Return the table of a roll-up: each site with its plan, and those without one with the reason."""
+    rows = [Row(each.site, each.incident, each.plan[:16] + "…", planned_changes(each)) for each in rollup.sites]
+    rows += [
+        Row(each.site, each.incident or "-", "none", each.why, mark="bad" if each.contradicted else "")
+        for each in rollup.not_planned
+    ]
+    impostors = sum(each.contradicted for each in rollup.not_planned)
+    sites = count(impostors, "site")
+    note = f"{sites} with a contradicted certificate: a suspected interception." if impostors else ""
+    left_out = count(len(rollup.not_planned), "site is", "sites are")
+    table = Table(
+        title=f"Roll-up of {count(len(rollup.sites), 'plan')}; {left_out} not covered",
+        headers=("site", "incident", "plan", "what is planned, or why nothing"),
+        rows=tuple(rows),
+        empty="no sites",
+        note=note,
+    )
+    return View(rollup, (table,))
+
+
+def planned_changes(each: PlannedSite) -> str:
+    """Return the entries that would be deleted, and what may follow: an approval covers both. The plan says more."""
+    command = DELETE_TOFU.format(key="")
+    deleted = "; ".join(line.replace(command, "delete ") for line in each.deletions) or "nothing to delete"
+    planned = f"{deleted}; then, where it is needed: {'; '.join(each.changes)}" if each.changes else deleted
+    return f"find out who answered at {', '.join(each.met)} before you approve: {planned}" if each.met else planned
 
 
 # -- One approval for the whole roll-up, or for single sites of it: ordinary approvals in each site's own record

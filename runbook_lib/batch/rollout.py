@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from runbook_lib.batch.round import STAGE, Admission, Rollup, Round, RoundOutcome, admit, keep_outcome
+from runbook_lib.batch.round import STAGE, Admission, Rollup, Round, RoundOutcome, admit, exit_code, keep_outcome
 from runbook_lib.batch.site_run import FAILURES, SiteEvent, SiteResult, SiteState, SiteTask, state_of
 from runbook_lib.batch.sites import Fleet
-from runbook_lib.errors import ParameterRefused, RecordError, RunbookError, opening_line
+from runbook_lib.errors import OutcomeUnknown, ParameterRefused, RecordError, RunbookError, opening_line
 from runbook_lib.i18n.language import count
 from runbook_lib.models import Stage
 from runbook_lib.processes import signals_taken
@@ -219,6 +219,12 @@ class FleetReport:
     seal: Seal
     signum: signal.Signals | None
     refused: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code: of what became of the sites, or of the signal that ended the run, save over an unknown result."""
+        code = exit_code(self.outcome) or (RecordError.exit_code if self.refused else 0)
+        return code if self.signum is None or code == OutcomeUnknown.exit_code else 128 + self.signum
 
 
 def fleet_lock(round_: Round) -> SiteLock:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.device.prime import fingerprint_of
-from runbook_lib.errors import RunbookError, SiteFileInvalid
+from runbook_lib.errors import ParameterRefused, RunbookError, SiteFileInvalid
 from runbook_lib.params.load import in_short
 from runbook_lib.params.model import Expectation, PiServer, Site
 from runbook_lib.params.yaml_source import Document, dotted, shown_key
@@ -97,6 +97,17 @@ class Fleet:
     def site(self, name: str) -> FleetSite | None:
         """Return a site by its name, None where the fleet has none of it."""
         return next((each for each in self.sites if each.name == name), None)
+
+    def chosen(self, only: Sequence[str]) -> tuple[FleetSite, ...]:
+        """Return the sites that were asked for, all where none is named; ParameterRefused for one that is not here."""
+        unknown = [name for name in only if self.site(name) is None]
+        if unknown:
+            raise ParameterRefused(
+                f"The fleet {self.name} has no site {', '.join(unknown)}",
+                where=str(self.source),
+                next_step="--site takes the names that the fleet's file gives",
+            )
+        return tuple(each for each in self.sites if not only or each.name in only)
 
 
 def resolved_site_file(site: Site) -> bytes:

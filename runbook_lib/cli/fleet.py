@@ -16,26 +16,24 @@ from runbook_lib import paths
 from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.payload import output_file, require_storage
-from runbook_lib.batch.planning import approve_rollup, plan_fleet
+from runbook_lib.batch.planning import approve_rollup, plan_fleet, planned_changes, rollup_view
 from runbook_lib.batch.rollout import (
     ClusterOptions,
     Executor,
-    FleetReport,
     Rules,
     fleet_lock,
     parse_share,
     parse_waves,
     run_fleet,
 )
-from runbook_lib.batch.round import PlannedSite, Rollup, Round, RoundOutcome, exit_code, newest_outcome, newest_round
+from runbook_lib.batch.round import Rollup, Round, RoundOutcome, newest_outcome, newest_round
 from runbook_lib.batch.site_run import FINISHED, READING, SiteState
-from runbook_lib.batch.sites import Fleet, FleetSite
+from runbook_lib.batch.sites import Fleet
 from runbook_lib.batch.triage import Condition, TriagedSite, TriageLimits, triage_fleet
 from runbook_lib.cli.plans import approved_by
 from runbook_lib.cli.records import print_standings
 from runbook_lib.cli.terminal import err, out, out_lines, prose
-from runbook_lib.device.prime import DELETE_TOFU
-from runbook_lib.errors import DeviceError, OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError
+from runbook_lib.errors import DeviceError, ParameterRefused, RecordError, SafetyStop, UsageError
 from runbook_lib.i18n.language import count
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import stage_named
@@ -62,25 +60,13 @@ _MARKS = {
 def triage_command(name: str, limits: TriageLimits, *, only: tuple[str, ...], days: int, as_json: bool) -> int:
     """Ask the sites and show what was found; return 0, 3 where a site needs a person, 4 where one is unreachable."""
     fleet = load_fleet(name)
-    sites = chosen(fleet, only)
+    sites = fleet.chosen(only)
     triaged = triage_fleet(sites, paths.records_dir(), limits, _progress(len(sites)))
     if as_json:
         out_lines(json.dumps(triage_json(fleet, triaged), indent=2))
     else:
         out_lines(triage_view(triaged, days=days).text())
     return triage_exit_code(triaged)
-
-
-def chosen(fleet: Fleet, only: Sequence[str]) -> tuple[FleetSite, ...]:
-    """Return the sites that were asked for; raises ParameterRefused for one that the fleet has not."""
-    unknown = [name for name in only if fleet.site(name) is None]
-    if unknown:
-        raise ParameterRefused(
-            f"The fleet {fleet.name} has no site {', '.join(unknown)}",
-            where=str(fleet.source),
-            next_step="--site takes the names that the fleet's file gives",
-        )
-    return tuple(each for each in fleet.sites if not only or each.name in only)
 
 
 def triage_exit_code(triaged: Sequence[TriagedSite]) -> int:
@@ -185,7 +171,7 @@ def _progress(total: int) -> Callable[[TriagedSite], None]:
 def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
     """Begin a round and plan its sites; return 3 where a site has no plan that could be carried out."""
     fleet = load_fleet(name)
-    sites = chosen(fleet, only)
+    sites = fleet.chosen(only)
     given = str(Path(name).absolute()) if Path(name).exists() else name  # the next commands work from any folder
     round_ = Round.create(paths.records_dir(), fleet.name, what="runbook fleet plan", given=given)
     with fleet_lock(round_):
@@ -207,7 +193,7 @@ def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: t
     later = count(sum(len(each.changes) for each in given.covered), "change that may follow", "changes that may follow")
     out(f"Approved by {by.strip()}: {count(len(given.covered), 'site')}, {deletions} and {later}, roll-up {digest}")
     for each in given.covered:
-        prose(f"  {each.site}: {_planned(each)}")
+        prose(f"  {each.site}: {planned_changes(each)}")
     for site, why in given.not_covered.items():
         prose(f"  NOT covered: {site}: {why}")
     run = shlex.join(("runbook", "fleet", "run", round_.opening()["given"] or round_.site, "--round", round_id))
@@ -229,7 +215,7 @@ def run_command(
     """Run a round and return the exit code."""
     fleet = load_fleet(name)
     last = stage_named(until)
-    chosen(fleet, only)
+    fleet.chosen(only)
     failures = parse_share(max_failures, "--max-failures")
     rules = Rules(waves=parse_waves(waves), failures=failures, at_once=at_once)
     round_ = _round_to_run(fleet, round_id, last)
@@ -242,7 +228,7 @@ def run_command(
     out(f"record:  {round_.folder}")
     for line in report.refused:
         err(line)
-    return _exit_code(report)
+    return report.exit_code
 
 
 def _executor(fleet: Fleet, round_: Round, options: ClusterOptions) -> Callable[[], Executor]:
@@ -311,35 +297,6 @@ def approvals_of(rollup: Rollup, root: Path) -> dict[str, list[str]]:
     return sites
 
 
-def rollup_view(rollup: Rollup) -> View[Rollup]:
-    """Return the table of a roll-up: each site with its plan, and those without one with the reason."""
-    rows = [Row(each.site, each.incident, each.plan[:16] + "…", _planned(each)) for each in rollup.sites]
-    rows += [
-        Row(each.site, each.incident or "-", "none", each.why, mark="bad" if each.contradicted else "")
-        for each in rollup.not_planned
-    ]
-    impostors = sum(each.contradicted for each in rollup.not_planned)
-    sites = count(impostors, "site")
-    note = f"{sites} with a contradicted certificate: a suspected interception." if impostors else ""
-    left_out = count(len(rollup.not_planned), "site is", "sites are")
-    table = Table(
-        title=f"Roll-up of {count(len(rollup.sites), 'plan')}; {left_out} not covered",
-        headers=("site", "incident", "plan", "what is planned, or why nothing"),
-        rows=tuple(rows),
-        empty="no sites",
-        note=note,
-    )
-    return View(rollup, (table,))
-
-
-def _planned(each: PlannedSite) -> str:
-    """Return the entries that would be deleted, and what may follow: an approval covers both. The plan says more."""
-    command = DELETE_TOFU.format(key="")
-    deleted = "; ".join(line.replace(command, "delete ") for line in each.deletions) or "nothing to delete"
-    planned = f"{deleted}; then, where it is needed: {'; '.join(each.changes)}" if each.changes else deleted
-    return f"find out who answered at {', '.join(each.met)} before you approve: {planned}" if each.met else planned
-
-
 _ENDS = dict.fromkeys(FINISHED, "good") | {SiteState.NOT_STARTED: ""}
 
 
@@ -391,9 +348,3 @@ def _round(fleet: Fleet, round_id: str) -> Round | None:
             next_step="leave --round out, or give the fleet that it is of",
         )
     return round_
-
-
-def _exit_code(report: FleetReport) -> int:
-    """Return what became of the sites; that the run was asked to end outweighs all but a result that is unknown."""
-    code = exit_code(report.outcome) or (RecordError.exit_code if report.refused else 0)
-    return code if report.signum is None or code == OutcomeUnknown.exit_code else 128 + report.signum

@@ -17,6 +17,7 @@ from incident_kit import Incident
 from runbook_lib import secrets
 from runbook_lib.batch import planning
 from runbook_lib.batch.fleet_sources import load_fleet
+from runbook_lib.batch.planning import rollup_view
 from runbook_lib.batch.round import (
     NotPlanned,
     PlannedSite,
@@ -30,7 +31,7 @@ from runbook_lib.batch.round import (
     worst_outcome,
 )
 from runbook_lib.batch.site_run import SiteState
-from runbook_lib.cli.fleet import approvals_of, rollup_view
+from runbook_lib.cli.fleet import approvals_of
 from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import DeviceError, ParameterRefused, RecordDamaged, SiteFileInvalid
 from runbook_lib.models import Outcome
