@@ -162,16 +162,6 @@ def unfolded(text: str) -> str:
     return " ".join(joined.split())
 
 
-def line_pattern(words: str) -> str:
-    """Return the regular expression for a line of ``listing: ignore:``: one between slashes, or that of the text."""
-    return words[1:-1] if is_pattern(words) else re.escape(" ".join(words.split()))
-
-
-def is_pattern(words: str) -> bool:
-    """Return whether words of a site's file are a regular expression: they stand between slashes."""
-    return len(words) > 2 and words[0] == words[-1] == "/"
-
-
 # -- Which row of the tables a text is. Texts come without control sequences; capitals, blanks and breaks do not count
 
 _PROMPT = re.compile(PROMPT)

@@ -222,7 +222,7 @@ class FleetReport:
 
     @property
     def exit_code(self) -> int:
-        """The exit code: of what became of the sites, or of the signal that ended the run, save over an unknown result."""
+        """The exit code: what became of the sites, unless a signal ended the run and nothing is unknown."""
         code = exit_code(self.outcome) or (RecordError.exit_code if self.refused else 0)
         return code if self.signum is None or code == OutcomeUnknown.exit_code else 128 + self.signum
 

@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from runbook_lib.device_prompts import line_pattern
 from runbook_lib.secrets import SecretRef
 
 _OTHER_DIGESTS = {32: "MD5", 40: "SHA-1", 56: "SHA-224", 96: "SHA-384", 128: "SHA-512"}
@@ -119,6 +118,16 @@ def _ways(parsed: Any) -> int:
             own = (most - least + 1) * own**most
         ways = min(ways * own, MOST_WAYS + 1)
     return ways
+
+
+def line_pattern(words: str) -> str:
+    """Return the regular expression for a line of ``listing: ignore:``: one between slashes, or that of the text."""
+    return words[1:-1] if is_pattern(words) else re.escape(" ".join(words.split()))
+
+
+def is_pattern(words: str) -> bool:
+    """Return whether words of a site's file are a regular expression: they stand between slashes."""
+    return len(words) > 2 and words[0] == words[-1] == "/"
 
 
 def _ignored_line(text: str) -> str:
