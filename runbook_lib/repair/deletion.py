@@ -52,8 +52,9 @@ from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 LOOK_EVERY_S = 5.0
 """How often the store is read for a deletion that may take effect late."""
 
-_ONCE_IS_ENOUGH = (AnswerNotUnderstood, CommandRefused, LoginQuestion)
-"""What a server asks or refuses, it would ask or refuse at each further deletion too."""
+_ONCE_IS_ENOUGH = (AnswerNotUnderstood, CommandRefused, DeviceSilent, LoginQuestion)
+"""What a server asks or refuses, it would ask or refuse at each further deletion too. One that prints no end may be
+asking in words that nobody here knows. A connection that was lost says nothing of the kind."""
 
 
 async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tuple[DeletionResult, ...]:

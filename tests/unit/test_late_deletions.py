@@ -258,16 +258,37 @@ def test_a_deletion_whose_answer_cannot_be_kept_was_sent(
 
 @pytest.mark.parametrize(
     ("says", "error"),
-    [("% Permission denied\n", CommandRefused), ("ERROR : Please enter Yes or No\n", LoginQuestion)],
+    [
+        ("% Permission denied\n", CommandRefused),
+        ("ERROR : Please enter Yes or No\n", LoginQuestion),
+        ("no usable answer: nothing but a question in words that nobody knows", DeviceSilent),
+    ],
 )
 def test_a_deletion_that_is_refused_is_the_last_that_is_sent(
     incident: Incident, carry_out: CarryOut, says: str, error: type[DeviceError]
 ) -> None:
-    """What this user may not do on one server is not tried on the next; the record holds what the server said."""
+    """What this user may not do on one server is not tried on the next; the record holds what the server said.
+
+    Nor is a server left at a second question that nobody understands.
+    """
+    _wait_at_most(incident, command_s=0.02)
+
+    def arrived(*_: object) -> None:
+        if error is DeviceSilent:
+            silent = DeviceSilent(says.removeprefix("no usable answer: "))
+            silent.sent = True
+            raise silent
+
     with pytest.raises(error):
-        carry_out(lambda *_: None, Diagnosis(mismatches=()), says)
+        carry_out(arrived, Diagnosis(mismatches=()), says)
     (result,) = recorded_deletions(incident.record)
     assert (result.result, result.said) == (Deletion.NOT_DELETED_OR_CAME_BACK, says)
+
+
+def _wait_at_most(incident: Incident, **seconds: float) -> None:
+    site = incident.context.site
+    deadlines = site.deadlines.model_copy(update=seconds)
+    incident.context = replace(incident.context, site=site.model_copy(update={"deadlines": deadlines}))
 
 
 def test_the_store_of_a_server_that_is_away_is_read_when_it_is_back(
@@ -291,9 +312,7 @@ def test_a_store_that_cannot_be_read_leaves_the_deletion_unknown(
 ) -> None:
     """A server that stays away is given up at the site's deadline; one with another host key is not asked again."""
     monkeypatch.setattr(context, "POLL_S", 0.0)
-    site = incident.context.site
-    deadlines = site.deadlines.model_copy(update={"settle_s": 0.02})
-    incident.context = replace(incident.context, site=site.model_copy(update={"deadlines": deadlines}))
+    _wait_at_most(incident, settle_s=0.02)
 
     def arrived(stores: Stores, _server: str, _key: str) -> None:
         stores.away = [error] * (1 if isinstance(error, HostKeyChanged | LoginRefused) else 10**6)
