@@ -101,6 +101,9 @@ PROVEN_SETTLE_S = 0.1  # behind a prompt that came when it was asked for
 # question that is nobody's, too.
 DOUBTFUL_SETTLE_S = 1.0
 PROGRESS_S = 5.0
+_PROMPT_ENDS = ("#", ">", "$", "%")
+"""What stands so to the end of a login is a prompt, whatever its form: waiting for another at each look gains nothing.
+"""
 MOST_REPLIES = 4
 MOST_PROOFS = 8
 
@@ -251,12 +254,16 @@ class Dialog:
         raise self._at_login(transcript) if self.login else self._question(transcript)
 
     def _elsewhere(self, feed: Feed, transcript: Transcript) -> bool:
-        raise LoginQuestion(
+        raise self._at_another_prompt(transcript)
+
+    def _at_another_prompt(self, transcript: Transcript) -> LoginQuestion:
+        expected = f"{self.host or '<hostname>'}/<user>#"
+        return LoginQuestion(
             f"the login ended at {transcript.last_line.strip()!r}, which is not the prompt of the command line",
             where=self.server,
             found=transcript.text(),
             next_step="log in by hand and look which shell the user gets; what is needed is the ADE-OS command line,"
-            " whose prompt is <hostname>/<user>#",
+            f" whose prompt is {expected}",
         )
 
     def _at_login(self, transcript: Transcript) -> LoginRefused:
@@ -289,6 +296,8 @@ class Dialog:
         setting = "login_s" if self.login else "command_s"
         next_step = f"check whether the server is overloaded; the site's file sets the time, deadlines: {setting}"
         standing = cut(transcript.last_line.strip(), 200)
+        if self.login and standing.endswith(_PROMPT_ENDS) and not self._is_prompt(standing, transcript):
+            return self._at_another_prompt(transcript)
         if standing and not self._is_prompt(standing, transcript):
             return DeviceSilent(
                 f"no end of the answer within {deadline_s:g} s: {standing!r} at its end is neither the prompt nor a"
