@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from runbook_lib.i18n.language import count
 from runbook_lib.models import CertificateFacts
 
 T = TypeVar("T")
@@ -172,7 +173,17 @@ def _of_validity(certificate: x509.Certificate, now_utc: datetime) -> list[str]:
         return [f"not valid before {begins:%Y-%m-%d %H:%M} UTC, and {here}: {words}"]
     if now_utc > ends:
         return [f"expired on {ends:%Y-%m-%d %H:%M} UTC, and {here}; if that is wrong, so is this"]
-    return [f"expires in {(ends - now_utc).days} days"] if ends - now_utc < SOON else []
+    return [expiry(ends, now_utc)] if ends - now_utc < SOON else []
+
+
+def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
+    """Say in words how long a certificate is valid still, or for how long it has not been; whole days."""
+    expired = not_after_utc <= now_utc
+    days = abs(not_after_utc - now_utc) // timedelta(days=1)
+    if not days:
+        return "expired today" if expired else "expires within a day"
+    shown = count(days, "day")
+    return f"expired {shown} ago" if expired else f"expires in {shown}"
 
 
 def _of_strength(certificate: x509.Certificate, key_type: str, key_bits: int | None, algorithm: str) -> list[str]:

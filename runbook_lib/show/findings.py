@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from runbook_lib.certificates.facts import sha256_of
+from runbook_lib.certificates.facts import expiry, sha256_of
 from runbook_lib.i18n.language import AsIs, count, span
 from runbook_lib.logs.conclusions import timeline, verdict
 from runbook_lib.logs.formats import Report, as_text, logged_moment, moment_in_words
@@ -214,16 +214,6 @@ def _facts_row(judgement: Judgement, now_utc: datetime) -> Row:
     until = "\n".join(dict.fromkeys(words))  # one of the warnings may say the same
     cells = (judgement.target, AsIs(facts.subject), AsIs(facts.issuer), until, key, facts.sha256)
     return Row(*cells, mark=DOUBT if facts.warnings else PLAIN)
-
-
-def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
-    """Say in words how long a certificate is valid still, or for how long it has not been; whole days."""
-    expired = not_after_utc <= now_utc
-    days = abs(not_after_utc - now_utc) // timedelta(days=1)
-    if not days:
-        return "expired today" if expired else "expires within a day"
-    shown = count(days, "day")
-    return f"expired {shown} ago" if expired else f"expires in {shown}"
 
 
 def _look_row(look: Presented) -> Row:

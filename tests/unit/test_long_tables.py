@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from runbook_lib.certificates.facts import expiry
 from runbook_lib.decisions import Decision, Plan, PlanRow
-from runbook_lib.show import findings, tables
+from runbook_lib.show import tables
 from runbook_lib.show.document import MOST_ROWS, MOST_ROWS_IN_TEXT, Row, Table, cut_short
 from runbook_lib.show.rendering import View, html
 
@@ -83,4 +84,4 @@ def test_what_needs_a_look_is_shown_first_wherever_it_stands() -> None:
 )
 def test_expiry_is_said_in_days(after: timedelta, words: str) -> None:
     """Whole days, counted down; what has expired says for how long."""
-    assert findings.expiry(T + after, T) == words
+    assert expiry(T + after, T) == words
