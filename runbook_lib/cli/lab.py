@@ -247,9 +247,10 @@ def _repair(folder: Path, state: dict[str, Any]) -> int:
     _show_incident(site, state)
     prose("3. The repair: eight notebooks in order, in one incident. Each looks first; three of them change something.")
     out()
-    record = Record.create(paths.records_dir(), site.name, what="runbook demo", given=str(folder / "site.yaml"))
+    path = str(folder / "site.yaml")
+    record = Record.create(paths.records_dir(), site.name, kind=site.kind, what="runbook demo", given=path)
     try:
-        report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
+        report, seconds = run_and_tell(site, path, record)
         out()
         if plan := newest_plan(record):
             prose("4. The plan before it was carried out, with what confirmed each certificate, and who approved it.")

@@ -64,8 +64,10 @@ class Record(ArtifactStore):
         return f"<Record {self.incident} of site {self.site}>"
 
     @classmethod
-    def create(cls, root: Path, site: str, *, what: str = "", given: str = "") -> Self:
-        """Open a new incident of ``site``; ``what``: why or by which stage, ``given``: the name or path of its file.
+    def create(cls, root: Path, site: str, *, kind: str = "", what: str = "", given: str = "") -> Self:
+        """Open a new incident of ``site``, whose ``kind`` is ``lab`` or ``production``.
+
+        ``what``: why or by which stage, ``given``: the name or path of its file.
 
         Its name is newer than those of the site's that are there, also where the clock was set back since.
         """
@@ -80,7 +82,7 @@ class Record(ArtifactStore):
         record = cls(root, incident, site)
         make_folder(record.folder)
         opening = {"incident": incident, "site": site, "opened_utc": now.isoformat(), "by": operator()}
-        opening |= {"what": what, "given": given}
+        opening |= {"kind": kind, "what": what, "given": given}
         record.keep_json(OPENING, gate_json(opening), kind=Kind.INCIDENT_OPENED, expected=site, text=what)
         return record
 
@@ -100,7 +102,7 @@ class Record(ArtifactStore):
         return record
 
     def opening(self) -> dict[str, str]:
-        """``incident``, ``site``, ``opened_utc``, ``by``, ``what`` and ``given``, as they were when it was opened."""
+        """``incident``, ``site``, its ``kind``, ``opened_utc``, ``by``, ``what`` and ``given``, as they were then."""
         lines = self.journal.read().lines
         if not lines or lines[0].kind is not Kind.INCIDENT_OPENED or lines[0].artifact is None:
             raise damaged(self.journal.path, "it does not begin with the opening of an incident")

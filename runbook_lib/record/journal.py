@@ -179,7 +179,7 @@ SAYS: Mapping[Kind, frozenset[str]] = {
     Kind.OUTCOME: frozenset(Outcome),
 }
 """What ``seen`` may be, where only certain words mean anything."""
-OPENING_KEYS = ("incident", "site", "opened_utc", "by", "what", "given")
+OPENING_KEYS = ("incident", "site", "kind", "opened_utc", "by", "what", "given")
 UTC_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,120}")
 

@@ -188,11 +188,14 @@ def opening_of(record: RecordFolder) -> dict[str, str]:
 
 
 def kind_of(record: RecordFolder) -> str:
-    """Return ``lab`` or ``production`` as the site's file said, empty where it is not in the record yet."""
+    """Return ``lab`` or ``production`` as the site's file said, empty where a record of an older release has neither.
+
+    The file is kept when an incident ends; before that its opening tells.
+    """
     for line in reversed(record.of_kind(Kind.KEPT)):
         if line.artifact and line.artifact.path.startswith("site"):
             return _texts(record, line).get("kind", "")
-    return ""
+    return opening_of(record).get("kind", "")
 
 
 def _texts(record: RecordFolder, line: Line) -> dict[str, str]:

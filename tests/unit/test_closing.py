@@ -38,6 +38,7 @@ from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
 from runbook_lib.record.verification import verify_record
 from runbook_lib.show.choice_form import ChoiceActions, _ChoiceControls
+from runbook_lib.show.report import post_mortem
 
 REASON = "PI was replaced"
 
@@ -59,7 +60,10 @@ def close(incident: Incident) -> Record:
 
 
 def test_the_next_run_opens_a_new_incident(incident: Incident, capsys: pytest.CaptureFixture[str]) -> None:
-    """Who closed it and why is in the journal and in a file that it names; nothing finds it as open any more."""
+    """Who closed it and why is in the journal and in a file that it names; nothing finds it as open any more.
+
+    The next one knows from its beginning of what kind the site is: before its file is kept with the end.
+    """
     root = incident.record.root
     assert find_open(root, "lab") == incident.record.incident
     record = close(incident)
@@ -73,7 +77,9 @@ def test_the_next_run_opens_a_new_incident(incident: Incident, capsys: pytest.Ca
     assert has_ended(record.incident)
     assert find_open(root, "lab") is None
     assert past_incidents(root)[0].closed_by == f"closed by Ada Example: {REASON}"
-    assert open_incident(incident.context.site, "", what="runbook run").incident != record.incident
+    following = open_incident(incident.context.site, "", what="runbook run")
+    assert following.incident != record.incident
+    assert post_mortem(following.folder).kind == incident.context.site.kind
     assert not verify_record(record.folder).problems
 
 
