@@ -22,12 +22,9 @@ Positions: TypeAlias = dict[bytes, list[int]]
 """Where each literal that is there begins, in order and each place once."""
 
 
-def plain_find(data: Buffer, literal: bytes, start: int, end: int) -> int:
+def plain_find(data: bytes | bytearray, literal: bytes, start: int, end: int) -> int:
     """Return where ``literal`` begins between two positions, in bytes; -1 where it does not."""
-    if not isinstance(data, memoryview):
-        return data.find(literal, start, end)
-    offset = bytes(data[start:end]).find(literal)
-    return offset + start if offset >= 0 else offset
+    return data.find(literal, start, end)
 
 
 def plain_count(data: Buffer, literal: bytes) -> int:
@@ -35,7 +32,7 @@ def plain_count(data: Buffer, literal: bytes) -> int:
     return (bytes(data) if isinstance(data, memoryview) else data).count(literal)
 
 
-find: Callable[[Buffer, bytes, int, int], int]
+find: Callable[[bytes | bytearray, bytes, int, int], int]
 count: Callable[[Buffer, bytes], int]
 """``find(data, literal, start, end)`` as ``bytes.find``; ``count(data, literal)`` as ``bytes.count``."""
 
