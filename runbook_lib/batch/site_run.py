@@ -26,6 +26,7 @@ from runbook_lib.processes import gate_streams, leave_ctrl_c_to_the_parent, sign
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, LineTopic
 from runbook_lib.record.lock import TOKEN_VARIABLE
+from runbook_lib.repair.sent_changes import unseen_changes
 
 # -- What is sent to whoever runs one site, and what comes back: plain values, JSON both ways, no secret in them
 
@@ -177,7 +178,7 @@ def settled_state(task: SiteTask, *, otherwise: SiteState = SiteState.FAILED) ->
     try:
         record = Record.open(Path(task.records), task.incident)
         record.journal.require_known()
-        if record.pending_changes():
+        if unseen_changes(record):
             return SiteState.UNKNOWN
         outcome = record.outcome()
         return state_of(outcome) if outcome in FINAL else otherwise
@@ -188,7 +189,7 @@ def settled_state(task: SiteTask, *, otherwise: SiteState = SiteState.FAILED) ->
 def refused_state(task: SiteTask, *, stopped: bool) -> SiteState:
     """Return what is to be said of a site at which this run did nothing: an earlier one may have left a change open."""
     with suppress(RunbookError):  # it lies elsewhere, and whoever has it tells
-        if Record.open(Path(task.records), task.incident).pending_changes():
+        if unseen_changes(Record.open(Path(task.records), task.incident)):
             return SiteState.UNKNOWN
     return SiteState.STOPPED if stopped else SiteState.FAILED
 

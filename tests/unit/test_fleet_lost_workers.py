@@ -19,6 +19,7 @@ from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.runner import RunReport, StageReport
 from runbook_lib.batch.site_run import SiteResult, SiteState, SiteTask, _of_report, result_of_error
 from runbook_lib.batch.sites import resolved_site_file
+from runbook_lib.decisions import Deletion
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import BrowserMissing, RecordDamaged
 from runbook_lib.models import Outcome, Stage, StageState
@@ -28,6 +29,7 @@ from runbook_lib.record.attestation import Seal
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import TOKEN_VARIABLE, SiteLock, holder_of, lock_paths
 from runbook_lib.record.secret_scan import FoundSecret
+from runbook_lib.repair.sent_changes import about_deletion
 
 
 class Dying(LocalExecutor):
@@ -60,7 +62,7 @@ def died(record: Record, executor: Dying) -> SiteResult:
 def test_a_record_that_was_put_back_tells_nothing_of_the_run(record: Record) -> None:
     """An older copy that lies in its place knows of no change: whether one is open is not known."""
     older = record.journal.path.read_bytes()
-    record.intend(Stage.DELETE, "primary", "x").result("gone")
+    record.intend(Stage.REGISTER, "primary", "x").result("done")
     of = replace(task(1), incident=record.incident, records=str(record.root))
     assert result_of_error(of, RecordDamaged("x"), 0.0).state is SiteState.FAILED
     record.journal.path.write_bytes(older)
@@ -80,11 +82,18 @@ def test_what_still_works_at_a_site_keeps_it(record: Record, tmp_path: Path, mon
     os.close(executor.kept)
 
 
-@pytest.mark.parametrize("changing", [False, True])
-def test_what_is_known_of_a_site_is_in_its_record(record: Record, tmp_path: Path, changing: bool) -> None:
-    """Where nothing works there any more: unknown after an intent without a result, else failed; the lock is free."""
-    if changing:
-        record.intend(Stage.DELETE, "primary", "x", expected="gone")
+def begin_change(record: Record, end: str) -> None:
+    """Leave a change of the site ``open``, or a deletion whose end was ``not seen``; nothing without an ``end``."""
+    if end == "open":
+        record.intend(Stage.REGISTER, "primary", "register HA", expected="Primary Active")
+    elif end:
+        record.intend(Stage.DELETE, "primary", about_deletion("x_1")).result(Deletion.NOT_DELETED_OR_CAME_BACK)
+
+
+@pytest.mark.parametrize("changing", ["", "open", "not seen"])
+def test_what_is_known_of_a_site_is_in_its_record(record: Record, tmp_path: Path, changing: str) -> None:
+    """Where nothing works there any more: unknown after a change without a known end, else failed; the lock is free."""
+    begin_change(record, changing)
     result = died(record, Dying(tmp_path / "log"))
     expected = (SiteState.UNKNOWN, Outcome.UNKNOWN) if changing else (SiteState.FAILED, Outcome.FAILED)
     assert (result.state, record.outcome()) == expected
@@ -108,13 +117,15 @@ def test_a_site_with_a_secret_in_its_record_has_not_ended_well(outcome: Outcome 
     assert outcome is Outcome.UNKNOWN or "answers/x.txt" in why
 
 
-@pytest.mark.parametrize("changing", [False, True])
+@pytest.mark.parametrize("changing", ["", "open", "not seen"])
 def test_a_site_that_is_locked_is_unknown_while_a_change_of_it_is_open(
-    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changing: bool
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changing: str
 ) -> None:
-    """A run that is refused says no better of a site than the run before, which died with a change under way."""
-    if changing:
-        record.intend(Stage.REGISTER, "primary", "register HA", expected="Primary Active")
+    """A run that is refused says no better of a site than the run before, which died with a change under way.
+
+    Or after a deletion of which it had not seen whether it happened.
+    """
+    begin_change(record, changing)
     with SiteLock(record.site, identities(load_site(tmp_path / "site.json"))):
         monkeypatch.setenv(TOKEN_VARIABLE, "")
         refused = died(record, Dying(tmp_path / "log"))
