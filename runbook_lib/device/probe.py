@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -42,7 +42,14 @@ class _TlsReader(Protocol):
 
 
 async def present(
-    host: str, port: int, *, vantage: Vantage, deadlines: Deadlines, via: Console | None = None, times: int = 2
+    host: str,
+    port: int,
+    *,
+    vantage: Vantage,
+    deadlines: Deadlines,
+    via: Console | None = None,
+    names: Sequence[str] = (),
+    times: int = 2,
 ) -> Presented:
     """Make ``times`` handshakes, ``deadlines.probe_spacing_s`` apart, and return what the host presented.
 
@@ -52,8 +59,9 @@ async def present(
     a host that did not answer every time has a ``problem``, a server that does not
     forward makes the vantage not ``available``, and leaves that differ make it not ``stable``. What was seen before a
     look that failed is kept beside the ``problem``: it may contradict, and confirms nothing. A host that is a name is
-    asked for by it (SNI) at the first look only.
+    asked for by it (SNI) at the first look only; one that is an address, by the first full name of ``names`` at others.
     """
+    others = [name for name in names if "." in name and not is_address(name)][:1] if is_address(host) else [""]
     chains: list[tuple[bytes, ...]] = []
     problem = ""
     available = resolved = True
@@ -62,7 +70,8 @@ async def present(
         if number:
             await asyncio.sleep(deadlines.probe_spacing_s)
         try:
-            chains.append(await _look(number, host, port, via, deadlines.probe_s, own=own))
+            asked = [*others, host] if number else [host]  # PI may call the host otherwise: what it is shown counts too
+            chains.append(await _look(asked, host, port, via, deadlines.probe_s, own=own))
         except (VantageUnavailable, ConnectionLost, asyncssh.Error) as error:
             problem = str(error)
             available = False
@@ -125,16 +134,15 @@ def not_available(host: str, port: int, vantage: Vantage, *, via: str, problem: 
 
 
 async def _look(
-    number: int, host: str, port: int, via: Console | None, probe_s: float, *, own: bool
+    names: Sequence[str], host: str, port: int, via: Console | None, probe_s: float, *, own: bool
 ) -> tuple[bytes, ...]:
     """Make one handshake, in the first of several ways that shows something; ``own``: the host's loopback comes first.
 
-    PI may call a name's host by its address, so what is shown to whoever names none counts too.
+    ``names`` are asked for in turn (SNI): none where one is an address or empty.
     """
     place = host
     if own:
         place = "::1" if ":" in host else _LOOPBACK
-    names = [host] if is_address(host) or not number else ["", host]
     ways = [(name, place) for name in names]
     if own and is_address(host):
         ways.append((host, host))

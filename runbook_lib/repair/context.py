@@ -190,7 +190,13 @@ class Devices:
     async def _present(self, target: Target, vantage: Vantage, via: Console | None = None) -> Presented:
         deadlines = self._site.deadlines
         return await present(
-            target.address, target.port, vantage=vantage, deadlines=deadlines, via=via, times=self._looks
+            target.address,
+            target.port,
+            vantage=vantage,
+            deadlines=deadlines,
+            via=via,
+            names=target.hosts,
+            times=self._looks,
         )
 
     async def close(self) -> None:

@@ -23,14 +23,14 @@ def _password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_ADE_PASSWORD", PASSWORD)
 
 
-async def look(host: str, port: int, deadlines: Deadlines = QUICK) -> Presented:
-    return await present(host, port, vantage=Vantage.HERE, deadlines=deadlines)
+async def look(host: str, port: int, deadlines: Deadlines = QUICK, names: tuple[str, ...] = ()) -> Presented:
+    return await present(host, port, vantage=Vantage.HERE, deadlines=deadlines, names=names)
 
 
-def look_at(server: TlsServer, host: str = "127.0.0.1") -> Presented:
+def look_at(server: TlsServer, host: str = "127.0.0.1", names: tuple[str, ...] = ()) -> Presented:
     async def talk() -> Presented:
         async with server:
-            return await look(host, server.port)
+            return await look(host, server.port, names=names)
 
     return asyncio.run(talk())
 
@@ -61,13 +61,19 @@ def test_a_name_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
 
 
 def test_another_certificate_for_whoever_asks_for_no_name_is_seen(tmp_path: Path) -> None:
-    """Somebody in between could tell our looks from PI's by that; a server that needs a name is asked by it again."""
+    """Somebody in between could tell our looks from PI's by that; a server that needs a name is asked by it again.
+
+    So is one that the site's file calls by its address, and by a full name beside it, which PI's entry may hold.
+    """
     named, other = Chain(tmp_path, "a"), Chain(tmp_path, "a")
     seen = look_at(TlsServer(named, of_no_name=other), "localhost")
     assert (seen.stable, seen.chain) == (False, other.der)
     needs_one = TlsServer(named, of_no_name=None)
     assert look_at(needs_one, "localhost").seen_each_time
     assert needs_one.handshakes == ["localhost", None, "localhost"]
+    known_as = TlsServer(named, of_no_name=other)
+    seen = look_at(known_as, "127.0.0.1", ("127.0.0.1", "prime-sec", "prime-sec.example.com"))
+    assert (seen.stable, known_as.handshakes) == (False, [None, "prime-sec.example.com"])
 
 
 def test_two_certificates_in_turn_are_not_stable(tmp_path: Path) -> None:
