@@ -631,9 +631,10 @@ def test_the_prompt_of_a_named_host_is_waited_for() -> None:
 
         async with FakeAde(before_prompt=other) as ade:
             access = ade.access().model_copy(update={"prompt_host": "prime-pri"})
-            with pytest.raises(DeviceSilent) as caught:
+            with pytest.raises(LoginQuestion) as caught:
                 await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
             assert "prime-sec/admin#" in caught.value.found
+            assert caught.value.next_step.endswith("prime-pri/<user>#")
 
     run(talk())
 
