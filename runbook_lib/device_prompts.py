@@ -23,15 +23,11 @@ COLUMNS = 80
 
 @dataclass(frozen=True)
 class PromptRow:
-    """One thing that is said. ``example`` is a text that holds it; ``reply`` is typed where it may be answered.
-
-    What does not name its ``source`` is recalled.
-    """
+    """One thing that is said. ``example`` is a text that holds it. What does not name its ``source`` is recalled."""
 
     pattern: str
     example: str
     source: str = RECALLED
-    reply: str = ""
 
 
 PROMPT = r"(?P<host>[^\s/#;=]{1,255})/(?P<user>[^\s/#;=()]{1,64}(?:\((?![Cc]onf)[^\s()]{1,40}\))?)[#>]"
@@ -48,11 +44,11 @@ OTHER_PROMPTS = (
 
 _PERCENT = r"(?: ?\(?\d{1,3} ?%\)?)?"
 PAGERS = (
-    PromptRow(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}(?: \([^()]{{1,80}}\)| or \S{{1,40}})?", "--More--", reply=" "),
-    PromptRow(rf"<-+ ?more ?-+>{_PERCENT}", "<--- More --->", reply=" "),
-    PromptRow(rf"lines? \d{{1,9}}-\d{{1,9}}(?:/\d{{1,9}})?{_PERCENT}", "lines 1-24/300", reply=" "),
+    PromptRow(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}(?: \([^()]{{1,80}}\)| or \S{{1,40}})?", "--More--"),
+    PromptRow(rf"<-+ ?more ?-+>{_PERCENT}", "<--- More --->"),
+    PromptRow(rf"lines? \d{{1,9}}-\d{{1,9}}(?:/\d{{1,9}})?{_PERCENT}", "lines 1-24/300"),
 )
-"""A pager's line, whole; the reply brings the next page."""
+"""A pager's line, whole."""
 
 ERASED = re.compile(
     rb"\r {2,}\r(?!\n)"  # overwritten with spaces

@@ -326,7 +326,6 @@ def _task(round_: Round, each: FleetSite, record: Record, until: Stage, *, appro
     return SiteTask(
         site=each.name,
         site_file=str(round_.folder / described.path),
-        described=each.sha256,
         incident=record.incident,
         approve=approve,
         until=until,

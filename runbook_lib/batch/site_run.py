@@ -59,7 +59,6 @@ class SiteTask:
 
     site: str
     site_file: str
-    described: str
     incident: str
     approve: str
     until: Stage

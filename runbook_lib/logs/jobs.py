@@ -179,11 +179,6 @@ class Result:
     findings: dict[LogSet, Findings]
     damaged: list[Damage]
 
-    @property
-    def size(self) -> int:
-        """The bytes that were read, as unpacked."""
-        return sum(findings.size for findings in self.findings.values())
-
 
 def read_sources(
     sources: Mapping[str, Sequence[Path]], settings: Settings, progress: Progress | None = None

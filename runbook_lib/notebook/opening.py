@@ -88,7 +88,6 @@ def look_at(site: str) -> SiteChoice:
         loaded = load_site_or_lab(site)
         open_one = find_open(paths.records_dir(), loaded.name) or ""
         return SiteChoice(
-            site=site,
             about=_about(loaded),
             usable=True,
             incidents=_incidents(loaded.name, open_one),
@@ -96,7 +95,7 @@ def look_at(site: str) -> SiteChoice:
             unfinished=_unfinished(Record.open(paths.records_dir(), open_one)) if open_one else "",
         )
     except SiteFileInvalid as error:
-        return SiteChoice(site=site, about=f"{error.what}\n{error.found}", usable=False)
+        return SiteChoice(about=f"{error.what}\n{error.found}", usable=False)
 
 
 def _about(loaded: Site | LabRequest) -> str:

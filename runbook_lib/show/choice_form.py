@@ -28,7 +28,6 @@ class SiteChoice:
     incident, if there is one, and ``unfinished`` says how it would end if nobody finished it.
     """
 
-    site: str
     about: str
     usable: bool
     incidents: tuple[tuple[str, str], ...] = ()

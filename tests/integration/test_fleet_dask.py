@@ -207,7 +207,7 @@ def test_a_site_has_one_place_on_the_whole_cluster(monkeypatch: pytest.MonkeyPat
     """Whoever sends a site whose place is taken, from whatever disk, is stopped by name; other sites are not."""
     monkeypatch.setattr(dask, "LEASE_S", 0.2)
     first, second = (
-        SiteTask(site=name, site_file="", described="", incident="i", approve="", until=Stage.START, records="r")
+        SiteTask(site=name, site_file="", incident="i", approve="", until=Stage.START, records="r")
         for name in (FIRST, SECOND)
     )
     with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None):

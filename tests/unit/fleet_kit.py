@@ -40,9 +40,7 @@ def fleet_file(folder: Path, sites: Iterable[Mapping[str, Any]], **more: Any) ->
 def task(number: int, *, until: Stage = Stage.VERIFY) -> SiteTask:
     """A task for one site."""
     name = f"site-{number:04}"
-    return SiteTask(
-        site=name, site_file="", described="", incident=f"i-{name}", approve="", until=until, records="/nowhere"
-    )
+    return SiteTask(site=name, site_file="", incident=f"i-{name}", approve="", until=until, records="/nowhere")
 
 
 class Pretend:

@@ -38,9 +38,7 @@ def test_a_worker_knows_the_secrets_of_one_site_at_a_time(monkeypatch: pytest.Mo
     ours, theirs = os.pipe()
     with os.fdopen(ours) as source, os.fdopen(theirs, "w") as tasks:
         for name in ("a", "b"):
-            task = SiteTask(
-                site=name, site_file="", described="", incident="x", approve="", until=Stage.LIST, records=str(tmp_path)
-            )
+            task = SiteTask(site=name, site_file="", incident="x", approve="", until=Stage.LIST, records=str(tmp_path))
             tasks.write(json.dumps(asdict(task)) + "\n")
         tasks.flush()
         with pytest.raises(SystemExit):
