@@ -10,8 +10,10 @@ from typing import Any
 import browser_kit
 import cli_runs
 import pytest
+from cli_runs import Commands
 from fault_site import FAULTY, Begin, Case
 from repair_site import QUICK, StartLab
+from ssh_fakes import PASSWORD, PASSWORD_REF
 
 from runbook_lib import secrets
 from runbook_lib.lab import Lab
@@ -22,6 +24,18 @@ from runbook_lib.redactor import Redactor
 def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the secrets of other tests' labs: whatever is written would be searched for each of them."""
     monkeypatch.setattr(secrets, "REDACTOR", Redactor())
+
+
+@pytest.fixture(autouse=True)
+def _password_of_the_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSWORD_REF.locator, PASSWORD)
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Iterator[Commands]:
+    """The command line, run in forks of one process."""
+    with Commands(tmp_path) as commands:
+        yield commands
 
 
 @pytest.fixture

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ssh_fakes import PASSWORD, PASSWORD_REF
 from waiting import wait_until
 
 from runbook_lib.params.model import SshAccess
-from runbook_lib.secrets import SecretRef
 
-PASSWORD = "Correct-Horse-9"
 KINDS = ("ed25519", "rsa", "ecdsa")
 SERVICE = "runbook-test-sshd"
 
@@ -33,9 +32,9 @@ while printf 'prime-pri/admin# ' && read -r line; do
   esac
 done
 """
-CHECK = """#!/bin/sh
+CHECK = f"""#!/bin/sh
 read -r given
-test "$given" = "Correct-Horse-9"
+test "$given" = "{PASSWORD}"
 """
 
 
@@ -49,7 +48,7 @@ class Sshd:
     def access(self, kind: str = "ed25519", **more: object) -> SshAccess:
         """How to log in, with the host key of that kind pinned by its fingerprint."""
         login = {"port": self.port, "user": "root", "host_key": (self.fingerprints[kind],)}
-        return SshAccess.model_validate(login | {"password": SecretRef.parse("env:FAKE_ADE_PASSWORD")} | more)
+        return SshAccess.model_validate(login | {"password": PASSWORD_REF} | more)
 
 
 @contextmanager

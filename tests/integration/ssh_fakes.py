@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import asyncssh
+from held_clock import pass_by
 
 from runbook_lib.device.command_line import Console
 from runbook_lib.params.model import Deadlines, SshAccess
@@ -40,6 +41,21 @@ async def closing(console: Console) -> AsyncIterator[Console]:
         yield console
     finally:
         await console.close()
+
+
+@asynccontextmanager
+async def mute_server() -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """Listen, let an hour pass at each connection, and say nothing; the port, and what is set once one has ended."""
+    closed = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await pass_by(3600)
+        await reader.read()
+        writer.close()
+        closed.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], closed
 
 
 class Terminal:

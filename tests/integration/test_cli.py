@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,12 +56,6 @@ ha:
   auth_key: env:KEY
   virtual_ipv6: fe80::1
 """
-
-
-@pytest.fixture
-def commands(tmp_path: Path) -> Iterator[Commands]:
-    with Commands(tmp_path) as commands:
-        yield commands
 
 
 # -- front door ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import asyncssh
 import pytest
 from closed_port import closed_port
 from held_clock import pass_by, run, silence, turns
-from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal, closing, key
+from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal, closing, key, mute_server
 from waiting import PATIENCE_S, awaited
 
 from runbook_lib.device import dialog
@@ -31,14 +31,8 @@ from runbook_lib.errors import (
     VantageUnavailable,
 )
 from runbook_lib.params.model import Deadlines, JumpHost, SshAccess
-from runbook_lib.secrets import SecretRef
 
 LONGER_THAN_A_PROMPT_S = 1.5
-
-
-@pytest.fixture(autouse=True)
-def _password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_ADE_PASSWORD", PASSWORD)
 
 
 async def login(ade: FakeAde, *pins: str, deadlines: Deadlines = QUICK) -> Console:
@@ -790,18 +784,8 @@ def test_a_server_that_takes_the_connection_and_says_nothing_is_given_up() -> No
     """Silence before the login is an error within the connection deadline."""
 
     async def talk() -> None:
-        closed = asyncio.Event()
-
-        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await pass_by(3600)
-            await reader.read()
-            writer.close()
-            closed.set()
-
-        server = await asyncio.start_server(mute, "127.0.0.1", 0)
-        async with server:
-            port = server.sockets[0].getsockname()[1]
-            access = SshAccess(port=port, user="admin", password=SecretRef.parse("env:FAKE_ADE_PASSWORD"))
+        async with mute_server() as (port, closed):
+            access = SshAccess(port=port, user="admin", password=PASSWORD_REF)
             with pytest.raises(DeviceSilent):
                 await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
             await awaited(closed.wait(), "the end of the connection")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from closed_port import closed_port
-from ssh_fakes import PASSWORD, FakeAde
+from ssh_fakes import FakeAde
 from tls_fakes import Chain, TlsServer
 
 from runbook_lib.device.ssh import presented_host_key
@@ -17,11 +17,6 @@ from runbook_lib.repair.confirmation import Look, look_at_certificate
 from runbook_lib.repair.context import Target
 
 QUICK_S = 60.0
-
-
-@pytest.fixture(autouse=True)
-def _password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_ADE_PASSWORD", PASSWORD)
 
 
 def seen(chains: tuple[Chain, ...], ade: FakeAde, *, login: bool) -> Look:

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from real_sshd import PASSWORD, Sshd, sshd
-from ssh_fakes import QUICK, FakeAde, closing, key
+from real_sshd import Sshd, sshd
+from ssh_fakes import PASSWORD, QUICK, FakeAde, closing, key
 
 from runbook_lib.device.command_line import Console
 from runbook_lib.device.prime import PrimeServer
@@ -32,11 +32,6 @@ OLD = {
 }
 LEGACY = ["ssh-rsa", "diffie-hellman-group14-sha1", "hmac-sha1"]
 BANNERS = {"Latin-1": "Zugriff nur für Berechtigte".encode("latin-1"), "GBK": "仅限授权用户".encode("gbk")}
-
-
-@pytest.fixture(autouse=True)
-def _password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_ADE_PASSWORD", PASSWORD)
 
 
 async def release(access: SshAccess) -> str:

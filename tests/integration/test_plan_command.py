@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,12 +23,6 @@ from runbook_lib.decisions import Plan
 from runbook_lib.models import Verdict
 
 NAMES = "--by", "Ada Example"
-
-
-@pytest.fixture
-def commands(tmp_path: Path) -> Iterator[Commands]:
-    with Commands(tmp_path) as commands:
-        yield commands
 
 
 def planned(folder: Path, verdict: Verdict = Verdict.CONFIRMED_KEY) -> Plan:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from held_clock import pass_by, run, silence, turns
-from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal
+from ssh_fakes import PASSWORD_REF, QUICK, FakeAde, Terminal
 from waiting import PATIENCE_S
 
 from runbook_lib.device.answers import StateKind, kind_of_state
@@ -33,11 +33,6 @@ DELETE = DELETE_TOFU.format(key="10.0.0.2_8082")
 LONGER_THAN_A_PROMPT_S = 1.5
 
 Kept = list[tuple[Answer, object | None]]
-
-
-@pytest.fixture(autouse=True)
-def _password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_ADE_PASSWORD", PASSWORD)
 
 
 def prime_of(ade: FakeAde, kept: Kept, deadlines: Deadlines = QUICK) -> PrimeServer:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from closed_port import closed_port
-from held_clock import pass_by, run
-from ssh_fakes import PASSWORD, QUICK, FakeAde, closing
+from held_clock import run
+from ssh_fakes import QUICK, FakeAde, closing, mute_server
 from tls_fakes import Chain, TlsServer, small_rsa_key
 from waiting import awaited
 
@@ -16,11 +16,6 @@ from runbook_lib.device.command_line import Console
 from runbook_lib.device.probe import present
 from runbook_lib.models import Presented, Vantage
 from runbook_lib.params.model import Deadlines
-
-
-@pytest.fixture(autouse=True)
-def _password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_ADE_PASSWORD", PASSWORD)
 
 
 async def look(host: str, port: int, deadlines: Deadlines = QUICK, names: tuple[str, ...] = ()) -> Presented:
@@ -168,16 +163,7 @@ def test_silence_ends_at_the_deadline() -> None:
     """A host that takes the connection and says nothing is given up, and the connection closed."""
 
     async def talk() -> None:
-        closed = asyncio.Event()
-
-        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await pass_by(3600)
-            await reader.read()
-            writer.close()
-            closed.set()
-
-        async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
+        async with mute_server() as (port, closed):
             seen = await look("127.0.0.1", port)
             assert "60 s" in seen.problem
             await awaited(closed.wait(), "the end of the connection")

@@ -38,12 +38,6 @@ from runbook_lib.record.lock import holder_of
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))
 
 
-@pytest.fixture
-def commands(tmp_path: Path) -> Iterator[Commands]:
-    with Commands(tmp_path) as commands:
-        yield commands
-
-
 @pytest.fixture(autouse=True)
 def _ctrl_c_is_heard() -> Iterator[None]:
     """Where Ctrl-C is ignored, as in the background of a script, commands inherit that and rightly go on."""

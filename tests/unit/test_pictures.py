@@ -6,6 +6,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+from contrast import contrast
 
 from runbook_lib.show import document as palette
 from runbook_lib.show import svg
@@ -13,17 +14,6 @@ from runbook_lib.show.document import TONES, Picture
 from runbook_lib.show.svg import STYLE, shorten, standalone, width_of, wrap
 
 HOSTILE = "</text></svg><script>alert(1)</script><style>*{}</style>\u202e\x1b[31m\x00\ud800&amp; 'x' \"y\""
-
-
-def luminance(colour: str) -> float:
-    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
 
 
 @pytest.mark.parametrize("colours", [palette.LIGHT, palette.DARK], ids=["light", "dark"])
