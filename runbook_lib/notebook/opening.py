@@ -209,18 +209,13 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     show_errors_as_advice(REDACTOR.redact_text)
     end_run_all_at_red()
     which = stage_named(stage)
+    _refuse_strays(which, approve=approve, expect=expect)
     person = attended()
     wanted = resolve_choice(site, incident, attended=person)
     settings = open_site(wanted.site)
     ended = which is Stage.START and not incident and has_ended(wanted.incident)
-    incident = "" if ended else wanted.incident
-    if which is Stage.POST_MORTEM:
-        incident = incident or newest_incident(settings.name)
-        if not incident:
-            raise StageOutOfOrder(
-                f"Site {settings.name} has no incident yet", next_step=f"run {Stage.START} first, or name an incident"
-            )
-    record = open_incident(settings, incident, what=which.value, given=wanted.site)
+    opened = _incident_for(which, settings.name, "" if ended else wanted.incident)
+    record = open_incident(settings, opened, what=which.value, given=wanted.site)
     if which is Stage.START and person:
         keep_choice(Choice(site=wanted.site, incident=record.incident))
     if person:
@@ -248,17 +243,33 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
         later=later,
     )
     kind = STAGES[which]
+    if issubclass(kind, Changing):
+        return kind(context, approve=approve)
+    return ListCertificates(context, expect=expect) if which is Stage.LIST else kind(context)
+
+
+def _refuse_strays(stage: Stage, *, approve: str, expect: str) -> None:
+    """Raise ParameterRefused for a parameter that this stage does not take: nothing is opened for it."""
     changing = [each for each, its_kind in STAGES.items() if issubclass(its_kind, Changing)]
     for name, value, takers in (("approve", approve, changing), ("expect", expect, [Stage.LIST])):
-        if value and which not in takers:
+        if value and stage not in takers:
             raise ParameterRefused(
                 f"The parameter {name} is not for this stage; it is for: {', '.join(takers)}",
                 where=stage,
                 next_step=f"leave {name} empty in {stage}",
             )
-    if issubclass(kind, Changing):
-        return kind(context, approve=approve)
-    return ListCertificates(context, expect=expect) if which is Stage.LIST else kind(context)
+
+
+def _incident_for(stage: Stage, site: str, chosen: str) -> str:
+    """Return the incident to open, empty for the open one or a new one; a post-mortem needs one, and opens none."""
+    if chosen or stage is not Stage.POST_MORTEM:
+        return chosen
+    newest = newest_incident(site)
+    if not newest:
+        raise StageOutOfOrder(
+            f"Site {site} has no incident yet", next_step=f"run {Stage.START} first, or name an incident"
+        )
+    return newest
 
 
 def note_old_algorithms(record: Record, site: Site, stage: Stage) -> None:

@@ -6,8 +6,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from site_kit import site_with
 
+from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Outcome
+from runbook_lib.notebook.opening import open_runbook
 from runbook_lib.notebook.workspace import (
     OPENED_FOR,
     Choice,
@@ -101,3 +104,17 @@ def test_an_incident_that_was_repaired_has_ended_and_a_failed_one_has_not(record
     record.set_outcome(Outcome.REPAIRED)
     assert has_ended(record.incident)
     assert not has_ended("20260101T000000Z-paris-0000")
+
+
+@pytest.mark.parametrize(
+    ("stage", "parameter"),
+    [("10_diagnose_logs", "approve"), ("20_list_certificates", "approve"), ("30_delete_stale_certificates", "expect")],
+)
+def test_a_parameter_of_another_stage_opens_nothing(
+    records: Path, monkeypatch: pytest.MonkeyPatch, stage: str, parameter: str
+) -> None:
+    """It is refused by its name before an incident is opened, or a site's file is read."""
+    monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
+    with pytest.raises(ParameterRefused, match=parameter):
+        open_runbook(stage, "x", **{parameter: "1" * 64})
+    assert not records.exists()
