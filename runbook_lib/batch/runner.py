@@ -130,10 +130,7 @@ def run_stages(
             outcome = _outcome(record, reports[-1], until)
         except BaseException as error:
             with suppress(errors.RunbookError):  # what ended the run is what has to be told
-                begun = [line.stage for line in record.journal.read().lines if line.kind is Kind.STAGE_STARTED]
-                # Of an interruption it is written already, and a report that cannot be written changes no outcome.
-                if isinstance(error, errors.RunbookError) and begun[-1:] != [Stage.POST_MORTEM]:
-                    record.set_outcome(_unfinished(record, Outcome.FAILED), type(error).__name__)
+                _note_failure(record, error)
             with suppress(errors.RunbookError):
                 seal_record(record, site_without_secrets(site))
             raise
@@ -149,6 +146,13 @@ def run_stages(
         seal=sealed,
         report=next(pages, None) if reports[-1].stage is Stage.POST_MORTEM else None,
     )
+
+
+def _note_failure(record: Record, error: BaseException) -> None:
+    """Give the incident its outcome after an error: an interruption has one, and no report's error changes it."""
+    begun = [line.stage for line in record.journal.read().lines if line.kind is Kind.STAGE_STARTED]
+    if isinstance(error, errors.RunbookError) and begun[-1:] != [Stage.POST_MORTEM]:
+        record.set_outcome(_unfinished(record, Outcome.FAILED), type(error).__name__)
 
 
 def _run_each(run: _Run, until: Stage) -> list[StageReport]:

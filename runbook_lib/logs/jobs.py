@@ -306,14 +306,14 @@ def _in_processes(jobs: Sequence[Job], settings: Settings, workers: int, progres
     counter = context.Value("q", 0)
     with context.Pool(workers, _begin_worker, (settings, counter)) as pool:
         results = pool.imap(_work, jobs)
-        for job in jobs:
-            while True:
-                try:
-                    yield results.next(timeout=_POLL_S)
-                    break
-                except multiprocessing.TimeoutError:
-                    if progress is not None:
-                        progress(str(job.files[0].path), counter.value)
+        waiting = list(jobs)
+        while waiting:
+            try:
+                yield results.next(timeout=_POLL_S)
+                waiting.pop(0)
+            except multiprocessing.TimeoutError:
+                if progress is not None:
+                    progress(str(waiting[0].files[0].path), counter.value)
 
 
 _worker: dict[str, Any] = {}
