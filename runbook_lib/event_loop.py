@@ -120,8 +120,7 @@ def _forget() -> None:
     _loop = None
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)  # threads do not survive a fork: the child starts its own
+os.register_at_fork(after_in_child=_forget)  # threads do not survive a fork: the child starts its own
 
 
 # -- Work beside each other: what still talked to a server once the error is told would be nobody's

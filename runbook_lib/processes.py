@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import io
 import os
+import resource
 import signal
 import sys
 import threading
@@ -65,9 +66,7 @@ _PR_SET_DUMPABLE = 4  # of linux/prctl.h
 
 def no_core() -> None:
     """Turn core dumps off for this process and all that it starts from now on."""
-    with suppress(ImportError, ValueError, OSError):  # not on every system
-        import resource
-
+    with suppress(ValueError, OSError):  # not everybody may
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -90,9 +89,7 @@ LEAST_FILES, ENOUGH_FILES = 256, 4096
 
 def require_open_files() -> None:
     """Let this process and its children open as many files as it may; UsageError where no run could work with those."""
-    with suppress(ImportError, ValueError, OSError):  # not on every system
-        import resource
-
+    with suppress(ValueError, OSError):  # not everybody may
         usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         allowed = ENOUGH_FILES if most == resource.RLIM_INFINITY else min(most, ENOUGH_FILES)
         if allowed < LEAST_FILES:
@@ -172,7 +169,7 @@ def gate_streams() -> None:
 #
 # A signal that the process ignores stays ignored (``nohup``), and the handlers that were there before come back.
 
-ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminated(SystemExit):
@@ -201,14 +198,14 @@ def signals_taken(act: Callable[[int], Any] = raise_for_signal) -> Iterator[None
 
     In another thread than the main one it does nothing, since Python delivers signals to the main thread only.
     """
-    before: dict[int, Any] = {}
+    before: dict[signal.Signals, Any] = {}
 
     def handle(signum: int, _frame: FrameType | None) -> None:
         act(signum)
 
     try:
         if threading.current_thread() is threading.main_thread():
-            for signum in (getattr(signal, name) for name in ENDING if hasattr(signal, name)):
+            for signum in ENDING:
                 if signal.getsignal(signum) not in (signal.SIG_IGN, None):
                     before[signum] = signal.signal(signum, handle)
         yield

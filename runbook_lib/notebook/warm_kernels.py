@@ -415,5 +415,4 @@ def _forget() -> None:
 
 
 atexit.register(_close)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)  # a fork of the owner is not the owner
+os.register_at_fork(after_in_child=_forget)  # a fork of the owner is not the owner
