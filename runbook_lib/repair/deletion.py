@@ -88,7 +88,8 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
             if problem and (refused or isinstance(problem, RecordError)):
                 raise problem
         if await watch_logs(context, results_of(context, plan)):
-            require_none_goes_on(ends_of_deletions(context, recorded_diagnosis(context), recorded_inventory(context)))
+            ends = ends_of_deletions(context, recorded_diagnosis(context), recorded_inventory(context))
+            require_none_goes_on(context, ends)
         return results_of(context, plan)
 
 

@@ -260,7 +260,7 @@ async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
     if ends:
         diagnosis = read_logs(context)  # what came in since then decides
         ends = ends_of_deletions(context, diagnosis, inventory)
-    require_none_goes_on(ends)
+    require_none_goes_on(context, ends)
     open_rows = (Decision.DELETE, Decision.CANNOT_TELL)
     now = plan_of(context, diagnosis, inventory)
     rows = (row for row in now.rows if row.decision in open_rows and row.place not in ends)

@@ -170,14 +170,18 @@ def test_a_clock_that_is_set_back_behind_the_plan_hides_no_deletion(incident: In
 def test_an_entry_that_stays_is_called_the_old_one_where_newer_lines_say_so(
     incident: Incident, carry_out: CarryOut, later: bool
 ) -> None:
-    """Stage 30 ends red then, and offers a new plan; where no line is newer it is told as not known."""
+    """Stage 30 ends red then, with what the server answered, which may name a restart, and offers a new plan.
+
+    Where no line is newer it is told as not known.
+    """
 
     def nothing(_stores: Stores, _server: str, _key: str) -> None: ...
 
     logs = incident.diagnosis(datetime.now(UTC) + timedelta(hours=1 if later else -1))
     if later:
         with pytest.raises(RepairFailed, match="did not happen") as failed:
-            carry_out(nothing, logs)
+            carry_out(nothing, logs, "Marked for deletion.\nRestart the services.\n")
+        assert "answer of the primary: Marked for deletion. Restart the services." in failed.value.found
         assert "or the certificate has changed again" in failed.value.what  # a log names subjects only
         assert "20_list_certificates" in failed.value.next_step
     else:
