@@ -151,7 +151,9 @@ def run_stages(
 def _note_failure(record: Record, error: BaseException) -> None:
     """Give the incident its outcome after an error: an interruption has one, and no report's error changes it."""
     begun = [line.stage for line in record.journal.read().lines if line.kind is Kind.STAGE_STARTED]
-    if isinstance(error, errors.RunbookError) and begun[-1:] != [Stage.POST_MORTEM]:
+    if isinstance(error, errors.SafetyStop):  # of the listener, before a stage
+        record.set_outcome(_unfinished(record, Outcome.STOPPED), error.what)
+    elif isinstance(error, errors.RunbookError) and begun[-1:] != [Stage.POST_MORTEM]:
         record.set_outcome(_unfinished(record, Outcome.FAILED), type(error).__name__)
 
 

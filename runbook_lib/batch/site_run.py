@@ -120,7 +120,6 @@ class _Listener:
 
     def stage_started(self, stage: Stage) -> None:
         if stage in CHANGING and self._halted() and not change_was_sent(self._record):
-            self._record.set_outcome(Outcome.STOPPED, HALTED)
             raise SafetyStop(HALTED, where=self._task.site, next_step="run the same command to go on")
         self._on_event(SiteEvent(site=self._task.site, stage=stage))
 

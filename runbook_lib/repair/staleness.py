@@ -15,7 +15,13 @@ from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, target_of
 from runbook_lib.repair.diagnose import FACTS
 from runbook_lib.repair.ha_state import kinds_of
-from runbook_lib.repair.sent_changes import ChangeHistory, change_history, deletion_intents, facts_or, recorded_deletions
+from runbook_lib.repair.sent_changes import (
+    ChangeHistory,
+    change_history,
+    deletion_intents,
+    facts_or,
+    recorded_deletions,
+)
 
 # The product logs a subject and no address, so a subject is all that leads from a line to an entry; it
 # selects an entry for a closer look and confirms nothing.

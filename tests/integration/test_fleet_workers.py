@@ -240,4 +240,5 @@ def test_a_halted_site_stops_before_its_first_change(evening: Evening, lab: Many
     record = Record.open(evening.records, task.incident)
     assert record.stage_states()[Stage.LIST] is StageState.DONE
     assert record.stage_states()[Stage.DELETE] is StageState.PENDING
+    assert record.outcome() is Outcome.STOPPED
     assert len(changes(lab.truth(READ)).deleted) == before
