@@ -143,7 +143,7 @@ def unbroken(data: bytes) -> bytes:
     return re.sub(rb'\\n"?,?\s*"?|\r?\n', b"", data)
 
 
-def test_the_canary_sang(leak: Leak) -> None:
+def test_the_cell_that_leaks_ran_whole_and_left_a_mark_for_each_secret(leak: Leak) -> None:
     """The cell that leaks was carried out whole, the device answered, and a mark stands in the place of each secret."""
     notebook = json.loads((leak.record.folder / f"notebooks/{Stage.START}.ipynb").read_text())
     (cell,) = [cell for cell in notebook["cells"] if cell["id"] == "canary"]

@@ -64,7 +64,7 @@ def test_empty_folder_and_damaged_archive_are_exit_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_standard_input(pack: type[bytes]) -> None:
+def test_a_dash_reads_standard_input(pack: type[bytes]) -> None:
     """A dash reads standard input, packed or not."""
     done = run("--json", "-", given=pack(EVENT))
     assert done.returncode == 10

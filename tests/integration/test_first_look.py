@@ -58,7 +58,7 @@ def test_a_server_that_shows_none_is_unreachable() -> None:
         asyncio.run(presented_host_key("127.0.0.1", port, connect_s=QUICK_S))
 
 
-def test_names_and_self(tmp_path: Path) -> None:
+def test_only_a_login_tells_whether_the_host_itself_shows_it(tmp_path: Path) -> None:
     """Without a login only the certificate is seen; with one, whether the host's own SSH server shows the same."""
     one, other = Chain(tmp_path, "prime-pri"), Chain(tmp_path, "prime-xyz")
     quiet = FakeAde()

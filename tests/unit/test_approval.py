@@ -426,7 +426,7 @@ PEOPLE = [
 
 
 @pytest.mark.parametrize(("one", "other", "same"), PEOPLE)
-def test_same_person(one: str, other: str, same: bool) -> None:
+def test_two_spellings_that_look_alike_are_one_person(one: str, other: str, same: bool) -> None:
     """Two people at one machine are two people; two spellings that look alike are one."""
     assert same_person(one, other) is same
     assert same_person(other, one) is same

@@ -24,7 +24,7 @@ from runbook_lib.repair.ha_state import ha_states_in_words, served_by_secondary
         ("", StateKind.UNKNOWN),
     ],
 )
-def test_kind_of_state(state: str, kind: StateKind) -> None:
+def test_a_state_that_no_table_knows_stays_unknown(state: str, kind: StateKind) -> None:
     """A state is looked up whatever its case and spacing; one that no table knows stays unknown."""
     assert kind_of_state(state) is kind
 

@@ -68,7 +68,7 @@ def test_a_journal_that_is_not_there_has_no_lines(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-def test_permissions(tmp_path: Path) -> None:
+def test_the_journal_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
     """The file is the owner's alone, whatever the umask; so is the folder."""
     before = os.umask(0)
     try:

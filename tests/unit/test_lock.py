@@ -314,7 +314,7 @@ def test_what_a_lock_says_is_one_line(who: str) -> None:
     assert "Ada" not in str(caught.value)
 
 
-def test_lock_of_another_host() -> None:
+def test_whether_a_holder_on_another_host_lives_is_not_guessed() -> None:
     """Whether a process on another host lives is not guessed: the message says so, and naming the holder frees it."""
     elsewhere = ProcessName(host="elsewhere", pid=1, started="x")
     left = leave(lambda left: replace(left, process=elsewhere).to_bytes())
@@ -325,7 +325,7 @@ def test_lock_of_another_host() -> None:
     assert holder_of("lab") is None
 
 
-def test_freeing_what_nobody_holds() -> None:
+def test_where_nobody_holds_the_lock_there_is_nothing_to_free() -> None:
     """There is nothing to free where nobody holds the lock."""
     with pytest.raises(ParameterRefused, match="is free"):
         free_stale("lab", "x")

@@ -58,7 +58,7 @@ def test_rotated_while_it_is_read(log: Path) -> None:
     assert (count(found), found.damaged) == (3, ())
 
 
-def test_rotated_before_its_turn(log: Path) -> None:
+def test_a_log_that_is_rotated_before_its_turn_is_read_under_its_new_name(log: Path) -> None:
     """A log that has another name when its turn comes is found under that name, and the one in its place too."""
     late = log.with_name("ncs-0-0.log")
     late.write_bytes(EVENT)
@@ -95,7 +95,7 @@ def test_cut_off_before_anything_was_found_is_no_answer(tmp_path: Path) -> None:
     assert (count(found), exit_code(found)) == (0, 2)
 
 
-def test_removed_before_its_turn(log: Path) -> None:
+def test_a_log_that_is_removed_before_its_turn_is_named(log: Path) -> None:
     """A log that is gone when its turn comes is named."""
     late = log.with_name("ncs-0-0.log")
     late.write_bytes(EVENT)

@@ -102,7 +102,9 @@ def test_text_that_is_no_list_is_refused(tmp_path: Path) -> None:
         ("xpri-7.example/hm-0-0.log", event(), "unknown"),
     ],
 )
-def test_whose_logs_they_are(tmp_path: Path, name: str, text: str, server: str) -> None:
+def test_the_deepest_telling_part_of_a_path_says_whose_logs_they_are(
+    tmp_path: Path, name: str, text: str, server: str
+) -> None:
     """The deepest telling part of the path decides, else what the logs show; what contradicts itself stays unknown."""
     log = tmp_path / "bundle" / name
     log.parent.mkdir(parents=True)
@@ -190,7 +192,7 @@ def test_first_stands_before_the_last_of_the_same_moment(tmp_path: Path) -> None
         (f"{STAMP}nothing\n", 0, "Neither a mismatch nor a look-alike"),
     ],
 )
-def test_verdict_and_exit_code(tmp_path: Path, text: str, code: int, words: str) -> None:
+def test_the_exit_code_says_what_the_verdict_says(tmp_path: Path, text: str, code: int, words: str) -> None:
     """The verdict is a sentence, and the exit code says the same."""
     found = diagnosed(tmp_path, text)
     assert exit_code(found) == code

@@ -174,7 +174,7 @@ def test_spaces_that_do_not_break(space: str) -> None:
         assert fits(found.subject, DN) is Fit.EXACT
 
 
-def test_prefix_on_every_line() -> None:
+def test_a_message_with_a_prefix_on_every_line_is_read_whole() -> None:
     """A message of which every line has the whole prefix is read, and its exception belongs to it."""
     prefix = "2026-11-23 12:00:01,123 [system] [HealthMonitorThread] "
     (found,) = scan(
@@ -185,7 +185,7 @@ def test_prefix_on_every_line() -> None:
 
 @given(st.data())
 @settings(max_examples=200)
-def test_broken_at_any_space(data: st.DataObject) -> None:
+def test_a_message_that_is_broken_at_any_space_is_found(data: st.DataObject) -> None:
     """Wherever its lines are broken between words, the message is found with its subject."""
     words = f"{THREAD}{HEAD}".split(" ")
     joints = data.draw(st.lists(st.sampled_from([" ", "\n", "\r\n"]), min_size=len(words), max_size=len(words)))
@@ -211,7 +211,7 @@ def test_subject_wrapped_at_its_commas() -> None:
         "[2026-11-23 12:00:01] prime-pri | ",
     ],
 )
-def test_subject_wrapped_behind_prefixes(prefix: str) -> None:
+def test_a_subject_that_a_collector_wrapped_is_put_together(prefix: str) -> None:
     """A subject that is wrapped by a collector, each line with a prefix of no known form, is put together."""
     wrapped = f"{THREAD}{HEAD}".replace("sec, O", "sec,\nO").replace("host is", "host is\n")
     (found,) = scan("".join(f"{prefix}{line}\n" for line in wrapped.split("\n")) + f"{prefix}next: O=K\n")
@@ -229,7 +229,7 @@ def test_subject_wrapped_behind_prefixes(prefix: str) -> None:
         ("", "\rnext"),
     ],
 )
-def test_message_within_marks(before: str, behind: str) -> None:
+def test_marks_around_a_message_make_no_quotation_of_it(before: str, behind: str) -> None:
     """A record within XML, or behind quoted fields, is no quotation, and its marks are not the subject's."""
     assert [(m.subject, m.count) for m in scan(f"{before}{THREAD}{HEAD}{behind}\n")] == [(DN, 1)]
 
@@ -322,7 +322,7 @@ def test_a_subject_in_the_order_of_the_lists_is_read() -> None:
         ("primary", "main", "unknown"),
     ],
 )
-def test_place(server: str, thread: str, place: str) -> None:
+def test_the_place_follows_from_the_server_and_the_kind_of_thread(server: str, thread: str, place: str) -> None:
     """The place follows from the server and the kind of thread, and is unknown for every other pair."""
     assert [m.place for m in scan(f"[system] [{thread}] {HEAD}\n", server)] == [place]
 
@@ -347,7 +347,7 @@ def test_place(server: str, thread: str, place: str) -> None:
         ("", None),
     ],
 )
-def test_time(stamp: str, expected: str | None) -> None:
+def test_times_in_common_forms_are_read_and_none_is_guessed(stamp: str, expected: str | None) -> None:
     """Times in common forms are read as UTC or with their offset; without a year, or wrong, there is none."""
     (found,) = scan(f"{stamp}{THREAD}{HEAD}\n")
     assert found.first_utc == (datetime.fromisoformat(expected) if expected else None)

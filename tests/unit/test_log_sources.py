@@ -116,14 +116,14 @@ def test_message_may_be_cut_at_any_byte_by_rotation(tmp_path: Path) -> None:
     ],
     ids=["utf-8", "utf-8-mark", "utf-16-le", "utf-16-be", "crlf", "latin-1", "nul"],
 )
-def test_encodings(tmp_path: Path, encode: Callable[[str], bytes]) -> None:
+def test_the_subject_is_read_in_every_encoding(tmp_path: Path, encode: Callable[[str], bytes]) -> None:
     """The subject is read in every encoding."""
     (tmp_path / "x.log").write_bytes(encode(EVENT.decode().replace("prime-sec", "prime-séc")))
     (found,) = diagnose_sources({"primary": [tmp_path]}).mismatches
     assert (found.subject.split(",")[0], found.count) == ("CN=prime-séc", 1)
 
 
-def test_utf_16_without_mark(tmp_path: Path) -> None:
+def test_utf_16_without_its_mark_is_read_as_far_as_it_is_ascii(tmp_path: Path) -> None:
     """UTF-16 without its mark is read as far as it is ASCII."""
     (tmp_path / "x.log").write_bytes(EVENT.decode().encode("utf-16-be"))
     assert count(tmp_path) == 1
@@ -143,7 +143,7 @@ def test_utf_16_without_mark(tmp_path: Path) -> None:
     ],
     ids=["gz", "gz-members", "zip", "tar.gz", "tar", "gz-in-zip", "zip-in-tar.gz", "tar.gz-in-zip"],
 )
-def test_archives(tmp_path: Path, packed: bytes) -> None:
+def test_archives_are_known_by_their_first_bytes_one_inside_another_too(tmp_path: Path, packed: bytes) -> None:
     """Archives are known by their first bytes and read, one inside another too."""
     (tmp_path / "download").write_bytes(packed)
     assert count(tmp_path / "download") == 1
@@ -315,7 +315,7 @@ def test_missing_path_is_named(tmp_path: Path) -> None:
         assert refused.value.where == str(path)
 
 
-def test_zone_of_a_server(tmp_path: Path) -> None:
+def test_times_are_read_in_the_zone_named_for_their_server(tmp_path: Path) -> None:
     """Times are read in the zone that is named for a server, unless they hold an offset; an unknown zone is refused."""
     log = tmp_path / "x.log"
     log.write_bytes(b"2026-07-01 12:00:00 " + EVENT + b"2026-07-01T12:30:00Z INFO end\n")

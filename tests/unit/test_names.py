@@ -39,7 +39,7 @@ STORED = "/C=US/ST=CA/L=SJ/O=Cisco Systems/OU=Prime Infra/CN=prime-sec"
         ("", "", Fit.NONE),
     ],
 )
-def test_fit(logged: str, stored: str, fit: Fit) -> None:
+def test_a_logs_subject_fits_a_stores_by_its_attributes(logged: str, stored: str, fit: Fit) -> None:
     """A log's subject fits a store's by its attributes, or by the CN where it holds no more."""
     assert fits(logged, stored) is fit
 

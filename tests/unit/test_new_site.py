@@ -172,7 +172,7 @@ def test_ports_other_than_the_usual_ones_are_taken_with_the_address(desk: dict[s
         ("", "", None),
     ],
 )
-def test_host_and_port(text: str, host: str, port: int | None) -> None:
+def test_a_port_stands_behind_a_name_or_brackets_only(text: str, host: str, port: int | None) -> None:
     """An address of IPv6 has its own colons: only in brackets it names a port."""
     assert split_port(text) == (host, port)
 

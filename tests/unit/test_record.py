@@ -108,7 +108,7 @@ def test_files_stay_inside_the_record(record: Record, path: str) -> None:
         record.keep_bytes(path, b"x")
 
 
-def test_permissions(record: Record) -> None:
+def test_files_and_folders_are_their_owners_alone_whatever_the_umask(record: Record) -> None:
     """Every file is 0600 and every folder 0700, whatever the umask."""
     before = os.umask(0)
     try:

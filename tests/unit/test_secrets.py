@@ -85,7 +85,9 @@ def test_relative_file_is_relative_to_the_folder(tmp_path: Path) -> None:
     assert str(SecretRef.parse("env:PW").relative_to_folder(tmp_path)) == "env:PW"
 
 
-def test_environment(monkeypatch: pytest.MonkeyPatch, redactor: Redactor) -> None:
+def test_env_gives_the_variables_value_and_the_redactor_knows_it(
+    monkeypatch: pytest.MonkeyPatch, redactor: Redactor
+) -> None:
     """``env:`` gives the variable's value, and the redactor knows it from then on."""
     monkeypatch.setenv("PI_PASSWORD", VALUE)
     assert SecretRef.parse("env:PI_PASSWORD").resolve() == VALUE
@@ -93,7 +95,7 @@ def test_environment(monkeypatch: pytest.MonkeyPatch, redactor: Redactor) -> Non
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_environment_without_a_value(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+def test_a_variable_that_is_not_set_or_empty_is_named(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
     """A variable that is not set, or empty, is unavailable, and the error names the variable."""
     monkeypatch.delenv("PI_PASSWORD", raising=False)
     if value is not None:
@@ -103,7 +105,7 @@ def test_environment_without_a_value(monkeypatch: pytest.MonkeyPatch, value: str
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
-def test_file(tmp_path: Path, ending: str) -> None:
+def test_file_gives_the_content_without_its_last_newline(tmp_path: Path, ending: str) -> None:
     """``file:`` gives the content without one trailing newline."""
     assert secret_file(tmp_path, (" " + VALUE + " " + ending).encode()).resolve() == f" {VALUE} "
 
@@ -162,14 +164,14 @@ def own_keyring() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("own_keyring")
-def test_keyring() -> None:
+def test_keyring_is_asked_for_the_user_behind_the_last_slash() -> None:
     """``keyring:`` asks the system's keyring; the user stands after the last slash."""
     assert SecretRef.parse("keyring:https://pi/web/admin").resolve() == VALUE
 
 
 @pytest.mark.usefixtures("own_keyring")
 @pytest.mark.parametrize("locator", ["pi/nobody", "locked/admin"])
-def test_keyring_without_the_password(locator: str) -> None:
+def test_a_keyring_that_has_no_such_password_is_not_quoted(locator: str) -> None:
     """A keyring that holds no such password, or refuses, is unavailable; its words are not repeated."""
     with pytest.raises(SecretUnavailable) as caught:
         SecretRef.parse(f"keyring:{locator}").resolve()
@@ -190,7 +192,7 @@ def test_prompt_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (values, asked) == ({VALUE}, ["PI admin: "])
 
 
-def test_prompt_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prompt_is_refused_at_once_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a terminal ``prompt:`` is refused at once instead of waiting for an answer."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("typed\n"))
     with pytest.raises(SecretUnavailable, match="no terminal"):

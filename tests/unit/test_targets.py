@@ -174,7 +174,7 @@ def test_published_lists_hold_own_entries_and_one_of_the_other_host() -> None:
         (f"x_{SECONDARY}_8082", None),
     ],
 )
-def test_target_of_a_key(key: str, name: str | None) -> None:
+def test_a_key_that_is_no_host_and_port_stands_for_nobody(key: str, name: str | None) -> None:
     """A key is a host and a port of ASCII digits; anything else stands for nobody, and nothing raises."""
     found = target_of_key(SITE, "primary", key)
     assert (found.name if found else None) == name
@@ -201,6 +201,6 @@ def test_targets_and_who_pins_them() -> None:
         ("a", "b", False),
     ],
 )
-def test_same_host(one: str, other: str, same: bool) -> None:
+def test_addresses_are_compared_by_value_and_names_without_case(one: str, other: str, same: bool) -> None:
     """Addresses by value, names of ASCII without regard to case; letters that only fold alike are others."""
     assert same_host(one, other) is same_host(other, one) is same
