@@ -1,3 +1,5 @@
+"""A command line over SSH, with a scripted server: where an answer ends, what is typed, and when it is given up."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""A PI server's verbs, with a scripted server: typed answers, reads that are repeated, changes that are sent once."""
+
 from __future__ import annotations
 
 import asyncio

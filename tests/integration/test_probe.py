@@ -1,3 +1,5 @@
+"""The TLS probe, with real handshakes: the whole chain as it is sent, from here or through SSH, and no credentials."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""``runbook demo``: content only where the lab itself saw one deletion per stale entry and one registration."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The event loop in a thread of its own: answers, errors, deadlines and Ctrl-C reach the caller after the clean-up."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Where files lie: in a checkout, where variables move them, and what ``runbook paths`` prints."""
+
 from __future__ import annotations
 
 from pathlib import Path

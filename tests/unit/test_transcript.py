@@ -1,3 +1,5 @@
+"""Terminal output becomes text: sequences, backspaces, pagers and the echo, in time that grows with its length."""
+
 from __future__ import annotations
 
 import pytest
