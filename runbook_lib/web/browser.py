@@ -186,8 +186,9 @@ class PinnedBrowser:
                 browser = await launch(playwright, executable, [relay.own_key], way=way)
             stack.push_async_callback(_close, browser)
             stack.enter_context(offer_browser(executable, browser))
+            # English whatever this machine speaks: our labels are, and pages may follow the language of the browser.
             context = await browser.new_context(
-                viewport=_WINDOW, service_workers="block", accept_downloads=False, proxy=proxy
+                viewport=_WINDOW, locale="en-US", service_workers="block", accept_downloads=False, proxy=proxy
             )
             stack.push_async_callback(_close, context)
             context.set_default_timeout(deadlines.page_s * 1000)

@@ -52,16 +52,23 @@ async def browsing(url: str, pin: str) -> AsyncIterator[PinnedBrowser]:
         yield browser
 
 
-def test_opens_a_page_of_the_pinned_key_with_a_common_name_only(tmp_path: Path) -> None:
-    """A self-signed certificate with nothing but a CN is accepted where its key is the pinned one, and verified."""
+def test_opens_a_page_of_the_pinned_key_with_a_common_name_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A self-signed certificate with nothing but a CN is accepted where its key is the pinned one, and verified.
+
+    The page is asked for in English by a browser that speaks another language.
+    """
 
     async def go() -> None:
         identity = Identity(tmp_path, "prime-pri")
+        monkeypatch.setattr(module, "launch_arguments", lambda pins: [*launch_arguments(pins), "--accept-lang=de"])
         with serving(site([]), identity.context()) as url:
             async with browsing(url, identity.pin) as browser:
                 await browser.go()
                 await browser.verify()
                 assert await browser.page.inner_text("body") == "hello"
+                assert await browser.page.evaluate("navigator.language") == "en-US"
 
     asyncio.run(go())
 
