@@ -7,16 +7,16 @@ import time
 from collections.abc import Set
 from functools import partial
 
-from runbook_lib.errors import PageNotUnderstood, PageRefused, RunbookError
+from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, RunbookError
 from runbook_lib.hosts import same_host
 from runbook_lib.observations import ListedIseServer
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, same_line
 from runbook_lib.web.reading import Listed, further_rows, host_in, ise_servers, list_is_drawn, row_of, says_in_short
-from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, Stability
+from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, Stability, same_words
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
-from runbook_lib.web.view import When
+from runbook_lib.web.view import SessionEnded, When
 
 # -- The page ISE Servers: its list, adding one, removing one --------------------------------------
 
@@ -40,6 +40,11 @@ class IsePages:
     async def open(self) -> None:
         """Go to Administration > Servers > ISE Servers by the menu."""
         await menu.open_by_menu(self.actions, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
+        screen = await self.view.look()
+        tabs = [hit.item for key in _PATH[1:] for hit in find(screen, self.labels[key], kinds=("tab",))]
+        closed = [tab for tab in tabs if tab.folded]
+        if closed and not self._is_own_list(screen):
+            await self.actions.click(closed[0])
 
     async def servers(self, *, anew: bool = True) -> Listed:
         """Open the page and return its list, page by page, once it rests; an empty one has to stay empty for longer.
@@ -55,7 +60,8 @@ class IsePages:
         listed, pages = await self.actions.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown), 1
         self._turns = self._whole != {row.address for row in listed}
         while why := further_rows(await self.view.look(), self.labels, listed, pages, turns=self._turns):
-            if not (self._turns and await self.actions.is_shown("next_page")):
+            ways = find(await self.view.look(), self.labels["next_page"])
+            if not (self._turns and any(not way.item.disabled for way in ways)):
                 raise self.view.problem(f"the list of ISE servers is not shown whole: {why}")
             for _ in range(_IN_VAIN):
                 opened, shown = time.monotonic(), Stability()
@@ -91,7 +97,8 @@ class IsePages:
             for_s = _SETTLE_S if listed and not same else empty_s(screen)
             rests = shown.is_stable((listed, loading), min(for_s, _VAIN_S) if same and self.view.at_rest else for_s)
             failed = not listed and self.view.traffic.failed_at > opened
-            if not rests or loading or failed or (same and self.view.traffic.questions(opened)):
+            another = not self._is_own_list(screen) and not list_is_drawn(screen, self.labels)
+            if not rests or loading or failed or another or (same and self.view.traffic.questions(opened)):
                 return None
             return () if same else listed
 
@@ -115,6 +122,12 @@ class IsePages:
             return await submit.send(lambda screen: row_of(address, ise_servers(screen, self.labels)))
         except PageRefused:
             await self._leave_form()
+            raise
+        except OutcomeUnknown:
+            # It may stand on another page of the list, or the list was not drawn anew: to look there changes nothing.
+            with contextlib.suppress(RunbookError, SessionEnded):
+                if row := row_of(address, await self.servers()):
+                    return row
             raise
 
     async def remove(self, address: str) -> bool:
@@ -141,7 +154,8 @@ class IsePages:
     async def _require_alone(self, address: str) -> None:
         """See that this server's row is chosen, and no other: rows move, and some pages keep or tick others.
 
-        Raises PageNotUnderstood, too where rows are not shown, which may be chosen as well.
+        Raises PageNotUnderstood, too where rows are not shown, which may be chosen as well, or where none of several is
+        marked as chosen.
         """
         screen = await self.view.look(anew=True)
         listed = ise_servers(screen, self.labels)
@@ -150,7 +164,7 @@ class IsePages:
         selected = [row for row in screen.rows if row.selected and not ticks]
         chosen = [of for of, box in boxes.items() if (box and box.checked) or any(_names(row, of) for row in selected)]
         unseen = further_rows(screen, self.labels, listed, turns=self._turns)
-        if unseen or ((ticks or chosen) and chosen != [address]):
+        if unseen or ((ticks or chosen or len(listed) > 1) and chosen != [address]):
             what = f"the rows that are chosen are not that of {address} alone; nothing was removed"
             found = unseen or ", ".join(chosen) or "none"
             raise self.view.problem(what, found, "Remove it by hand, then run the stage again.")
@@ -171,8 +185,12 @@ class IsePages:
             await self.actions.press(button, deadline_s=10.0)
 
     def _is_list(self, screen: Screen) -> bool:
-        commands = find(screen, self.labels["ise_command"]) or find(screen, self.labels["ise_add"])
-        return bool(commands or ise_servers(screen, self.labels))
+        return bool(find(screen, self.labels["ise_add"])) or self._is_own_list(screen)
+
+    def _is_own_list(self, screen: Screen) -> bool:
+        """Whether it shows rows, or commands that speak of servers: *Add* alone may be that of another list."""
+        named = any(not same_words(hit.item.text, "Add") for hit in find(screen, self.labels["ise_add"]))
+        return bool(named or find(screen, self.labels["ise_command"]) or ise_servers(screen, self.labels))
 
     def _box(self, screen: Screen, address: str) -> Item | None:
         boxes = [item for item in screen.items if item.kind in _BOXES]

@@ -15,6 +15,7 @@ import pytest
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood
 from runbook_lib.params.labels import labels_for
+from runbook_lib.web import ise_page
 from runbook_lib.web.controls import find
 from runbook_lib.web.ha_page import ha_page, milestones
 from runbook_lib.web.ise_page import IsePages, _Form
@@ -353,6 +354,25 @@ def test_a_list_of_ise_servers_is_read_to_its_last_page(
     assert turned.clicked == len(pages) - 1
 
 
+@pytest.mark.parametrize("added", [TWO, THREE])
+def test_a_server_that_was_added_to_another_page_of_the_list_is_found_there(
+    added: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page that is shown after *Save* does not tell of it; where no page does, the result stays unknown."""
+    turned = Turned(listed_on(ONE))
+
+    async def sent(*_: object) -> None:
+        turned.pages = (listed_on(ONE, way="Next"), listed_on(added))
+        raise OutcomeUnknown("the page does not show the result")
+
+    for owner, name in ((IsePages, "_command"), (_Form, "fill")):
+        monkeypatch.setattr(owner, name, AsyncMock())
+    monkeypatch.setattr(Submit, "send", sent)
+    with nullcontext() if added == TWO else pytest.raises(OutcomeUnknown):
+        assert asyncio.run(turned.ise(monkeypatch).add(TWO, "admin", "x")).address == TWO
+    assert turned.clicked == 1
+
+
 @pytest.mark.parametrize(
     "page",
     [
@@ -376,6 +396,34 @@ def test_a_list_of_ise_servers_that_is_read_in_part_is_not_known(page: Screen, m
     """Whatever stands on its other pages."""
     with pytest.raises(PageNotUnderstood):
         asyncio.run(Turned(page).ise(monkeypatch).servers())
+
+
+@pytest.mark.parametrize("words", ["Add", "Add Server"])
+def test_an_empty_list_of_something_else_is_not_believed(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither columns nor words tell whose it is: *Add* alone may be that of another tab."""
+    turned = Turned(screen(Item(kind="button", names=((0, words),))))
+    with pytest.raises(PageNotUnderstood) if words == "Add" else nullcontext():
+        assert asyncio.run(turned.ise(monkeypatch).servers()) == ()
+
+
+def test_a_filtered_list_is_called_so_where_its_last_page_was_turned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What turns its pages is there, and disabled: what keeps it from being known is the filter."""
+    page = listed_on(ONE)
+    way = Item(kind="button", names=((0, "Next"),), disabled=True)
+    by = Item(kind="textbox", names=((0, "Quick Filter"),), value="192.")
+    with pytest.raises(PageNotUnderstood, match=r"filtered by '192\.'"):
+        asyncio.run(Turned(screen(*page.items, way, by, rows=page.rows)).ise(monkeypatch).servers())
+
+
+@pytest.mark.parametrize(("name", "clicks"), [("Servers", 1), ("ISE Servers", 1), ("pxGrid", 0)])
+def test_the_tab_of_the_servers_is_gone_to(name: str, clicks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the page comes up with another one, which may have an *Add* of its own."""
+    tabs = [Item(kind="tab", names=((0, words),), folded=words == name) for words in ("Trustsec", name)]
+    turned = Turned(screen(*tabs, Item(kind="button", names=((0, "Add"),))))
+    turned.click = AsyncMock()  # type: ignore[attr-defined]
+    monkeypatch.setattr(ise_page.menu, "open_by_menu", AsyncMock())
+    asyncio.run(IsePages(turned).open())  # type: ignore[arg-type]
+    assert turned.click.await_count == clicks  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -431,13 +479,20 @@ def test_what_turns_nothing_is_told_sooner_on_a_page_that_is_still(still: bool, 
 @pytest.mark.parametrize("by", ["ticked", "selected"])
 @pytest.mark.parametrize(
     ("chosen", "foot", "stops"),
-    [((ONE,), "", False), ((TWO,), "", True), ((ONE, TWO), "", True), ((ONE,), "1 - 2 of 3 items", True)],
-    ids=["ours", "another one", "another one as well", "perhaps one on another page"],
+    [
+        ((ONE,), "", False),
+        ((TWO,), "", True),
+        ((ONE, TWO), "", True),
+        ((ONE,), "1 - 2 of 3 items", True),
+        ((), "", True),
+    ],
+    ids=["ours", "another one", "another one as well", "perhaps one on another page", "none that is marked"],
 )
 def test_only_the_row_of_a_server_is_chosen_when_it_is_removed(
     by: str, chosen: tuple[str, ...], foot: str, stops: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether rows have boxes or are marked themselves: a list may keep what was chosen, on other pages too."""
+    """Whether rows have boxes or are marked themselves: a list may keep what was chosen, on other pages too, or not
+    show what it has chosen."""
     page = listed_on(ONE, TWO, foot=foot)
     boxes = [Item(kind="checkbox", checked=of in chosen, row=n) for n, of in enumerate((ONE, TWO), 1)]
     rows = [replace(row, selected=by == "selected" and row.cells[0] in chosen) for row in page.rows]
