@@ -106,6 +106,8 @@ def is_notice(front: Screen, labels: Labels) -> bool:
     shut = {item.index for item in closing_crosses(front)}
     others = Screen(tuple(item for item in front.items if item.index not in shut))
     ways = {plain(item.text) for item in others.items if item.kind in ("button", "clickable", "menuitem", "tab")}
+    if pressables(others, labels["dialog_close"]):  # a tour has also what turns its pages
+        ways -= {plain(text) for text in labels["wizard_next"].texts}
     return len(ways) <= 1 and not pressables(others, labels["dialog_no"])
 
 
