@@ -6,7 +6,7 @@ import contextlib
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -184,12 +184,7 @@ class HaPages:
         """Open the form HA Configuration, from wherever one is."""
         if not await self.actions.is_shown("secondary_server") and not await self.actions.is_shown("ha_configuration"):
             await self.open()
-        for part in _PARTS:  # a page that is not ready yet swallows a click, and going somewhere changes nothing
-            if not await self.actions.is_shown("secondary_server"):
-                await self.actions.press("ha_configuration")
-            with contextlib.suppress(*([PageNotUnderstood] if part < 1 else [])):
-                await self.actions.find("secondary_server", deadline_s=part * self.view.browser.deadlines.page_s)
-                return
+        await self._go_on_to(self._has_form)
 
     async def read(self) -> HaPage:
         """Read what the page shows now, without going anywhere."""
@@ -204,11 +199,7 @@ class HaPages:
         begun = any(step.percent or step.failed for step in status.milestones)
         if active or begun or not await self.actions.is_shown("ha_configuration"):
             return status
-        await self.actions.press("ha_configuration")
-        await self.actions.wait(
-            lambda screen: bool(find(screen, self.labels["secondary_server"]) or milestones(screen, self.labels)),
-            "HA Configuration",
-        )
+        await self._go_on_to(lambda screen: self._has_form(screen) or bool(milestones(screen, self.labels)))
         other = await self._settled()
         said = says_under_way(status.configuration_mode, status.message.split("\n"), self.labels)
         offered = _offers(await self.view.look(), self.labels)
@@ -269,8 +260,8 @@ class HaPages:
             if result.items and not result.problem and (folded := _folded(before, screen)):
                 result = replace(result, problem=f"part of it is collapsed: {folded}")
             rests, why = shown.is_stable(result, rest_s(result)), ""
-            if result.has_ended and not growth.is_listed:
-                why = result.why_not_all(asks_on=traffic.asks_on(pressed_at), whole=growth.came_whole)
+            if result.has_ended:
+                why = growth.why_not_all([item.name for item in result.items], asks_on=traffic.asks_on(pressed_at))
             problem = result.problem or why
             if problem and shown.is_stable(result, _STUCK_S if result.problem else _LONG_S):
                 what = f"the result of Check Readiness is not understood: {problem}"
@@ -364,6 +355,19 @@ class HaPages:
         if value_beside(screen, self.labels["configuration_mode"]) is not None or milestones(screen, self.labels):
             return True
         return any(find(screen, self.labels[key]) for key in ("ha_configuration", "secondary_server"))
+
+    def _has_form(self, screen: Screen) -> bool:
+        return bool(find(screen, self.labels["secondary_server"]))
+
+    async def _go_on_to(self, arrived: Callable[[Screen], bool]) -> None:
+        """Press *HA Configuration*; once more where that leads nowhere: a page that is not ready yet swallows it."""
+        self.view.windows.clear()
+        for part in _PARTS:
+            if not self._has_form(await self.view.look()) and not await menu.take_over_window(self.view):
+                await self.actions.press("ha_configuration")
+            with contextlib.suppress(*([PageNotUnderstood] if part < 1 else [])):
+                await self.actions.wait(arrived, "HA Configuration", part * self.view.browser.deadlines.page_s)
+                return
 
     async def _fill(self, form: HaForm) -> None:
         await self.open_configuration()

@@ -159,13 +159,19 @@ async def open_by_menu(
     try:
         await actions.wait(arrived, what, view.browser.deadlines.page_s * _PATIENCE)
     except PageNotUnderstood:
-        if addresses := [window.url for window in view.windows if window.url.startswith(view.browser.origin + "/")]:
-            await view.browser.go(addresses[-1].removeprefix(view.browser.origin))
-            with view.browser.guard("loading the page"):  # another fragment alone loads nothing
-                await view.browser.page.reload()
-        else:
+        if not await take_over_window(view):
             await follow_menu(actions, path, arrived)
         await actions.wait(arrived, what)
+
+
+async def take_over_window(view: PageView) -> bool:
+    """Load here, where everything is looked at, what the page has opened in a window of its own; whether it has."""
+    addresses = [window.url for window in view.windows if window.url.startswith(view.browser.origin + "/")]
+    if addresses:
+        await view.browser.go(addresses[-1].removeprefix(view.browser.origin))
+        with view.browser.guard("loading the page"):  # another fragment alone loads nothing
+            await view.browser.page.reload()
+    return bool(addresses)
 
 
 async def follow_menu(actions: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool]) -> None:

@@ -30,7 +30,6 @@ from runbook_lib.web.reading import (
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same_words, says
 
 _CAPTION_WORDS, _ALIGNED = 4, 8
-_FIRST = 2  # so many rows never are all
 _PRESSED, _AROUND = ("button", "link", "tab", "clickable", "menuitem"), 3 * NEAR
 _NONE = ("no", "not", "none", "0", "without")
 _FILTERS = (*TYPED, "radio", "checkbox")
@@ -54,15 +53,6 @@ class Readiness:
     def has_ended(self) -> bool:
         """Whether every row has ended, be it with a state that nobody knows, which has not passed."""
         return bool(self.items) and not self.open and not self.problem
-
-    def why_not_all(self, *, asks_on: bool, whole: bool) -> str:
-        """Return why rows that came one by one cannot be all; empty where nothing speaks for that.
-
-        ``asks_on``: since the click the page asks its server again and again. ``whole``: they came with their page.
-        """
-        if len(self.items) <= _FIRST and not whole:
-            return f"it shows {', '.join(item.name for item in self.items)} alone, and more than that is checked"
-        return "the page goes on asking its server, which may have more rows" if asks_on else ""
 
 
 def readiness(screen: Screen, labels: Labels) -> Readiness:

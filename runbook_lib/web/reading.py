@@ -299,7 +299,7 @@ def further_rows(
         heads = [item for item in shown if any(same_words(item.text, text) for text in captions)]
         if own or (heads and not addresses):
             rows = {item.row for item in own if item.row >= 0}
-            around = [item for item in shown if item not in own and item.row not in rows]
+            around = [item for item in shown if item.row not in rows and item not in own]
             top = min(item.top for item in (*own, *heads))
             first = min((item.top for item in own), default=top)
             said = unread_rows(around, top, first, max((item.bottom for item in own), default=top), len(so_far), pages)

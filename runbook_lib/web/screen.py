@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from runbook_lib.errors import cut
@@ -200,6 +200,7 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+@lru_cache(maxsize=8192)  # a page says the same at every look
 def plain(text: str) -> str:
     """Return the words of a text as they are compared: lower case, punctuation and white space as single blanks."""
     folded = unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold()
@@ -224,7 +225,7 @@ def holds_phrase(text: str, phrase: str) -> bool:
 
 def is_unspaced(word: str) -> bool:
     """Whether a word is of a script that has no blanks between its words, such as Chinese."""
-    return any(ord(letter) > 0x2E7F for letter in word)
+    return max(word, default="") > "\u2e7f"
 
 
 def says(text: str, phrases: Iterable[str]) -> bool:
@@ -274,7 +275,7 @@ class Stability:
 # more, after several times the longest gap, and as late as all the others together took. With fewer rows than there are
 # known checks one more is likely; a row or two never are all, and no gap between them is known yet.
 _SETTLE_S, _LOADED_S, _NEXT_ROW_S, _GAPS = 0.8, 0.3, 5.0, 3
-_KNOWN_CHECKS, _FEW_S = 7, 10.0
+_FIRST, _KNOWN_CHECKS, _FEW_S = 2, 7, 10.0
 
 
 class RowGrowth:
@@ -286,10 +287,10 @@ class RowGrowth:
     def __init__(self) -> None:
         self._ahead = self._rows = 0
         self._begun_at = self._grown_at = self._longest_s = 0.0
-        self.came_whole = False  # with their page, and have not grown since
+        self._came_whole = False  # with their page, and have not grown since
 
     @property
-    def is_listed(self) -> bool:
+    def _is_listed(self) -> bool:
         """Whether all the rows were there while they were worked through: these have no successor."""
         return self._rows == self._ahead
 
@@ -304,10 +305,21 @@ class RowGrowth:
             self._rows, self._grown_at = rows, now
         if waiting > 1:
             self._ahead = rows
-        self.came_whole = whole and not self._longest_s
-        if self.came_whole:
+        self._came_whole = whole and not self._longest_s
+        if self._came_whole:
             return _LOADED_S
-        if self.is_listed:
+        if self._is_listed:
             return _SETTLE_S
         least_s = _FEW_S if rows < _KNOWN_CHECKS else _NEXT_ROW_S
         return max(least_s, _GAPS * self._longest_s, self._grown_at - self._begun_at)
+
+    def why_not_all(self, names: Sequence[str], *, asks_on: bool) -> str:
+        """Return why the rows cannot be all, however long they stay the same; empty where nothing speaks for that.
+
+        ``names`` are theirs. ``asks_on``: since the click the page asks its server again and again.
+        """
+        if self._is_listed:
+            return ""
+        if len(names) <= _FIRST and not self._came_whole:
+            return f"it shows {', '.join(names)} alone, and more than that is checked"
+        return "the page goes on asking its server, which may have more rows" if asks_on else ""

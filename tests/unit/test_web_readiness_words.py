@@ -101,6 +101,20 @@ def checked(**states: str) -> Screen:
     return Screen((), rows(*states.items()))
 
 
+@pytest.mark.parametrize(("window", "pressed"), [(True, 1), (False, 2)])
+def test_a_form_that_opens_in_a_window_of_its_own_is_gone_to(
+    hand: Mock, window: bool, pressed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is loaded where everything is looked at; where there is none, the click was swallowed and is made again."""
+    hand.view.browser.deadlines.page_s = 1.0
+    hand.is_shown = AsyncMock(side_effect=lambda key: key == "ha_configuration")
+    hand.press = AsyncMock()
+    monkeypatch.setattr(ha_page.menu, "take_over_window", AsyncMock(side_effect=[False, window]))
+    hand.wait = AsyncMock(side_effect=[PageNotUnderstood("not there"), True])
+    asyncio.run(HaPages(hand).open_configuration())
+    assert (hand.press.await_count, hand.wait.await_count) == (pressed, 2)
+
+
 SEVEN = {f"Check {number}": "Passed" for number in range(7)}
 
 
