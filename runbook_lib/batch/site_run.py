@@ -18,7 +18,7 @@ from typing import TextIO
 
 from runbook_lib import secrets
 from runbook_lib.batch.runner import CHANGING, RunReport, StageReport, run_stages
-from runbook_lib.errors import RecordError, RunbookError, SafetyStop, UsageError, redacted
+from runbook_lib.errors import DeletionRefused, RecordError, RunbookError, SafetyStop, UsageError, redacted
 from runbook_lib.models import FINAL, Outcome, Stage, Verdict
 from runbook_lib.notebook.warm_kernels import WarmKernels
 from runbook_lib.params.load import load_site
@@ -140,7 +140,7 @@ def run_site(task: SiteTask, on_event: EventCallback, halted: Callable[[], bool]
         site = load_site(Path(task.site_file))
         listener = _Listener(task, record, on_event, halted)
         report = run_stages(site, task.site_file, record, listener, approve=task.approve, until=task.until)
-        state, why = _of_report(task, report)
+        state, why = _of_report(task, report, record)
     except RunbookError as error:
         return result_of_error(task, error, time.monotonic() - started)
     result = task.result(state, why, seconds=time.monotonic() - started)
@@ -203,13 +203,15 @@ def saw_contradiction(record: Record, since_line: int) -> bool:
     return any((line.about.topic, line.about.seen) == (LineTopic.CERTIFICATE, Verdict.CONTRADICTED) for line in lines)
 
 
-def _of_report(task: SiteTask, report: RunReport) -> tuple[SiteState, str]:
+def _of_report(task: SiteTask, report: RunReport, record: Record) -> tuple[SiteState, str]:
     if report.seal.leaks and report.outcome is not Outcome.UNKNOWN:
         return SiteState.FAILED, f"its record cannot be relied on: {report.seal}"
     if report.exit_code == 0 and task.until not in _CONCLUDING:
         return SiteState.DONE, ""
     last = report.stages[-1]
     why = "" if report.exit_code == 0 else f"{last.stage}: {last.error_text or last.error_name}"
+    if last.error_name == DeletionRefused.__name__ and (blocked := record.read_plan().blocked):
+        why = f"{last.stage}: the plan is blocked: {blocked[0]}\n{last.error_text}"  # a roll-up shows the first line
     return state_of(report.outcome), why
 
 

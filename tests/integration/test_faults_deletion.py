@@ -37,7 +37,7 @@ def test_a_deletion_that_takes_another_entry_stops_everything(faulty: StartLab, 
 
 
 def test_an_entry_that_stays_away_is_gone_and_nothing_is_deleted_again(faulty: StartLab, begin: Begin) -> None:
-    """Monitors that meet at a registration only: each entry is gone, and the plan carried out once more sends nothing."""
+    """Monitors that meet at a registration only: each entry is gone, and the plan once more sends nothing."""
     case = begin(faulty("renewed", monitor_style="on_registration", monitor_interval_s=0.2))
     plan = case.make_plan()
     assert {result.result for result in case.carry_out(plan)} == {Deletion.GONE}

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from fleet_kit import fleet_file, inline, task
+from incident_kit import Incident
 
 from runbook_lib.batch import local
 from runbook_lib.batch.dask import DaskExecutor
@@ -22,7 +23,7 @@ from runbook_lib.batch.sites import resolved_site_file
 from runbook_lib.decisions import Deletion
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import BrowserMissing, RecordDamaged
-from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.models import Outcome, Stage, StageState, Verdict
 from runbook_lib.params.load import load_site
 from runbook_lib.record.archive import archive_bytes
 from runbook_lib.record.attestation import Seal
@@ -101,7 +102,7 @@ def test_what_is_known_of_a_site_is_in_its_record(record: Record, tmp_path: Path
 
 
 @pytest.mark.parametrize("outcome", [None, Outcome.REPAIRED, Outcome.UNKNOWN])
-def test_a_site_with_a_secret_in_its_record_has_not_ended_well(outcome: Outcome | None) -> None:
+def test_a_site_with_a_secret_in_its_record_has_not_ended_well(record: Record, outcome: Outcome | None) -> None:
     """However the stages went: its record cannot be relied on, so the evening must not go on as if nothing were."""
     seal = Seal(folder="seal", files=1, lines=1, leaks=(FoundSecret(path="answers/x.txt", what="env:KEY"),))
     report = RunReport(
@@ -112,9 +113,31 @@ def test_a_site_with_a_secret_in_its_record_has_not_ended_well(outcome: Outcome 
         exit_code=5,
         seal=seal,
     )
-    state, why = _of_report(task(1), report)
+    state, why = _of_report(task(1), report, record)
     assert state is (SiteState.UNKNOWN if outcome is Outcome.UNKNOWN else SiteState.FAILED)
     assert outcome is Outcome.UNKNOWN or "answers/x.txt" in why
+
+
+def test_what_blocks_a_plan_is_in_the_first_line_that_a_roll_up_shows(tmp_path: Path) -> None:
+    """Of many sites that are stopped, each says what for; no record has to be opened for that."""
+    incident = Incident(tmp_path, {"ise": Verdict.UNREACHABLE})
+    plan = incident.write_plan()
+    refused = StageReport(
+        stage=Stage.DELETE,
+        state=StageState.STOPPED,
+        seconds=1.0,
+        error_name="DeletionRefused",
+        error_text="The plan is blocked; nothing is changed\n  found: this and that",
+    )
+    seal = Seal(folder="seal", files=1, lines=1)
+    report = RunReport(
+        incident="i", folder=tmp_path, stages=(refused,), outcome=Outcome.STOPPED, exit_code=3, seal=seal
+    )
+    state, why = _of_report(task(1), report, incident.record)
+    assert (state, why.splitlines()[0]) == (
+        SiteState.STOPPED,
+        f"{Stage.DELETE}: the plan is blocked: {plan.blocked[0]}",
+    )
 
 
 @pytest.mark.parametrize("changing", ["", "open", "not seen"])
