@@ -33,8 +33,8 @@ from runbook_lib.certificates.facts import (
     read_or,
     sha256_of,
 )
-from runbook_lib.hosts import is_address
 from runbook_lib.models import Judgement, Presented, Vantage, Verdict
+from runbook_lib.params.values import is_address
 
 NOTHING_KNOWN = "the operator has given nothing to compare this certificate with"
 

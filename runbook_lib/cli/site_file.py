@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from runbook_lib import event_loop, paths
 from runbook_lib.cli.terminal import answer_to, can_ask, out, out_lines, prose
 from runbook_lib.errors import BrowserMissing, DeviceError, ParameterRefused, RunbookError, SiteFileInvalid, UsageError
-from runbook_lib.hosts import split_port
 from runbook_lib.notebook.workspace import open_site
 from runbook_lib.observations import Check
 from runbook_lib.params.load import Draft, draft_site, secret_references
 from runbook_lib.params.model import Site, lacking
+from runbook_lib.params.values import split_port
 from runbook_lib.params.yaml_source import Value, Where, is_within
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef, unresolved
 from runbook_lib.web.browsers import find_browser

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from itertools import chain
 
 from runbook_lib.device.names import common_name, fits, fold_value, lone_common_name
-from runbook_lib.hosts import is_localhost
 from runbook_lib.i18n.language import count
 from runbook_lib.logs.events import EventGroup, Key, group_at
 from runbook_lib.logs.jobs import UNKNOWN
-from runbook_lib.logs.lines import NO_FILE, NO_FILE_IN_IT
+from runbook_lib.logs.likeness import NO_FILE, NO_FILE_IN_IT
 from runbook_lib.logs.rules import PLACES, next_step, place_named
 from runbook_lib.models import TofuStore
 from runbook_lib.observations import Diagnosis, EntryMatch, LogLine, Mismatch, NextStep
@@ -145,6 +144,8 @@ def command_of(step: NextStep) -> str:
 
 
 def _entries(mismatch: Mismatch, stores: Iterable[TofuStore]) -> Iterable[EntryMatch]:
+    from runbook_lib.params.values import is_localhost  # and with it pydantic, which a log alone does not need
+
     for store in stores:
         sure = UNKNOWN not in (store.server, mismatch.server) and not mismatch.guessed
         if sure and store.server != mismatch.server:

@@ -27,7 +27,8 @@ from runbook_lib.logs.jobs import (
     read_sources,
     scanner_for,
 )
-from runbook_lib.logs.lines import EMPTY, FOREIGN, NO_FILE, NO_FILE_IN_IT, as_utc, clock_of, read_prefix
+from runbook_lib.logs.likeness import EMPTY, FOREIGN, NO_FILE, NO_FILE_IN_IT
+from runbook_lib.logs.lines import as_utc, clock_of, read_prefix
 from runbook_lib.logs.rules import next_step
 from runbook_lib.logs.scanner import OWN_NAME
 from runbook_lib.logs.search import PlainText

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from runbook_lib.device.names import Name, fits, name_key
-from runbook_lib.logs.lines import FOREIGN, Likeness, kind_of_thread
+from runbook_lib.logs.likeness import FOREIGN, Likeness
+from runbook_lib.logs.lines import kind_of_thread
 from runbook_lib.logs.mismatch import MessageHit
 from runbook_lib.logs.rules import Rule
 from runbook_lib.observations import LogLine, NotALog

@@ -16,7 +16,8 @@ from datetime import tzinfo
 
 from runbook_lib.errors import cut
 from runbook_lib.logs.events import CutOff, Findings, Tally
-from runbook_lib.logs.lines import APART, MOST_SAMPLES, SAMPLE, Likeness, as_utc, likeness_after
+from runbook_lib.logs.likeness import APART, MOST_SAMPLES, SAMPLE, Likeness, likeness_after
+from runbook_lib.logs.lines import as_utc
 from runbook_lib.logs.mismatch import (
     FURTHER,
     LITERAL,

@@ -27,7 +27,7 @@ LIBRARY = ROOT / "runbook_lib"
 # From the ground up: a module or package may import what stands in a line above its own, and nothing beside it.
 LAYERS = (
     ("disguises", "errors"),
-    ("hosts", "models", "paths", "event_loop", "processes", "device_prompts", "redactor"),
+    ("models", "paths", "event_loop", "processes", "device_prompts", "redactor"),
     ("decisions", "observations", "secrets", "i18n"),
     ("params",),
     ("certificates", "record", "device"),
@@ -220,7 +220,7 @@ def defined_in(file: str) -> set[str]:
 
 ONE_PLACE = {
     r"\bsignal\.signal\(": {"processes.py", "notebook/warm_process.py"},  # a forked kernel puts everything back
-    r"\.is_loopback\b": {"hosts.py"},
+    r"\.is_loopback\b": {"params/values.py"},
     r"\.chromium\.launch\(": {"web/launching.py"},
     r"\btempfile\.NamedTemporaryFile\(": set[str](),  # what is written whole is in record/files.py, states.py
     r"(?<!_)exit_code(: ClassVar\[int\])? = \d": {"errors.py"},

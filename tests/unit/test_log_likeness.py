@@ -14,7 +14,7 @@ from log_kit import CAUSE, CORE, DN, HEAD, THREAD, findings
 from runbook_lib.logs.conclusions import command_of, exit_code, next_steps, verdict
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.formats import NARROWEST, Report, as_json, as_text
-from runbook_lib.logs.lines import APART, SAMPLE, Likeness, likeness_after
+from runbook_lib.logs.likeness import APART, SAMPLE, Likeness, likeness_after
 from runbook_lib.observations import Diagnosis
 from runbook_lib.paths import project_root
 from runbook_lib.show.findings import diagnosis as diagnosis_view
