@@ -27,10 +27,9 @@ from runbook_lib.logs.jobs import (
     read_sources,
     scanner_for,
 )
-from runbook_lib.logs.likeness import EMPTY, FOREIGN, NO_FILE, NO_FILE_IN_IT
+from runbook_lib.logs.likeness import EMPTY, FOREIGN, NO_FILE, NO_FILE_IN_IT, OWN_NAME
 from runbook_lib.logs.lines import as_utc, clock_of, read_prefix
 from runbook_lib.logs.rules import next_step
-from runbook_lib.logs.scanner import OWN_NAME
 from runbook_lib.logs.search import PlainText
 from runbook_lib.logs.sources import Identity, is_archive_file, list_logs, read_logs
 from runbook_lib.logs.streams import Guarded, Notes, follows_in_series

@@ -95,6 +95,15 @@ _DOCUMENT = re.compile(rb'\s*(?:\{\s*["}]|\[\s*[\[{"\]])')
 _CONTROLS = bytes((*range(1, 9), *range(14, 27), *range(28, 32), 127))  # a terminal's colours begin with 27
 _NOT_TEXT = 0.05
 
+MARKS = (b"HealthMonitor", b"seqtaskexecutor", b"TOFU", b"Received archive=", b"isco", b"CSCO", b"webacs", b"[Role]")
+"""What the product's logs hold and others do not: one anywhere is enough, since its lines are not published.
+
+The first three are published, the fourth is captured (docs/product-facts.md), the rest is recalled: Java packages of
+Cisco's, paths, what a server prints of itself.
+"""
+OWN_NAME = re.compile(r"(?:.*/)?(?:[^/]*[^a-z/])?(?:hm|ncs)(?![a-z])[^/]*\.(?:log|out)[^/]*\Z", re.I)
+"""The product's own names of its logs, recalled: one that bears such a name is taken for one, whatever its lines."""
+
 EMPTY = "an empty file"
 NO_FILE = "a folder without a file (links in it are not followed)"
 NO_FILE_IN_IT = "an archive without a file"

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import copy
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from runbook_lib.errors import cut
 from runbook_lib.logs.events import CutOff, Findings, Tally
-from runbook_lib.logs.likeness import APART, MOST_SAMPLES, SAMPLE, Likeness, likeness_after
+from runbook_lib.logs.likeness import APART, MARKS, MOST_SAMPLES, OWN_NAME, SAMPLE, Likeness, likeness_after
 from runbook_lib.logs.lines import as_utc
 from runbook_lib.logs.mismatch import (
     FURTHER,
@@ -45,15 +44,6 @@ OTHER_CASE = (LITERAL.lower(), LITERAL.upper(), LITERAL.title())
 """The rarest words as what changes a log's capitals on its way makes of them: told, and not read."""
 ROLES = {b"[Role] Primary": "primary", b"[Role] Secondary": "secondary"}
 """What a server prints of itself (``ncs status``; recalled, unproven): used only where nobody says whose log it is."""
-
-MARKS = (b"HealthMonitor", b"seqtaskexecutor", b"TOFU", b"Received archive=", b"isco", b"CSCO", b"webacs", b"[Role]")
-"""What the product's logs hold and others do not: one anywhere is enough, since its lines are not published.
-
-The first three are published, the fourth is captured (docs/product-facts.md), the rest is recalled: Java packages of
-Cisco's, paths, what a server prints of itself.
-"""
-OWN_NAME = re.compile(r"(?:.*/)?(?:[^/]*[^a-z/])?(?:hm|ncs)(?![a-z])[^/]*\.(?:log|out)[^/]*\Z", re.I)
-"""The product's own names of its logs, recalled: one that bears such a name is taken for one, whatever its lines."""
 
 _RULE_REACH = 1024
 
