@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from runbook_lib.logs.lines import decode, read_prefix
+from runbook_lib.logs.lines import read_prefix
+from runbook_lib.logs.search import decode
 
 SAMPLE = 16384
 """Bytes of one sample: the window that is in reach at any time."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from runbook_lib.logs.lines import decode
 from runbook_lib.logs.streams import CHUNK, ByteSource, Peekable
 
 # Literals are looked for together by ``ahocorasick-rs``; ``find`` and ``count`` are stringzilla's. Where there is
@@ -203,6 +202,15 @@ AFTER = 65536
 
 COLOUR = re.compile(r"\x1b\[[0-9;]{0,40}[mK]")
 """As grep and pagers put it around what was looked for, in what was copied or redirected from a terminal."""
+
+
+def decode(raw: bytes | bytearray) -> str:
+    """Return a line's bytes as text: UTF-8, or Latin-1 where they are no UTF-8."""
+    raw = raw.rstrip(b"\r")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 @dataclass(frozen=True)

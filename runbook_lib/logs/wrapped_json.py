@@ -17,9 +17,9 @@ from functools import lru_cache
 from typing import Any
 
 from runbook_lib.errors import cut
-from runbook_lib.logs.lines import LONGEST, decode, match_time, read_prefix
+from runbook_lib.logs.lines import LONGEST, match_time, read_prefix
 from runbook_lib.logs.mismatch import ANYHOW, LITERAL, MessageHit, is_quoted, read_message
-from runbook_lib.logs.search import Window
+from runbook_lib.logs.search import Window, decode
 
 MESSAGES = ("message", "msg", "log", "MESSAGE", "event.original", "log.original", "full_message", "_raw")
 """Fields that hold a log's own line: the first of them that is a text is read. ``a.b`` is ``b`` in ``a``, or a key."""
