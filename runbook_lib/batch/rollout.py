@@ -7,9 +7,10 @@ import itertools
 import math
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -187,9 +188,12 @@ class Rollout:
         async with gate:
             if self.why_stopped:
                 return
+            began = time.monotonic()
             try:
                 self.diary.site_starts(task, wave)
                 result = await self.executor.run(task, self.diary.event)
+                if not result.seconds:  # whoever ran the site could not say: it died, or was told to end
+                    result = replace(result, seconds=round(time.monotonic() - began, 3))
                 self.results[task.site] = result
                 self.diary.site_ended(result)
             except BaseException as problem:

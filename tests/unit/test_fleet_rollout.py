@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -87,12 +88,17 @@ def test_the_canary_goes_alone() -> None:
 
 @pytest.mark.parametrize("state", [SiteState.FAILED, SiteState.UNKNOWN, SiteState.STOPPED])
 def test_a_canary_that_does_not_end_well_ends_the_evening(state: SiteState) -> None:
-    """After a first wave that failed, was stopped or is unknown no other site starts, whatever the budget."""
+    """After a first wave that failed, was stopped or is unknown no other site starts, whatever the budget.
+
+    It has taken its time, also where whoever ran it died and could not say how long.
+    """
     executor = Pretend({"site-0000": state})
+    executor.during = lambda _: time.sleep(0.002)
     way, _ = go(executor, range(9), failures="9")
     assert executor.started == ["site-0000"]
     assert way.why_stopped == CANARY_FAILED
     assert executor.halted
+    assert way.results["site-0000"].seconds >= 0.002
 
 
 def test_so_many_failures_end_the_evening() -> None:
