@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -12,9 +10,7 @@ from runbook_lib.models import Outcome, PastIncident, SiteStatus, Unended
 from runbook_lib.show import svg
 from runbook_lib.show.document import PLAIN, Picture, Row, Table, mark_of
 from runbook_lib.show.rendering import View
-from runbook_lib.show.svg import Axis, even_axis, shorten, width_of
-
-# -- The picture of all incidents: when each was opened, how long its repair took, and how it ended
+from runbook_lib.show.svg import shorten
 
 INCIDENT_TONES = {
     Outcome.REPAIRED.value: "good",
@@ -26,91 +22,7 @@ INCIDENT_TONES = {
     Unended.OPEN: "quiet",
     Unended.DAMAGED: "bad",
 }
-MOST_INCIDENTS_NAMED = 12
-_WIDTH, _HISTORY_LEFT, _RIGHT, _HISTORY_TOP, _BOTTOM = 940.0, 96.0, 24.0, 74.0, 300.0
-_APART = 34.0  # the band above the scale, of what was not repaired
-_SCALE = tuple(timedelta(seconds=seconds) for seconds in (1, 10, 60, 600, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400))
-
-
-def draw_history(incidents: Sequence[PastIncident], title: str = "Incidents so far") -> Picture:
-    """Return the picture of incidents, one at least, of which it is known when they were opened."""
-    axis = even_axis(list(map(_opened, incidents)), _HISTORY_LEFT + 20, _WIDTH - _RIGHT - 20)
-    rungs = _rungs([timedelta(seconds=each.repair_s) for each in incidents if each.repair_s is not None])
-    marks = "".join(_mark(each, axis, rungs, named=len(incidents) <= MOST_INCIDENTS_NAMED) for each in incidents)
-    return Picture(
-        title=title,
-        width=_WIDTH,
-        height=_BOTTOM + 74,
-        body="".join((_scale(rungs), _times(axis), marks, _legend(incidents))),
-    )
-
-
-def _rungs(times: Sequence[timedelta]) -> tuple[timedelta, ...]:
-    """The lengths of time on the scale: those around what there is, two at least."""
-    longest, shortest = max(times, default=_SCALE[3]), min(times, default=_SCALE[2])
-    low = max((number for number, rung in enumerate(_SCALE) if rung <= shortest), default=0)
-    high = min((number for number, rung in enumerate(_SCALE) if rung >= longest), default=len(_SCALE) - 1)
-    return _SCALE[min(low, high - 1) if high else 0 : max(high, 1) + 1]
-
-
-def _height(seconds: float, rungs: Sequence[timedelta]) -> float:
-    """How far up a length of time stands: each factor of ten is as far from the next."""
-    low, high = (math.log10(rung.total_seconds()) for rung in (rungs[0], rungs[-1]))
-    share = (math.log10(max(seconds, 1e-3)) - low) / (high - low)
-    return _BOTTOM - min(max(share, 0.0), 1.0) * (_BOTTOM - _HISTORY_TOP - _APART)
-
-
-def _mark(each: PastIncident, axis: Axis, rungs: Sequence[timedelta], *, named: bool) -> str:
-    x = axis.at(_opened(each))
-    y = _HISTORY_TOP + 8 if each.repair_s is None else _height(each.repair_s, rungs)
-    drawn = svg.mark(INCIDENT_TONES[each.state], x, y)
-    if named:
-        near_edge = x > _WIDTH - 160
-        drawn += svg.label(
-            shorten(each.site, 120, 12), x - 14 if near_edge else x + 14, y + 4, tone="quiet", size=12,
-            anchor="end" if near_edge else "start",
-        )  # fmt: skip
-    return drawn
-
-
-def _scale(rungs: Sequence[timedelta]) -> str:
-    rows = [(_height(rung.total_seconds(), rungs), span(rung)) for rung in rungs]
-    lines = [
-        svg.line(((_HISTORY_LEFT, y), (_WIDTH - _RIGHT, y)), width=0.7)
-        + svg.label(words, _HISTORY_LEFT - 10, y + 4, tone="quiet", anchor="end", size=12)
-        for y, words in rows
-    ]
-    apart = svg.label("not repaired", _HISTORY_LEFT - 10, _HISTORY_TOP + 12, tone="quiet", anchor="end", size=12)
-    return svg.label("Time to repair", 14, 24, bold=True) + apart + "".join(lines)
-
-
-def _times(axis: Axis) -> str:
-    ticks = "".join(
-        svg.line(((axis.at(moment), _BOTTOM), (axis.at(moment), _BOTTOM + 6)))
-        + svg.label(words, axis.at(moment), _BOTTOM + 22, tone="quiet", anchor="middle", size=12)
-        for moment, words in axis.ticks()
-    )
-    return ticks + svg.label(f"opened, {axis.day()}", _WIDTH - _RIGHT, 24, tone="quiet", anchor="end", size=12)
-
-
-def _legend(shown: Sequence[PastIncident]) -> str:
-    counts = Counter(each.state for each in shown)
-    parts = []
-    x = _HISTORY_LEFT
-    for state in INCIDENT_TONES:
-        if counts[state]:
-            words = f"{state}: {counts[state]}"
-            parts.append(
-                svg.mark(INCIDENT_TONES[state], x, _BOTTOM + 52) + svg.label(words, x + 14, _BOTTOM + 56, size=12)
-            )
-            x += 44 + width_of(words, 12)
-    return "".join(parts)
-
-
-def _opened(each: PastIncident) -> datetime:
-    assert each.opened_utc is not None
-    return each.opened_utc
-
+"""How each incident stands, as a picture's tone and as a row's mark."""
 
 # -- The map of sites: by how their newest incident ended, and by the days until their first certificate expires
 
@@ -168,22 +80,17 @@ def _cell(state: str, names: Sequence[str], x: float, y: float, height: float) -
     return area + count + "".join(lines)
 
 
-# -- What a list of earlier incidents looks like: a table, newest first, and a picture of when and how long
+# -- A list of earlier incidents: a table, newest first
 
 MOST_SHOWN = 50
-MOST_DRAWN = 500
 HEADERS = ("incident", "opened (UTC)", "site", "outcome", "time to repair", "who", "approved by")
 
 
 def incidents(
     listed: Sequence[PastIncident], *, most: int = MOST_SHOWN, working: Collection[str] = frozenset()
 ) -> View[tuple[PastIncident, ...]]:
-    """Show incidents, the newest first; ``most`` of them in the table (0: all), and more in the picture of several."""
-    drawn = listed[:MOST_DRAWN]
-    title = "Incidents so far" if len(drawn) == len(listed) else f"The newest {len(drawn):,} incidents"
-    dated = [each for each in drawn if each.opened_utc]
-    picture = (draw_history(dated, title),) if len(dated) > 1 else ()
-    return View(tuple(listed), (table_of(listed, most, working),), picture)
+    """Show the newest ``most`` incidents (0: all) of ``listed``, which are newest first."""
+    return View(tuple(listed), (table_of(listed, most, working),))
 
 
 AT_WORK = "a run goes on"

@@ -18,7 +18,7 @@ from runbook_lib.models import Outcome, PastIncident, Stage
 from runbook_lib.record import history as history_finding
 from runbook_lib.record.history import INDEX_PLACE, INDEX_VERSION, WAIT_S, Query, opened, past_incidents
 from runbook_lib.record.incident import Record, find_open
-from runbook_lib.show.incidents import draw_history, incidents
+from runbook_lib.show.incidents import incidents
 
 MANY = 300
 
@@ -328,21 +328,3 @@ def test_json_holds_every_field(
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 2
     assert set(rows[0]) == {*PastIncident.__dataclass_fields__, "state"}
-
-
-def test_picture_shows_every_incident() -> None:
-    """A mark for each, repaired or not, with the outcomes counted below; device text is escaped."""
-    start = datetime(2026, 11, 1, tzinfo=UTC)
-    found = [
-        PastIncident(incident="a", site="<script>", opened_utc=start, outcome=Outcome.REPAIRED, repair_s=600.0),
-        PastIncident(incident="b", opened_utc=start + timedelta(days=3), outcome=Outcome.FAILED),
-        PastIncident(incident="c", problem="damaged"),
-        PastIncident(incident="d", opened_utc=start + timedelta(days=1), outcome=Outcome.REPAIRED, repair_s=7200.0),
-    ]
-    picture = incidents(found).pictures[0]
-    assert all(words in picture.inline() for words in ("repaired: 2", "failed: 1"))
-    assert "<script" not in picture.inline()
-    assert "&lt;script&gt;" in picture.inline()
-    assert "not repaired" in picture.inline()
-    assert "repaired: 1" in draw_history(found[:1]).inline()
-    assert [len(incidents(found[:most]).pictures) for most in (0, 1, 2, 3)] == [0, 0, 1, 1]
