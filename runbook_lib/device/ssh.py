@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -105,6 +107,7 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
     """
     problem: Exception = TimeoutError(f"no answer within {connect_s:g} s")
     key = None
+    _name_user()
     try:
         async with asyncio.timeout(connect_s):
             key = await asyncssh.get_server_host_key(
@@ -185,9 +188,18 @@ async def _connect(
             raise await _failure(error, login, where, connect_s, (address, access, tunnel)) from error
 
 
+def _name_user() -> None:
+    """Give a user without a name, as in containers, its number for one: asyncssh asks for it, and we do not use it."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # which of the two is a matter of Python's release
+        os.environ["LOGNAME"] = str(os.getuid())
+
+
 async def _dial(
     address: str, access: SshLogin, login: Login, pins: HostKeyPins, tunnel: asyncssh.SSHClientConnection | None
 ) -> asyncssh.SSHClientConnection:
+    _name_user()
     return await asyncssh.connect(
         address,
         access.port,

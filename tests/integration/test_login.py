@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 import re
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from real_sshd import Sshd, sshd
@@ -21,6 +24,7 @@ from runbook_lib.errors import (
     VantageUnavailable,
 )
 from runbook_lib.params.model import JumpHost, PiServer, SshAccess
+from runbook_lib.record.files import operator
 
 pytestmark = pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")  # old servers have nothing else
 
@@ -69,6 +73,19 @@ def test_no_text_before_the_login_ends_a_connection(auth: str, encoding: str) ->
     """A banner and a challenge in another encoding than UTF-8 let the login through."""
     ade = fake(auth=auth, banner=BANNERS[encoding], welcome=BANNERS[encoding])
     assert with_fake(ade) == "Version : 3.10.6\n"
+
+
+def test_a_user_without_a_name_logs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run a job under a number that no user has: the SSH library asks for a name all the same."""
+
+    def nameless(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(variable, "")
+    monkeypatch.setattr(pwd, "getpwuid", nameless)
+    assert "3.10.6" in str(with_fake(fake()))
+    assert operator().startswith(f"{os.getuid()}@")
 
 
 def test_such_a_text_is_shown_escaped_where_the_login_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
