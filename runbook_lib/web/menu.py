@@ -149,7 +149,9 @@ async def open_by_menu(
     """
 
     view = actions.view
-    view.windows.clear()
+    if view.windows:  # what is shown may be one of them, which need not have the menu
+        await view.browser.go("/")
+        view.windows.clear()
     for page in actions.labels[page_id].texts if page_id else ():
         with contextlib.suppress(PageNotUnderstood, DeviceSilent):
             await view.browser.go(DEEP_LINK.format(quote(page, safe="")))

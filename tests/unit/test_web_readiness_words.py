@@ -115,6 +115,15 @@ def test_a_form_that_opens_in_a_window_of_its_own_is_gone_to(
     assert (hand.press.await_count, hand.wait.await_count) == (pressed, 2)
 
 
+def test_the_menu_is_looked_for_on_the_first_page_after_a_window(hand: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was loaded from it may have none."""
+    monkeypatch.setattr(ha_page.menu, "follow_menu", AsyncMock())
+    hand.view.windows, hand.view.browser.go, hand.wait = [Mock()], AsyncMock(), AsyncMock()
+    hand.view.browser.deadlines.page_s = 1.0
+    asyncio.run(HaPages(hand).open())
+    hand.view.browser.go.assert_awaited_once_with("/")
+
+
 SEVEN = {f"Check {number}": "Passed" for number in range(7)}
 
 
