@@ -361,9 +361,11 @@ class HaPages:
 
     async def _go_on_to(self, arrived: Callable[[Screen], bool]) -> None:
         """Press *HA Configuration*; once more where that leads nowhere: a page that is not ready yet swallows it."""
+        if self._has_form(await self.view.look()):
+            return
         self.view.windows.clear()
         for part in _PARTS:
-            if not self._has_form(await self.view.look()) and not await menu.take_over_window(self.view):
+            if not await menu.take_over_window(self.view):
                 await self.actions.press("ha_configuration")
             with contextlib.suppress(*([PageNotUnderstood] if part < 1 else [])):
                 await self.actions.wait(arrived, "HA Configuration", part * self.view.browser.deadlines.page_s)

@@ -52,7 +52,7 @@
     // The text that an element shows, with the words of its pictures.
     if (!el) return "";
     let text = clean(pierced ? drawnIn(el) : el.innerText !== undefined ? el.innerText : el.textContent);
-    for (const picture of el.querySelectorAll ? inside(el, "img[alt], [role=img], svg, i[title], span[title]") : []) {
+    for (const picture of el.querySelectorAll ? inside(el, "img[alt], [role=img], svg, i[title], span[title], :is(i, span)[aria-label]:empty") : []) {
       const alt = picture.getAttribute("alt") || picture.getAttribute("aria-label")
         || (picture.querySelector && picture.querySelector("title") || {}).textContent
         || (clean(picture.textContent) ? "" : picture.getAttribute("title"));
@@ -170,7 +170,11 @@
     // What it names as its own part of the page and does not show: a closed section, another tab; a menu or a list is none.
     if (el.hasAttribute("aria-haspopup") || kind === "combobox" || kind === "textbox") return false;
     if (el.tagName === "SUMMARY") return !!el.parentElement && !el.parentElement.open;
-    if (kind === "tab" && el.getAttribute("aria-selected") === "false") return true;
+    if (kind === "tab") {
+      // dijit marks none but the one that is chosen.
+      const chosen = el.getAttribute("aria-selected"), all = el.closest("[role=tablist]");
+      if (chosen === "false" || (!chosen && all && all.querySelector("[aria-selected=true]"))) return true;
+    }
     const parts = referred(el, "aria-controls");
     return parts.some((part) => !shown(part) && !part.contains(el) && /\S/.test(part.textContent))
       || (!parts.length && el.getAttribute("aria-expanded") === "false");

@@ -42,7 +42,7 @@ class IsePages:
         await menu.open_by_menu(self.actions, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
         screen = await self.view.look()
         tabs = [hit.item for key in _PATH[1:] for hit in find(screen, self.labels[key], kinds=("tab",))]
-        closed = [tab for tab in tabs if tab.folded]
+        closed = [tab for tab in tabs if not tab.checked]
         if closed and not self._is_own_list(screen):
             await self.actions.click(closed[0])
 

@@ -224,6 +224,15 @@ def test_what_filters_a_grid_within_its_scroller_is_no_missing_row(read: Read, p
     assert "filtered by 'Pass'" in read("<label>Quick Filter <input value=Pass></label>" + page.format(rows)).problem
 
 
+def test_a_state_that_is_only_said_aloud_is_read(read: Read) -> None:
+    """A coloured dot without words: its label names the state, and one without a label has none."""
+    dot = "<span aria-label='{}' style='display: inline-block; width: 9px; height: 9px; background: green'></span>"
+    for label, ended in (("Passed", True), ("Failed", True), ("", False)):
+        table = plain([(name, "Passed") for name in NAMES]).replace("<td >Passed", f"<td>{dot.format(label)}", 1)
+        result = read(table)
+        assert (result.has_ended, result.items[0].passed) == (ended, label == "Passed"), label
+
+
 def test_what_stands_beside_a_state_counts(read: Read) -> None:
     """The state of another server, under a caption that is not known."""
     table = plain([(name, "Passed") for name in NAMES]).replace("Remarks", "Secondary")
@@ -251,6 +260,7 @@ SECTIONS = {
     "dijit's TitlePane": "<div role=button tabindex=0 aria-controls=s aria-pressed={}>Network</div>{}",
     "expanded": "<button aria-expanded={}>Network</button>{}",
     "details": "<details {}><summary>Network</summary>{}</details>",
+    "dijit's tab": "<p role=tablist><b role=tab aria-selected=true>System</b><b role=tab {}>Network</b></p>{}",
     "tab": "<div role=tablist><span role=tab aria-selected={} aria-controls=s>Network</span></div>{}",
 }
 
@@ -259,7 +269,7 @@ SECTIONS = {
 def test_a_part_that_is_folded_away_is_seen(look: Look, kind: str) -> None:
     """A closed section or another tab may hold further rows; not where it is open, or was there before."""
     rows = plain([("CPU", "Passed"), ("RAM", "Passed")])
-    states = ("", "open") if kind == "details" else ("false", "true")
+    states = {"details": ("", "open"), "dijit's tab": ("", "aria-selected=true")}.get(kind, ("false", "true"))
     shut, opened = (rows + SECTIONS[kind].format(*given) for given in zip(states, (SHUT, OPENED), strict=True))
     assert _folded(look(rows), look(shut)) == "Network"
     assert _folded(look(rows), look(opened)) == ""

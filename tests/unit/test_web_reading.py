@@ -418,7 +418,7 @@ def test_a_filtered_list_is_called_so_where_its_last_page_was_turned(monkeypatch
 @pytest.mark.parametrize(("name", "clicks"), [("Servers", 1), ("ISE Servers", 1), ("pxGrid", 0)])
 def test_the_tab_of_the_servers_is_gone_to(name: str, clicks: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the page comes up with another one, which may have an *Add* of its own."""
-    tabs = [Item(kind="tab", names=((0, words),), folded=words == name) for words in ("Trustsec", name)]
+    tabs = [Item(kind="tab", names=((0, words),), checked=words != name) for words in ("Trustsec", name)]
     turned = Turned(screen(*tabs, Item(kind="button", names=((0, "Add"),))))
     turned.click = AsyncMock()  # type: ignore[attr-defined]
     monkeypatch.setattr(ise_page.menu, "open_by_menu", AsyncMock())
