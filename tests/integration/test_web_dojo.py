@@ -14,6 +14,8 @@ from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.lab.backend import HaForm as HaFormSent
 from runbook_lib.lab.backend import ReadinessView
 from runbook_lib.lab.pages.dojo import KNOBS
+from runbook_lib.params.model import Deadlines
+from runbook_lib.web import actions
 from runbook_lib.web.pages import PrimePages
 
 pytestmark = [needs_dojo, pytest.mark.usefixtures("one_browser")]
@@ -48,8 +50,9 @@ def test_a_box_that_is_drawn_is_ticked(tmp_path: Path) -> None:
     assert (form.virtual_ip, form.virtual_ipv4) == (True, "192.0.2.99")
 
 
-def test_a_cover_that_stays_is_named(tmp_path: Path) -> None:
+def test_a_cover_that_stays_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lies below a header that stays usable: what loads is waited for, and the error says that it was in the way."""
+    monkeypatch.setattr(actions, "ACTION_MS", 700)
     backend = site(skin="dojo?loading=standby")
     asked = asyncio.Event()
 
@@ -61,6 +64,7 @@ def test_a_cover_that_stays_is_named(tmp_path: Path) -> None:
 
     async def use(pages: PrimePages) -> None:
         await pages.open_ha_configuration()
+        pages._browser.deadlines = Deadlines(page_s=3, readiness_s=2)
         with pytest.raises(PageNotUnderstood) as caught:
             await pages.check_readiness(FORM)
         assert "Please Wait..." in caught.value.found
@@ -69,7 +73,7 @@ def test_a_cover_that_stays_is_named(tmp_path: Path) -> None:
         assert caught.value.what.endswith("cannot be used; in the way: [Please Wait...]")
         asked.set()
 
-    drive(backend, tmp_path, use, page_s=12, readiness_s=6)
+    drive(backend, tmp_path, use)
     assert backend.registered_with == []
 
 

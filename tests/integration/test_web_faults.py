@@ -197,12 +197,13 @@ REFUSED_ISE = {
 def test_refusals_of_an_ise_server_are_told_apart(skin: str, tmp_path: Path) -> None:
     """A 401, an unreachable server and a duplicate differ; Save is clicked once, and not for a listed server.
 
-    PI holds two: the refusal of a third says so.
+    PI holds two: the refusal of a third says so. In a dialogue, what the form is there, the first and the third.
     """
     product = Product(ise={"198.51.100.5": "Reachable"})
+    tried = dict(list(REFUSED_ISE.items())[: None if skin == "plain" else 1])
 
     async def use(pages: PrimePages) -> None:
-        for meant, (address, password) in REFUSED_ISE.items():
+        for meant, (address, password) in tried.items():
             with pytest.raises(PageRefused) as caught:
                 await pages.add_ise(address, "admin", password)
             assert meaning(caught.value.found, labels_for()) == meant
@@ -214,7 +215,7 @@ def test_refusals_of_an_ise_server_are_told_apart(skin: str, tmp_path: Path) -> 
         assert meaning(caught.value.found, labels_for()) == "too_many"
 
     drive(product, skin, tmp_path, use, at=INSIDE)
-    assert [what for what, _ in product.heard] == ["add_ise"] * 3
+    assert [what for what, _ in product.heard] == ["add_ise"] * (3 if skin == "plain" else 2)
 
 
 def test_virtual_addresses_are_typed_after_their_box_is_ticked(tmp_path: Path) -> None:
