@@ -193,7 +193,7 @@ def _name_user() -> None:
     try:
         getpass.getuser()
     except (KeyError, OSError):  # which of the two is a matter of Python's release
-        os.environ["LOGNAME"] = str(os.getuid())
+        os.environ.update(LOGNAME=str(os.getuid()))
 
 
 async def _dial(
