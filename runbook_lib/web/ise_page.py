@@ -41,10 +41,10 @@ class IsePages:
         """Go to Administration > Servers > ISE Servers by the menu."""
         await menu.open_by_menu(self.actions, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
         screen = await self.view.look()
-        tabs = [hit.item for key in _PATH[1:] for hit in find(screen, self.labels[key], kinds=("tab",))]
-        closed = [tab for tab in tabs if not tab.checked]
-        if closed and not self._is_own_list(screen):
-            await self.actions.click(closed[0])
+        # Another tab may have a list of its own, with the same addresses.
+        tabs = [hit.item for key in _PATH[:0:-1] for hit in find(screen, self.labels[key], kinds=("tab",))]
+        if tabs and not tabs[0].checked:
+            await self.actions.click(tabs[0])
 
     async def servers(self, *, anew: bool = True) -> Listed:
         """Open the page and return its list, page by page, once it rests; an empty one has to stay empty for longer.
@@ -144,7 +144,9 @@ class IsePages:
         settled = self._settled(time.monotonic(), Stability())
 
         def gone(screen: Screen) -> bool | None:
-            listed = settled(screen) if self._is_list(screen) else None
+            # A list of commands that is its own caption is called otherwise once one was chosen.
+            there = self._is_list(screen) or list_is_drawn(screen, self.labels)
+            listed = settled(screen) if there else None
             unread = listed is None or further_rows(screen, self.labels, listed, turns=self._turns)
             return None if unread or row_of(address, listed or ()) else True
 

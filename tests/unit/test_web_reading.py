@@ -415,11 +415,17 @@ def test_a_filtered_list_is_called_so_where_its_last_page_was_turned(monkeypatch
         asyncio.run(Turned(screen(*page.items, way, by, rows=page.rows)).ise(monkeypatch).servers())
 
 
-@pytest.mark.parametrize(("name", "clicks"), [("Servers", 1), ("ISE Servers", 1), ("pxGrid", 0)])
-def test_the_tab_of_the_servers_is_gone_to(name: str, clicks: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the page comes up with another one, which may have an *Add* of its own."""
-    tabs = [Item(kind="tab", names=((0, words),), checked=words != name) for words in ("Trustsec", name)]
-    turned = Turned(screen(*tabs, Item(kind="button", names=((0, "Add"),))))
+@pytest.mark.parametrize(
+    ("others", "chosen", "clicks"),
+    [(("Servers",), "pxGrid", 1), (("ISE Servers",), "pxGrid", 1), (("Trustsec",), "pxGrid", 0),
+     (("Servers",), "Servers", 0), (("Servers", "ISE Servers"), "ISE Servers", 0)],
+)  # fmt: skip
+def test_the_tab_of_the_servers_is_gone_to(
+    others: tuple[str, ...], chosen: str, clicks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the page comes up with another one, which may have a list and an *Add* of its own."""
+    tabs = [Item(kind="tab", names=((0, words),), checked=words == chosen) for words in ("pxGrid", *others)]
+    turned = Turned(screen(*tabs, *listed_on(ONE).items, rows=listed_on(ONE).rows))
     turned.click = AsyncMock()  # type: ignore[attr-defined]
     monkeypatch.setattr(ise_page.menu, "open_by_menu", AsyncMock())
     asyncio.run(IsePages(turned).open())  # type: ignore[arg-type]
@@ -502,16 +508,21 @@ def test_only_the_row_of_a_server_is_chosen_when_it_is_removed(
 
 
 def test_a_server_is_not_gone_from_a_list_that_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page may show its list from the start again after a click; the row may stand on another page then."""
+    """A page may show its list from the start again after a click; the row may stand on another page then.
+
+    From one that is empty it is, though its commands are called after the one that was chosen.
+    """
+    empty = screen(Item(kind="combobox", value="Delete ISE Server(s)"), text("No data available", 0, 30))
     turned, seen = Turned(listed_on(TWO)), list[object]()
     turned.view.wait = AsyncMock(return_value=Item(kind="checkbox", checked=True))
 
     async def send(self: Submit, done: Callable[[Screen], object]) -> None:
         seen.extend(done(listed_on(ONE, foot=foot, way="Next")) for foot in ("1 - 1 of 2", "1 - 1 of 1"))
+        seen.append(done(empty))
 
     monkeypatch.setattr(Submit, "send", send)
     asyncio.run(turned.ise(monkeypatch).remove(TWO))
-    assert seen == [None, True]
+    assert seen == [None, True, True]
 
 
 FIELD = {"ise_address": "Server Address", "ise_user": "User Name", "ise_password": "Password"}
