@@ -315,7 +315,7 @@ def state_after(error: RunbookError) -> StageState:
     return StageState.STOPPED if isinstance(error, SafetyStop) else StageState.FAILED
 
 
-def report_progress(sentence: str, fraction: float | None = None) -> None:
+def report_progress(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:  # noqa: ARG001 - a line of text is no clock
     """Print one line per change. Not on standard error, which notebooks show in red: red is for what went wrong."""
     percent = "" if fraction is None else f" ({fraction:.0%})"
     print(printable(f"{gettext(sentence)}{percent}"), flush=True)  # noqa: T201 - this is where progress is told

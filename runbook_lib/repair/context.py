@@ -233,12 +233,15 @@ async def require_two_servers(devices: Devices) -> None:
 
 
 class ProgressCallback(Protocol):
-    """Called at each change; ``fraction`` is from 0 to 1, or None where the end is not known."""
+    """Called at each change; ``fraction`` is from 0 to 1, or None where the end is not known.
 
-    def __call__(self, sentence: str, fraction: float | None = None) -> None: ...
+    ``steady`` says that the work goes on at one pace, so that what is left can be told from what is done.
+    """
+
+    def __call__(self, sentence: str, fraction: float | None = None, *, steady: bool = False) -> None: ...
 
 
-def no_progress(sentence: str, fraction: float | None = None) -> None:
+def no_progress(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
     """The listener that nobody asked for."""
 
 

@@ -136,7 +136,7 @@ def read_site_logs(site: Site, progress: ProgressCallback = no_progress) -> Diag
         if time.monotonic() - shown_at > SHOW_EVERY_S:
             shown_at = time.monotonic()
             share = min(size / total, 1.0) if total else None
-            progress(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}", share)
+            progress(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}", share, steady=True)
 
     diagnosis = diagnose_sources(sources, Settings(rules, zones), {"site": site.name}, on_read)
     return replace(diagnosis, read_utc=datetime.now(UTC))

@@ -20,7 +20,7 @@ from runbook_lib.show.rendering import View, text_of
 if TYPE_CHECKING:
     import ipywidgets
 
-# -- What a person sees while a cell works: what is going on, a bar, and how long it has taken.
+# -- What a person sees while a cell works: what is going on, a bar, how long it has taken, and what is left if known.
 #
 # The bar is an output of HTML that is renewed, and no widget. A page that is loaded again while the cell works cannot
 # ask the kernel for widgets until the cell is done, and a stored notebook would hold a dead one. An output stays as it
@@ -31,13 +31,14 @@ SHOWN_AFTER_S = 0.5
 """Cells that are done sooner show nothing."""
 TICK_S, LEAST_S = 2.0, 0.25
 """How often the clock is renewed, and how long two changes are apart at least."""
-HINT_AFTER_S = 5.0
+HINT_AFTER_S, KNOWN_AFTER_S = 5.0, 3.0
 RELOADED = (
     "If you reload this page, the bar stays as it was at the time that it shows, while the cell keeps working; the"
     " journal in 90_history goes on too. Once the kernel is idle, run the cell again: it looks first, and shows how"
     " it ended."
 )
 _STYLE = "<style>.rb-bar{width:24em;max-width:60vw;height:1em;margin-right:1em}</style>"
+_LEAST_SHARE = 0.02
 
 
 @dataclass
@@ -46,11 +47,19 @@ class _State:
 
     sentence: str = ""
     fraction: float | None = None
+    steady: bool = False
     began: float = field(default_factory=time.monotonic)
     sentences: list[tuple[float, str]] = field(default_factory=list)
 
     def elapsed_s(self) -> float:
         return time.monotonic() - self.began
+
+    def left_s(self) -> float | None:
+        """Return how many seconds are left, where the work goes on at one pace and enough of it is done to tell."""
+        done, elapsed = self.fraction, self.elapsed_s()
+        if not self.steady or not done or done < _LEAST_SHARE or elapsed < KNOWN_AFTER_S:
+            return None
+        return elapsed * (1 - min(done, 1)) / done
 
 
 class Progress:
@@ -60,14 +69,14 @@ class Progress:
         self._guard = threading.Lock()
         self._bar: _Bar | None = None
 
-    def __call__(self, sentence: str, fraction: float | None = None) -> None:
+    def __call__(self, sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
         """Tell of a change. What has several lines is for reading: it is printed, and stays."""
         with self._guard:
             bar = self._bar
         if bar is None or "\n" in sentence:
             print(printable(gettext(sentence)), flush=True)  # noqa: T201 - this is where progress is told
         if bar is not None:
-            bar.update(printable(sentence.split("\n")[0]), fraction)  # a device's words may be in it
+            bar.update(printable(sentence.split("\n")[0]), fraction, steady=steady)  # a device's words may be in it
 
     def __enter__(self) -> None:
         with self._guard:
@@ -94,10 +103,10 @@ class _Bar:
         self._thread = threading.Thread(target=context.run, args=(self._draw_on,), name="progress-bar", daemon=True)
         self._thread.start()
 
-    def update(self, sentence: str, fraction: float | None) -> None:
+    def update(self, sentence: str, fraction: float | None, *, steady: bool) -> None:
         with self._guard:
             state = self._state
-            state.sentence, state.fraction = sentence, fraction
+            state.sentence, state.fraction, state.steady = sentence, fraction, steady
             state.sentences.append((state.elapsed_s(), sentence))
         self._changed.set()
 
@@ -134,7 +143,7 @@ def _going_on(state: _State) -> dict[str, str]:
     """Return what is shown while the cell works; without a share that is known, the bar only says that it does."""
     fraction = None if state.fraction is None else min(max(state.fraction, 0.0), 1.0)
     value = "" if fraction is None else f' value="{fraction:.3f}"'
-    times = _times(fraction, state.elapsed_s())
+    times = _times(fraction, state.elapsed_s(), state.left_s())
     name = text_of(gettext("Progress of this cell"))
     bar = f'<progress class="rb-bar" max="1"{value} aria-label="{name}"></progress>'
     hint = f"<p><small>{text_of(gettext(RELOADED))}</small></p>" if state.elapsed_s() > HINT_AFTER_S else ""
@@ -144,9 +153,11 @@ def _going_on(state: _State) -> dict[str, str]:
     }
 
 
-def _times(fraction: float | None, elapsed_s: float) -> str:
+def _times(fraction: float | None, elapsed_s: float, left_s: float | None) -> str:
     parts = [] if fraction is None else [f"{fraction:.0%}"]
     parts.append(gettext(f"{clock(elapsed_s)} so far"))
+    if left_s is not None:
+        parts.append(gettext(f"about {clock(left_s)} left"))
     parts.append(gettext(f"drawn at {datetime.now(UTC):%H:%M:%SZ}"))
     return " · ".join(parts)
 

@@ -186,7 +186,7 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], 
     def watch(act: Callable[[], object]) -> list[str]:
         told: list[str] = []
 
-        def tell(sentence: str, fraction: float | None = None) -> None:
+        def tell(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
             told.append(sentence)
             if "by hand" in sentence:
                 act()
@@ -343,7 +343,7 @@ def test_a_primary_that_fails_over_meanwhile_ends_the_registration(
     lab = unregistered(registration_s=6.0)
     told: list[str] = []
 
-    def tell(sentence: str, fraction: float | None = None) -> None:
+    def tell(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
         told.append(sentence)
         if "Database Replication" in sentence:
             lab.set_fault("failed_over")

@@ -31,7 +31,7 @@ from runbook_lib.show.advice import (
     advice_html,
     lines_of,
 )
-from runbook_lib.show.progress import clock
+from runbook_lib.show.progress import _State, clock
 from runbook_lib.show.rendering import text
 
 SECRET = "hunter2-of-the-test"
@@ -252,6 +252,18 @@ def test_a_bar_that_is_stopped_says_so_and_how_to_go_on(run: Any) -> None:
 def test_a_guide_of_several_lines_is_printed_and_stays(run: Any) -> None:
     """What a person has to read while they work is no bar's line."""
     assert "'text': 'Do this\\n1. first\\n'" in run('with (tell := Progress()):\n    tell("Do this\\n1. first")').all
+
+
+@pytest.mark.parametrize(
+    ("done", "steady", "elapsed", "left"),
+    [(0.25, True, 10.0, 30.0), (0.25, False, 10.0, None), (None, True, 10.0, None), (0.001, True, 10.0, None)],
+)
+def test_what_is_left_is_said_only_where_it_is_known(
+    done: float | None, steady: bool, elapsed: float, left: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the pace, if the work has one and enough of it is done."""
+    monkeypatch.setattr(_State, "elapsed_s", lambda state: elapsed)
+    assert _State(fraction=done, steady=steady).left_s() == left
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0, "0:00"), (42.9, "0:42"), (725, "12:05"), (3723, "1:02:03")])

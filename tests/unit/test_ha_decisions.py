@@ -291,7 +291,7 @@ def test_progress_is_told_once_for_each_change_of_a_milestone(context: Make) -> 
     """A page that changes its other words only tells nothing new."""
     told: list[tuple[str, float | None]] = []
 
-    def tell(sentence: str, fraction: float | None = None) -> None:
+    def tell(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
         told.append((sentence, fraction))
 
     made = replace(context(Pair(NONE)), progress=tell)
