@@ -174,8 +174,8 @@ WAYS: dict[str, Way] = {
         after=fault("reset_after", command=DELETE, times=1), sent=(2, 0), result=Deletion.GONE
     ),
     "its answer never came": Way(
-        edit=soon, after=fault("silent_command", command=DELETE, times=1), unanswered="silent_command", sent=(2, 1),
-        result=UNKNOWN,
+        edit=soon, after=fault("silent_command", command=DELETE, times=1), unanswered="silent_command",
+        first=DeviceSilent, code=4, sent=(1, 2),
     ),
     "it took effect after its deadline": Way(
         after=fault("late_command", command=DELETE, times=1, seconds=4.0), unanswered="late_command", sent=(2, 0),
