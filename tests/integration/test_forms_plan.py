@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from quick_module import quick_module
 from repair_site import StartLab, run_stage
 
 from runbook_lib import open_runbook
@@ -105,7 +106,7 @@ def approval_form(rb: Any) -> Any:
 
 
 def run(*command: str, cwd: Path) -> None:
-    done = subprocess.run([sys.executable, *command], cwd=cwd, env=dict(os.environ), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=cwd, env=dict(os.environ), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -125,9 +126,9 @@ def test_form_papermill_and_run_give_one_plan(desk: Any, tmp_path: Path) -> None
     )
     notebook = str(places.notebooks_dir() / "20_list_certificates.ipynb")
     given = ("-p", "site", str(desk.site), "-r", "incident", desk.incident, "-r", "expect", expect)
-    run("-m", "papermill", notebook, str(tmp_path / "out.ipynb"), "--no-progress-bar", *given, cwd=tmp_path)
+    run(*quick_module("papermill", notebook, str(tmp_path / "out.ipynb"), "--no-progress-bar", *given), cwd=tmp_path)
     asked = ("run", str(desk.site), "--incident", desk.incident, "--until", "20", "--expect", expect)
-    run("-c", RUNBOOK, *asked, cwd=tmp_path)
+    run(sys.executable, "-c", RUNBOOK, *asked, cwd=tmp_path)
     record = Record.open(places.records_dir(), desk.incident)
     plans = [line.seen for line in record.journal.read().lines if line.text == "plan" and line.kind == "decided"]
     assert plans == [by_form.digest] * 3

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from quick_module import quick_module
 
 from runbook_lib import lab
 
@@ -28,6 +29,4 @@ def lab_process(folder: Path, scenario: str) -> Iterator[Mapping[str, str]]:
 
 def run(*command: str, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a module of this interpreter to its end and return what it said."""
-    return subprocess.run(
-        [sys.executable, "-m", *command], cwd=cwd, env=dict(env), capture_output=True, text=True, check=False
-    )
+    return subprocess.run(quick_module(*command), cwd=cwd, env=dict(env), capture_output=True, text=True, check=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from quick_module import quick_module
 
 from runbook_lib.errors import ParameterRefused, UsageError
 from runbook_lib.notebook.engine import execute, read_result
@@ -34,7 +35,7 @@ print(json.dumps({
 
 
 def papermill_command(template: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "papermill", "--engine", "runbook", "--no-progress-bar"]
+    command = quick_module("papermill", "--engine", "runbook", "--no-progress-bar")
     return subprocess.run(
         [*command, str(template), str(output), *options], cwd=output.parent, capture_output=True, text=True, check=False
     )

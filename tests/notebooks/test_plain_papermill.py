@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill import execute_notebook
+from quick_module import quick_module
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def kernel_ends(tmp_path: Path) -> Iterator[None]:
 
 def papermill_command(template: Path, output: Path) -> int:
     with (output.parent / "papermill.log").open("wb") as log:
-        command = [sys.executable, "-m", "papermill", str(template), str(output), "--no-progress-bar"]
+        command = quick_module("papermill", str(template), str(output), "--no-progress-bar")
         return subprocess.run(command, cwd=output.parent, stdout=log, stderr=log, check=False).returncode
 
 
