@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -55,6 +56,9 @@ control.close()
 for number, each in enumerate(streams):
     os.dup2(each, number)
     os.close(each)
+if os.isatty(1):  # a stream knows from its beginning whether it is a terminal
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)
+    sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)
 sys.argv[1:], environment, folder = json.loads(order)
 os.environ.clear()
 os.environ.update(environment)
@@ -96,13 +100,15 @@ class Commands:
         ours = {"RUNBOOK_RECORDS": str(self.records), "RUNBOOK_LAB_DIR": str(self.lab), "COLUMNS": "200"}
         return os.environ | ours
 
-    def start(self, *words: str | Path) -> subprocess.Popen[str]:
-        """Start a command and return at once; give it to ``end`` later."""
+    def start(
+        self, *words: str | Path, terminal: int | None = None, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start a command and return at once; give it to ``end`` later. What ``terminal`` is for: see ``run``."""
         process = subprocess.Popen(
             [*RUNBOOK, *map(str, words)],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            env=self.environment | dict(environment or {}),
+            stdin=subprocess.DEVNULL if terminal is None else terminal,
+            stdout=subprocess.PIPE if terminal is None else terminal,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -116,15 +122,17 @@ class Commands:
                 out, err = process.communicate(timeout=PATIENCE_S)
             finally:
                 process.kill()
-        said = Said(process.returncode, out, err)
+        said = Said(process.returncode, out or "", err)
         self.said.append(said)
         return said
 
-    def run(self, *words: str | Path) -> Said:
-        """Run a command to its end."""
+    def run(
+        self, *words: str | Path, terminal: int | None = None, environment: Mapping[str, str] | None = None
+    ) -> Said:
+        """Run a command to its end; on a terminal, what it prints arrives at whoever holds the other side of that."""
         if not Path("/proc/self/task").is_dir():  # whether a fork has no thread is told there
-            return self.end(self.start(*words))
-        said = _FORKS.run([*map(str, words)], self.environment)
+            return self.end(self.start(*words, terminal=terminal, environment=environment))
+        said = _FORKS.run([*map(str, words)], self.environment | dict(environment or {}), terminal)
         self.said.append(said)
         return said
 
@@ -137,7 +145,7 @@ class _Forks:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
-    def run(self, words: list[str], environment: dict[str, str]) -> Said:
+    def run(self, words: list[str], environment: dict[str, str], terminal: int | None) -> Said:
         with (
             self._one_at_a_time,
             Path(os.devnull).open("rb") as nothing,
@@ -147,7 +155,8 @@ class _Forks:
             control = self._started(environment)
             order = json.dumps([words, environment, str(Path.cwd())]).encode()
             try:
-                socket.send_fds(control, [order], [nothing.fileno(), out.fileno(), err.fileno()])
+                ends = (nothing.fileno(), out.fileno()) if terminal is None else (terminal, terminal)
+                socket.send_fds(control, [order], [*ends, err.fileno()])
                 code = int(control.recv(100))
             except BaseException:
                 self.end()  # what it is in the middle of would be taken for the next answer

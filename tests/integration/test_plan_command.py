@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pty
-import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cli_runs import PATIENCE_S, RUNBOOK, Commands, Said
+from cli_runs import Commands, Said
 
 from runbook_lib.paths import project_root
 
@@ -34,22 +35,24 @@ def on_a_terminal(commands: Commands, answer: str, *words: str) -> Said:
     """Run a command on a terminal of 80 columns, on which a person types ``answer``."""
     person, terminal = pty.openpty()
     os.write(person, f"{answer}\n".encode())
-    process = subprocess.Popen(
-        [*RUNBOOK, *words],
-        env={**commands.environment, "COLUMNS": "80", "RUNBOOK_OPERATOR": "ada@desk"},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    os.close(terminal)
-    shown = b""
-    with suppress(OSError):  # how a terminal says that nobody writes to it any more
-        while piece := os.read(person, 65536):
-            shown += piece
+
+    def read() -> str:
+        shown = b""
+        with suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while piece := os.read(person, 65536):
+                shown += piece
+        return shown.decode().replace("\r\n", "\n")
+
+    with ThreadPoolExecutor() as threads:
+        reading = threads.submit(read)
+        try:
+            environment = {"COLUMNS": "80", "RUNBOOK_OPERATOR": "ada@desk"}
+            said = commands.run(*words, terminal=terminal, environment=environment)
+        finally:
+            os.close(terminal)
+        shown = reading.result()
     os.close(person)
-    _, err = process.communicate(timeout=PATIENCE_S)
-    return Said(process.returncode, shown.decode().replace("\r\n", "\n"), err)
+    return replace(said, out=shown)
 
 
 def approvals(commands: Commands, plan: Plan) -> list[str]:
