@@ -24,7 +24,7 @@ from runbook_lib.record.lock import free_stale, holder_of
 
 CHANGING = (Stage.DIAGNOSE, Stage.LIST, Stage.DELETE)
 PINS = (("primary", "secondary"), ("primary", "ise"), ("secondary", "primary"))
-QUICK_LAB = {"scenario": "renewed", "monitor_interval_s": 0.1, "registration_s": 0.3, "keys": "ec"}
+QUICK_LAB = {"scenario": "renewed", "monitor_interval_s": 0.2, "registration_s": 0.3, "keys": "ec"}
 
 
 def entry(lab: Lab, host: str) -> str:

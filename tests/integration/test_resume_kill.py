@@ -119,7 +119,7 @@ def test_mismatch_that_was_logged_while_the_command_was_on_its_way_does_not_coun
     tmp_path: Path, mortal: Mortal
 ) -> None:
     """The intent is older than such a line and the deletion newer: only lines after the next look call it stale."""
-    with Lab(tmp_path / "lab", command_delay_s=0.25, **QUICK_LAB) as lab:
+    with Lab(tmp_path / "lab", command_delay_s=0.25, **(QUICK_LAB | {"monitor_interval_s": 0.1})) as lab:
         site = quick_site(lab)
         assert mortal.run(site, intents=2, lines=2) == -9
         free_lock_left_behind()
