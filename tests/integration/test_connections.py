@@ -17,6 +17,8 @@ from runbook_lib.notebook import runbook
 from runbook_lib.notebook.runbook import LAST_STAGE
 from runbook_lib.web.pages import PrimePages
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 UP_TO_HA = tuple(Stage)[:5]
 
 

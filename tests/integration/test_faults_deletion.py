@@ -14,6 +14,8 @@ from runbook_lib.decisions import Deletion, DeletionResult
 from runbook_lib.errors import ApprovalMissing, OutcomeUnknown, RepairFailed, SafetyStop
 from runbook_lib.models import Outcome, Stage, StageState
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 UNKNOWN = Deletion.NOT_DELETED_OR_CAME_BACK
 
 

@@ -24,6 +24,8 @@ from runbook_lib.models import Outcome, Stage, StageState, Vantage, Verdict
 from runbook_lib.repair.approval import approve
 from runbook_lib.repair.confirmation import PHRASE, write_override
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 EVERYWHERE_BUT_SELF = ("here", "peer")
 
 

@@ -21,6 +21,8 @@ from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
 from runbook_lib.notebook.warm_kernels import WarmKernels
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 CHANGING = (Stage.DELETE, Stage.REGISTER, Stage.READD_ISE)
 
 

@@ -22,6 +22,8 @@ from runbook_lib.errors import (
 from runbook_lib.models import Stage
 from runbook_lib.repair import deletion, preflight
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 VARIABLE = "RUNBOOK_TEST_WEB_PASSWORD"
 
 

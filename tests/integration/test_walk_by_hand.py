@@ -14,6 +14,8 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.show.report import post_mortem
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 
 def test_the_approval_is_given_between_two_runs_of_one_cell(start_lab: StartLab) -> None:
     """Red, form, the same cell again, delete, close twice: the report says who approved what, and in which attempt."""
