@@ -106,9 +106,13 @@ def is_notice(front: Screen, labels: Labels) -> bool:
     shut = {item.index for item in closing_crosses(front)}
     others = Screen(tuple(item for item in front.items if item.index not in shut))
     ways = {plain(item.text) for item in others.items if item.kind in ("button", "clickable", "menuitem", "tab")}
-    if pressables(others, labels["dialog_close"]):  # a tour has also what turns its pages
-        ways -= {plain(text) for text in labels["wizard_next"].texts}
-    return len(ways) <= 1 and not pressables(others, labels["dialog_no"])
+    closing, agreeing, turning = (
+        {plain(text) for text in labels[key].texts} for key in ("dialog_close", "dialog_yes", "wizard_next")
+    )
+    if ways & closing:  # a tour has also what turns its pages
+        ways -= turning
+    only_closes = ways <= closing - agreeing  # whichever of them is taken
+    return (len(ways) <= 1 or only_closes) and not pressables(others, labels["dialog_no"])
 
 
 def closing_crosses(front: Screen) -> list[Item]:

@@ -401,6 +401,8 @@ def question(words: str, *buttons: str) -> Screen:
         ("Dashboards are new in this release.", ("Next", "Skip"), 2),
         ("Dashboards are new in this release.", ("Next", "Don't show again"), 2),
         ("Dashboards are new in this release.", ("Next", "Install"), None),
+        ("Dashboards are new in this release.", ("Done", "Got it"), 2),
+        ("The server restarts.", ("OK", "Close"), None),
         ("Your session is about to expire.", ("Log out", "Stay signed in"), 2),
         ("You will be logged out in 60 s.", ("Log out now", "Keep working"), 2),
         ("Your session is about to expire. Do you want to log out now?", ("Yes", "No"), None),
