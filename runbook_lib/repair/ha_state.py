@@ -168,12 +168,16 @@ async def _ha_checks(context: Context) -> tuple[Check, ...]:
 
 
 def state_checks(site: Site, states: Sequence[HaStatus]) -> list[Check]:
-    """Return for each server whether its own word on HA is a healthy one."""
+    """Return for each server whether its own word on HA is a healthy one; noted where its failover type is another."""
+    wanted = site.ha.failover
     return [
         Check(
             expected="healthy (Primary Active, Secondary Syncing)",
             actual=status.state,
             ok=kind is StateKind.HEALTHY,
+            note=f"failover type {status.failover}; the site's file says {wanted}"
+            if status.failover.casefold() not in ("", wanted)
+            else "",
             kind=CheckKind.HA_STATE,
             server=status.server,
         )

@@ -266,6 +266,17 @@ def test_a_removal_that_was_decided_earlier_is_not_sent_to_a_pair_that_changed(
     assert list(made.record.pending_changes()) == []
 
 
+@pytest.mark.parametrize(
+    ("failover", "noted"),
+    [("", ""), ("Manual", ""), ("Automatic", "failover type Automatic; the site's file says manual")],
+)
+def test_another_failover_type_than_the_sites_is_noted(failover: str, noted: str) -> None:
+    """Somebody else may have registered meanwhile: the pair is healthy, and fails over otherwise than planned."""
+    status = HaStatus(server="primary", role="Primary", state="Primary Active", read_utc=NOW, failover=failover)
+    (check,) = ha_state.state_checks(site_with(), [status])
+    assert (check.ok, check.note) == (True, noted)
+
+
 def test_entries_have_to_be_back_in_both_stores(context: Make) -> None:
     """Healthy states are not the whole proof: each store must list the other server again."""
     one_sided = Pair(HEALTHY, entries=((f"{SECONDARY}_8082",), ()))
