@@ -98,12 +98,13 @@ words: setup ## Bring the catalogue of Chinese words and the Chinese notebooks u
 docs: setup ## Build the docs site into build/docs, in English and Chinese, with the notebooks as they ran
 	$(BIN)/python tools/docs.py
 
+# The site's lock leaves out what is installed already, and that is not what only older releases of Python get.
 lock: setup ## Resolve the dependencies anew (needs uv) and pin them with hashes
 	$(UV) pip compile --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 		--custom-compile-command 'make lock' --python-version 3.11 --extra fleet --group dev pyproject.toml -o requirements.lock
 	$(UV) pip compile --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 		--custom-compile-command 'make lock' --python-version 3.11 --group docs --constraint requirements.lock \
-		$$(sed -n 's/^\([a-z0-9.-]*\)==.*/--no-emit-package \1/p' requirements.lock) pyproject.toml -o requirements-docs.lock
+		$$(sed -n '/; python_full_version </!s/^\([a-z0-9.-]*\)==.*/--no-emit-package \1/p' requirements.lock) pyproject.toml -o requirements-docs.lock
 
 clean: ## Remove the environment, caches and the lab's state; records stay
 	@if [ -d .lab ] && [ -x $(BIN)/runbook ]; then $(BIN)/runbook lab down; fi

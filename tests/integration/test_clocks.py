@@ -79,7 +79,9 @@ def test_a_connection_that_was_closed_twice_is_cut_off_without_an_error(tmp_path
     async def go() -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(Chain(tmp_path, "primary").pem)
-        async with await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0, ssl=context) as server:
+        async with await asyncio.start_server(
+            lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context
+        ) as server:
             port = server.sockets[0].getsockname()[1]
             _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=seeing_context())
             writer.close()

@@ -72,7 +72,7 @@ def test_an_incident_whose_lab_has_ended_is_closed(tmp_path: Path, monkeypatch: 
         raise BrowserMissing("there is none")
 
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
-    monkeypatch.setattr(lab, "load_site", lambda _: SimpleNamespace(name="lab"))
+    monkeypatch.setattr(lab, "load_site", lambda _: SimpleNamespace(name="lab", kind="lab"))
     monkeypatch.setattr(lab, "_show_incident", lambda *_: None)
     monkeypatch.setattr(running, "run_and_tell", fail)
     with pytest.raises(BrowserMissing):

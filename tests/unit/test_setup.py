@@ -5,10 +5,16 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from runbook_lib.paths import project_root
 from runbook_lib.web import browsers
@@ -265,3 +271,32 @@ def test_a_browser_that_went_away_is_replaced(checkout: ModuleType, machine: Mac
     edge = machine.program("microsoft-edge")
     assert checkout.main() == 0
     assert json.loads(checkout.STAMP.read_text())["browser"] == str(edge)
+
+
+# -- the locks ---------------------------------------------------------------------------------------
+
+_LOCKED = re.compile(r"^([a-z0-9.-]+)==[^ ]+(?: ; (.+?))? \\$", re.MULTILINE)
+LOCKS = ("requirements.lock", "requirements-docs.lock")
+
+
+@pytest.mark.parametrize("python", ["3.11.9", "3.12.4", "3.13.1", "3.14.0"])
+def test_each_release_of_python_is_given_what_the_locked_packages_need(python: str) -> None:
+    """A package that one lock has for older releases alone may be needed by one of the other lock in all of them."""
+    here = {"python_full_version": python, "python_version": python.rpartition(".")[0], "extra": ""}
+    locked = [each for lock in LOCKS for each in _LOCKED.findall((project_root() / lock).read_text(encoding="utf-8"))]
+    given = {name for name, marker in locked if not marker or Marker(marker).evaluate(here)}
+    needs = {
+        (needed.name, name)
+        for name in given
+        for needed in map(Requirement, _requirements(name))
+        if not needed.marker or needed.marker.evaluate(here)
+    }
+    assert len(needs) > 100
+    assert not {(needed, by) for needed, by in needs if canonicalize_name(needed) not in given}
+
+
+def _requirements(name: str) -> list[str]:
+    """Return what a package says that it needs; nothing where it is not installed here."""
+    with suppress(PackageNotFoundError):
+        return requires(name) or []
+    return []
