@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from runbook_lib.errors import RecordNotWritable, SiteFileInvalid
+from runbook_lib.errors import RecordNotWritable, SiteFileInvalid, UsageError
 
 _PACKAGE = Path(__file__).resolve().parent
 _SHIPPED = _PACKAGE / "shipped"  # only a wheel has it: see setup.py
@@ -29,7 +29,7 @@ def home_dir() -> Path:
         return project_root()
     from platformdirs import user_data_path
 
-    return user_data_path("pi-tofu-runbook", appauthor=False)
+    return _of_user(str(user_data_path("pi-tofu-runbook", appauthor=False)))
 
 
 def params_dir() -> Path:
@@ -120,7 +120,19 @@ def python_path() -> str:
 
 def _from_environment(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
-    return Path(given).expanduser().absolute() if given else home_dir() / Path(default).expanduser()
+    return _of_user(given).absolute() if given else home_dir() / _of_user(default)
+
+
+def _of_user(path: str) -> Path:
+    """Return a path with the user's home in the place of ``~``; raises UsageError where there is no such home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(
+            "This user has no home folder, and one is needed here",
+            where=path,
+            next_step="set HOME to a folder of this user's own; a container may start jobs under a number without one",
+        ) from None
 
 
 # -- The file of a site, by its name or its path ---------------------------------------------------

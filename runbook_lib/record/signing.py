@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from runbook_lib.decisions import Approval, canonical_json, sha256_hex
-from runbook_lib.errors import ParameterRefused
+from runbook_lib.errors import ParameterRefused, RecordNotWritable
 from runbook_lib.record.files import FILE_MODE, gate_text, make_folder, plain_json_value, write_all, write_new, writing
 from runbook_lib.record.seal import NoStamp, read_certificates
 from runbook_lib.secrets import NotPrivate, check_folders, read_private
@@ -75,9 +75,11 @@ def key_id(public: Ed25519PublicKey) -> str:
 def new_key(folder: Path) -> VerifyingKey:
     """Make a key pair in ``folder``, files of mode 0600.
 
-    ``ParameterRefused`` if there is one, since none is replaced, or if others may write in the folder.
+    ``ParameterRefused`` if there is one, since none is replaced, or if others may write in the folder;
+    ``RecordNotWritable`` if this user may not.
     """
     path = folder / PRIVATE
+    require_writable(folder)
     make_folder(folder)
     try:
         check_folders(folder)
@@ -306,12 +308,24 @@ def _payload(approval: Approval) -> bytes:
     return pae(canonical_json(body), TYPE)
 
 
+def require_writable(folder: Path) -> None:
+    """Raise ``RecordNotWritable`` where nothing can be written to the folder of the keys, or it cannot be made."""
+    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise RecordNotWritable(
+            "The folder of keys and noted approvals cannot be written",
+            where=str(folder),
+            next_step="name one that is writable for you (RUNBOOK_KEY_DIR), then run the same command again",
+        )
+
+
 def note_seen(folder: Path, approvals: Mapping[str, str]) -> None:
     """Note approvals as seen by this account, by the SHA-256 of their files, each with the key that vouches or "".
 
     Raises ``RecordNotWritable``.
     """
     lines = "".join(f"{sha256} {key or '-'}\n" for sha256, key in approvals.items())
+    require_writable(folder)
     make_folder(folder)
     with writing(folder / SEEN):
         file = os.open(folder / SEEN, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.utils import parsedate_to_datetime
 
+from runbook_lib import paths
 from runbook_lib.decisions import ChangeKind, Plan
 from runbook_lib.device.answers import parse_health_monitor
 from runbook_lib.device.probe import open_unjudged, present, read_page
@@ -29,6 +30,7 @@ from runbook_lib.models import Presented, ProductVersion, Vantage
 from runbook_lib.observations import Check
 from runbook_lib.params.load import secret_references
 from runbook_lib.params.model import Site
+from runbook_lib.record.signing import require_writable
 from runbook_lib.repair.context import PI_SERVERS, Context, Devices, old_algorithms, targets
 from runbook_lib.repair.guard import OLDEST_RELEASE, equal_releases, release_in_words, require_supported
 from runbook_lib.repair.primary_pages import PrimaryPages, web_access
@@ -116,7 +118,7 @@ async def preflight(context: Context) -> tuple[tuple[Check, ...], RunbookError |
     """
     context.progress("Asking every server")
     checks, problem = await ask_servers(context.site, context.devices)
-    return (*checks, _browser(context.site), _folder(context), _disk(context)), problem
+    return (*checks, _browser(context.site), _folder(context), *_keys(), _disk(context)), problem
 
 
 async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], RunbookError | None]:
@@ -231,6 +233,12 @@ def _folder(context: Context) -> Check:
     )
 
 
+def _keys() -> tuple[Check, ...]:
+    """Return a check that an approval could not be noted as seen, without which it does not count; else nothing."""
+    error = _tried(lambda: require_writable(paths.key_dir()))
+    return (_failed("folder of keys and approvals", "writable", error),) if error else ()
+
+
 def free_bytes(context: Context) -> int:
     """Return how many bytes the record has left."""
     return shutil.disk_usage(context.record.folder).free
@@ -309,6 +317,7 @@ def needed_secrets(site: Site, plan: Plan) -> tuple[SecretRef, ...]:
 def _problems(context: Context, plan: Plan, *, ask: bool) -> Iterator[RunbookError]:
     site = context.site
     tries: list[Callable[[], object]] = [lambda: _require_room(context), context.record.journal.read]
+    tries.append(lambda: require_writable(paths.key_dir()))
     if plan.changes and site.web != "guided":
         tries += [lambda: web_access(site), lambda: find_browser(site.browser)]
     tries += [secret.resolve for secret in needed_secrets(site, plan) if ask or not needs_a_person(secret)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pwd
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from runbook_lib import paths
 from runbook_lib.cli.app import show_paths
-from runbook_lib.errors import ParameterRefused
+from runbook_lib.errors import ParameterRefused, UsageError
 
 
 def test_the_root_holds_the_project_file() -> None:
@@ -31,6 +33,23 @@ def test_the_environment_moves_records_and_lab(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("RUNBOOK_LAB_DIR", str(tmp_path / "lab"))
     assert paths.records_dir() == tmp_path / "kept"
     assert paths.lab_dir() == tmp_path / "lab"
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a number that no user has, in an environment without HOME."""
+
+    def nobody(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("RUNBOOK_KEY_DIR")
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(UsageError, match="no home folder") as caught:
+        paths.key_dir()
+    assert "set HOME" in caught.value.next_step
+    monkeypatch.setenv("RUNBOOK_RECORDS", "~/kept")
+    with pytest.raises(UsageError, match="no home folder"):
+        paths.records_dir()
 
 
 def test_the_command_prints_each_place_whole_and_one_alone(

@@ -13,8 +13,10 @@ from site_kit import site_with
 
 from runbook_lib.device import ssh
 from runbook_lib.device.probe import present
+from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import Vantage
 from runbook_lib.params.model import Expectation, HaSettings, Site, lacking
+from runbook_lib.record.signing import new_key
 from runbook_lib.repair import preflight
 from runbook_lib.repair.preflight import _port
 from runbook_lib.secrets import NOT_NAMED
@@ -91,3 +93,19 @@ def test_a_plan_that_needs_the_key_is_blocked_without_it(tmp_path: Path) -> None
     assert "user: and password:" in told(bare, "ise")
     made = Incident(tmp_path, site=bare)
     assert any("does not name" in each for each in preflight.lacking(made.context, made.plan()))
+
+
+def test_a_folder_of_keys_that_cannot_be_written_is_told_before_anything_is_approved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An approval is noted there: a container's home may be nobody's, and stage 30 would be the first to say so."""
+    (tmp_path / "taken").touch(mode=0o600)
+    made = Incident(tmp_path)
+    assert not preflight._keys()
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "taken" / "keys"))
+    (check,) = preflight._keys()
+    assert check.ok is False
+    assert "RUNBOOK_KEY_DIR" in check.note
+    assert any("RUNBOOK_KEY_DIR" in each for each in preflight.lacking(made.context, made.plan()))
+    with pytest.raises(RecordNotWritable, match="folder of keys"):
+        new_key(tmp_path / "taken" / "keys")
