@@ -1,6 +1,6 @@
-"""Run one command with a lab of its own, in which the incident has just happened, and a records folder of its own.
+"""Run one command with a lab of its own, in which the incident has just happened, and folders of its own.
 
-``python tools/fresh_lab.py pytest --nbval-lax notebooks``. Both folders and the lab are gone afterwards; the exit
+``python tools/fresh_lab.py pytest --nbval-lax notebooks``. The records, the keys and the lab are gone afterwards; the exit
 code is the command's.
 """
 
@@ -29,7 +29,8 @@ def fresh_lab(scenario: str = "renewed") -> Iterator[Mapping[str, str]]:
         where = Path(folder) / "lab"
         lab.up(where, lab.LabOptions.from_dict({"scenario": scenario, **OPTIONS}))
         try:
-            yield os.environ | {"RUNBOOK_LAB_DIR": str(where), "RUNBOOK_RECORDS": str(Path(folder) / "records")}
+            ours = {"RUNBOOK_LAB_DIR": "lab", "RUNBOOK_RECORDS": "records", "RUNBOOK_KEY_DIR": "keys"}
+            yield os.environ | {variable: str(Path(folder) / name) for variable, name in ours.items()}
         finally:
             lab.down(where)
 

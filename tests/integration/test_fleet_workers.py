@@ -35,9 +35,9 @@ READ, REPAIRED = "site-001", "site-002"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
-    with ManyLabs(
-        tmp_path_factory.mktemp("many"), 2, kind="production", monitor_interval_s=1.0, command_delay_s=0.3
-    ) as lab:
+    # A monitor that is quick enough would put an entry back before it was seen to be gone.
+    monitors = {"monitor_style": "on_registration", "monitor_interval_s": 1.0}
+    with ManyLabs(tmp_path_factory.mktemp("many"), 2, kind="production", command_delay_s=0.3, **monitors) as lab:
         yield lab
 
 
