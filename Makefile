@@ -7,9 +7,9 @@ export PYTHONDONTWRITEBYTECODE =
 PYTHONS = $(PYTHON) python3.13 python3.12 python3.11 python3
 BIN = .venv/bin
 UV = uv
-# Most tests wait for servers and browsers: eight at a time keep two cores busy, and each process collects all tests.
-# The files that take longest come first (tests/spread.py) because no file is moved up for its number of tests.
-PYTEST = $(BIN)/pytest -n 8 --dist loadfile --no-loadscope-reorder
+# Most tests wait for servers and browsers: as many at a time as there is memory for, eight at most (tests/spread.py). The
+# files that take longest come first because no file is moved up for its number of tests.
+PYTEST = $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 # These compute more than they wait; what a file's tests share is made by one process.
 UNIT = $(BIN)/pytest -n logical --dist loadfile tests/unit
 # The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none. It waits

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from in_memory import folder_in_memory
 from long_way import LONG
-from spread import LONGEST, Scheduling
+from spread import LONGEST, Scheduling, free_memory, processes
 
 from runbook_lib.i18n import language
 from runbook_lib.processes import quick_import
@@ -67,6 +67,12 @@ def _no_language_outlives_its_test() -> Iterator[None]:
     before = tuple(language._spoken)
     yield
     language._spoken[:] = before
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Take as many processes as there is memory for, unless one a core was asked for."""
+    return None if config.option.numprocesses == "logical" else processes(free_memory())
 
 
 @pytest.hookimpl(optionalhook=True)

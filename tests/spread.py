@@ -1,4 +1,4 @@
-"""How the tests are spread over the processes that run them: which come first, and which need not stay together.
+"""How the tests are spread over the processes that run them: how many, which come first, which need not stay together.
 
 One process runs a whole file, so that what the file starts once serves all of its tests. A file that takes a minute or
 more and is begun late would be waited for alone, and so would one that takes many minutes whenever it is begun.
@@ -6,9 +6,17 @@ more and is begun late would be waited for alone, and so would one that takes ma
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 
+import psutil
 from xdist.scheduler import LoadScopeScheduling
+
+MOST_PROCESSES = 8
+"""Most tests wait for servers and browsers: so many at a time keep two cores busy."""
+
+EACH_TAKES = 700 << 20
+"""Bytes of memory that a process takes with its browser, its labs and its kernels."""
 
 LONGEST = (
     *("test_by_hand", "test_ways_to_go_wrong", "test_fleet_workers", "test_web_stages", "test_resume_kill"),
@@ -24,6 +32,20 @@ APART = (
     *("test_out_of_order", "test_cli", "test_plan_command", "test_forms_plan", "test_run_all", "test_notebook_style"),
 )
 """Each test of these starts what it needs, so any process may run any of them."""
+
+
+def processes(available: int) -> int:
+    """Return how many processes may run tests in so many bytes of memory: two at least."""
+    return max(2, min(MOST_PROCESSES, available // EACH_TAKES))
+
+
+def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many bytes of memory are free on this machine, or in its container where that has fewer."""
+    free = psutil.virtual_memory().available
+    with suppress(OSError, ValueError):  # a machine that limits nobody says "max", or has no such file
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        free = min(free, limit - used)
+    return free
 
 
 class Scheduling(LoadScopeScheduling):

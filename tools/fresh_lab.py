@@ -1,7 +1,7 @@
 """Run one command with a lab of its own, in which the incident has just happened, and folders of its own.
 
-``python tools/fresh_lab.py pytest --nbval-lax notebooks``. The records, the keys and the lab are gone afterwards; the exit
-code is the command's.
+``python tools/fresh_lab.py pytest --nbval-lax notebooks``. Records, keys and lab are gone afterwards; the exit code is
+the command's.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from source_trees import nodes_of
-from spread import APART, LONGEST
+from spread import APART, EACH_TAKES, LONGEST, MOST_PROCESSES, free_memory, processes
 
 from runbook_lib.paths import project_root
 
@@ -88,6 +88,25 @@ def test_what_make_starts_keeps_its_byte_code(tmp_path: Path, monkeypatch: pytes
     ours = str(ROOT / "Makefile").replace(" ", "\\ ")
     (tmp_path / "Makefile").write_text(f"include {ours}\n{probe}", encoding="utf-8")
     assert make("-f", str(tmp_path / "Makefile"), "probe").stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("available", "expected"),
+    [(0, 2), (3 * EACH_TAKES, 3), (4 << 30, 5), (64 << 30, MOST_PROCESSES)],
+)
+def test_fewer_processes_run_tests_where_memory_is_short(available: int, expected: int) -> None:
+    """Eight browsers with their labs and kernels do not fit into four gigabytes."""
+    assert processes(available) == expected
+
+
+def test_the_memory_of_a_container_counts(tmp_path: Path) -> None:
+    """Its limit, where it has one; else what the machine has."""
+    machine = free_memory(tmp_path)
+    (tmp_path / "memory.current").write_text("1000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_memory(tmp_path) > 5000
+    (tmp_path / "memory.max").write_text("6000\n")
+    assert free_memory(tmp_path) == 5000 < machine
 
 
 def test_files_that_are_begun_first_exist() -> None:
