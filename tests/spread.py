@@ -40,11 +40,10 @@ def processes(available: int) -> int:
 
 
 def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return how many bytes of memory are free on this machine, or in its container where that has fewer."""
+    """Return how many bytes of memory are free on this machine, and at most what its container may use."""
     free = psutil.virtual_memory().available
     with suppress(OSError, ValueError):  # a machine that limits nobody says "max", or has no such file
-        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-        free = min(free, limit - used)
+        free = min(free, int((group / "memory.max").read_text()))
     return free
 
 

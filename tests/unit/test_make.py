@@ -101,12 +101,11 @@ def test_fewer_processes_run_tests_where_memory_is_short(available: int, expecte
 
 def test_the_memory_of_a_container_counts(tmp_path: Path) -> None:
     """Its limit, where it has one; else what the machine has."""
-    machine = free_memory(tmp_path)
-    (tmp_path / "memory.current").write_text("1000\n")
+    assert free_memory(tmp_path) > 6000
     (tmp_path / "memory.max").write_text("max\n")
-    assert free_memory(tmp_path) > 5000
+    assert free_memory(tmp_path) > 6000
     (tmp_path / "memory.max").write_text("6000\n")
-    assert free_memory(tmp_path) == 5000 < machine
+    assert free_memory(tmp_path) == 6000
 
 
 def test_files_that_are_begun_first_exist() -> None:
