@@ -6,6 +6,8 @@ import asyncio
 import re
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -248,3 +250,32 @@ def holding(secret: str) -> set[str]:
             if secret in str(process.environ()):
                 names.add(process.name())
     return names
+
+
+_ALONE = """
+import asyncio
+from runbook_lib.web.browsers import find_browser
+from runbook_lib.web.launching import driver, launch, raise_for_ways_out
+
+async def main():
+    async with driver() as playwright:
+        browser = await launch(playwright, find_browser(), [])
+        context = await browser.new_context()
+        page = await context.new_page()
+        await raise_for_ways_out(await context.new_cdp_session(page), "the browser", 60.0)
+        print("closed")
+        await browser.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_machine_that_has_loopback_alone_has_no_other_way_out() -> None:
+    """A lab may run without any network: the browser's search for ways out never ended there, and no page came."""
+    alone = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs to make a network namespace (root, unshare, ip)")
+    said = subprocess.run(
+        [*alone, sys.executable, "-c", _ALONE], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert said.stdout == "closed\n", said.stderr
