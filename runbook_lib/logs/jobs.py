@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -306,11 +307,11 @@ def _in_processes(jobs: Sequence[Job], settings: Settings, workers: int, progres
     counter = context.Value("q", 0)
     with context.Pool(workers, _begin_worker, (settings, counter)) as pool:
         results = pool.imap(_work, jobs)
-        waiting = list(jobs)
+        waiting = deque(jobs)
         while waiting:
             try:
                 yield results.next(timeout=_POLL_S)
-                waiting.pop(0)
+                waiting.popleft()
             except multiprocessing.TimeoutError:
                 if progress is not None:
                     progress(str(waiting[0].files[0].path), counter.value)

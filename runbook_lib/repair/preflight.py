@@ -235,7 +235,7 @@ def _folder(context: Context) -> Check:
 
 def _keys() -> tuple[Check, ...]:
     """Return a check that an approval could not be noted as seen, without which it does not count; else nothing."""
-    error = _tried(lambda: require_writable(paths.key_dir()))
+    error = _tried(_require_keys)
     return (_failed("folder of keys and approvals", "writable", error),) if error else ()
 
 
@@ -316,8 +316,7 @@ def needed_secrets(site: Site, plan: Plan) -> tuple[SecretRef, ...]:
 
 def _problems(context: Context, plan: Plan, *, ask: bool) -> Iterator[RunbookError]:
     site = context.site
-    tries: list[Callable[[], object]] = [lambda: _require_room(context), context.record.journal.read]
-    tries.append(lambda: require_writable(paths.key_dir()))
+    tries: list[Callable[[], object]] = [lambda: _require_room(context), context.record.journal.read, _require_keys]
     if plan.changes and site.web != "guided":
         tries += [lambda: web_access(site), lambda: find_browser(site.browser)]
     tries += [secret.resolve for secret in needed_secrets(site, plan) if ask or not needs_a_person(secret)]
@@ -330,6 +329,10 @@ def _tried(attempt: Callable[[], object]) -> RunbookError | None:
     except RunbookError as error:
         return error
     return None
+
+
+def _require_keys() -> None:
+    require_writable(paths.key_dir())
 
 
 def _require_room(context: Context) -> None:
