@@ -1,13 +1,16 @@
-"""Where the project's files lie, and which one is a site's. No folder is made here: who writes makes it."""
+"""Where the project's files lie, which one is a site's, and which browser there is. No folder is made here."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
+import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from runbook_lib.errors import RecordNotWritable, SiteFileInvalid, UsageError
+from runbook_lib.errors import BrowserMissing, RecordNotWritable, SiteFileInvalid, UsageError
 
 _PACKAGE = Path(__file__).resolve().parent
 _SHIPPED = _PACKAGE / "shipped"  # only a wheel has it: see setup.py
@@ -192,3 +195,88 @@ def secret_variables(site: str = "") -> frozenset[str]:
         with suppress(OSError):
             names.update(_VARIABLE.findall(path.read_text(encoding="utf-8", errors="replace")))
     return frozenset(names)
+
+
+# -- Which browser drives the web pages --------------------------------------------------------------
+
+_BROWSER_VARIABLE = "RUNBOOK_BROWSER"
+
+# The headless shells come first: they are the same browser without windows, and start in half of the processor time.
+_BROWSER_COMMANDS = (
+    "chrome-headless-shell",
+    "chromium-headless-shell",
+    "google-chrome-stable",
+    "google-chrome",
+    "chrome",
+    "microsoft-edge-stable",
+    "microsoft-edge",
+    "chromium",
+    "chromium-browser",
+)
+_BROWSER_PLACES = (
+    "/opt/google/chrome/chrome",
+    "/opt/microsoft/msedge/msedge",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/usr/lib/chromium/chromium-headless-shell",
+    "/usr/lib/chromium/chromium",
+    "/snap/bin/chromium",
+)
+_WITHOUT_BROWSER = "Without any, a person can work the pages: web: guided in the site's file."
+_PLAYWRIGHT_FOLDERS = ("~/.cache/ms-playwright", "~/Library/Caches/ms-playwright")
+_PLAYWRIGHT_BUILDS = (
+    "chromium_headless_shell-*/chrome-*/*headless*shell",
+    "chromium-*/chrome-linux*/chrome",
+    "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
+)
+
+
+def find_browser(explicit: str = "") -> Path:
+    """Return the executable of a Chromium browser.
+
+    ``explicit`` (a path or a command) comes first, then the variable ``RUNBOOK_BROWSER``; where one of
+    them is given, nothing else is tried. Otherwise a headless shell of Chrome or Chromium, then Chrome, Edge or
+    Chromium of the system, then the browser that Playwright installed for itself. Raises :class:`BrowserMissing`.
+    """
+    if explicit:
+        return _browser_named(explicit, "the site's file, key browser")
+    if named := os.environ.get(_BROWSER_VARIABLE, ""):
+        return _browser_named(named, _BROWSER_VARIABLE)
+    for candidate in _browser_candidates():
+        if candidate.is_file() and os.access(candidate, os.X_OK):
+            return candidate
+    raise BrowserMissing(
+        "there is no Chrome, Edge or Chromium on this machine",
+        found=f"looked for {', '.join(_BROWSER_COMMANDS)}, and for a browser of Playwright's own",
+        next_step=_how_to_install_a_browser(),
+    )
+
+
+def _browser_named(wanted: str, source: str) -> Path:
+    path = shutil.which(str(Path(wanted).expanduser()))
+    if path is None:
+        raise BrowserMissing(
+            "the browser that was asked for is not there, or cannot be run",
+            where=source,
+            found=wanted,
+            next_step="Give the path of Chrome, Edge or Chromium, or leave it empty to use the system's."
+            f" {_WITHOUT_BROWSER}",
+        )
+    return Path(path)
+
+
+def _browser_candidates() -> Iterator[Path]:
+    yield from map(Path, (*filter(None, map(shutil.which, _BROWSER_COMMANDS)), *_BROWSER_PLACES))
+    own = os.environ.get("PLAYWRIGHT_BROWSERS_PATH", "")
+    for folder in (own, *_PLAYWRIGHT_FOLDERS) if own not in ("", "0") else _PLAYWRIGHT_FOLDERS:
+        for build in _PLAYWRIGHT_BUILDS:
+            yield from sorted(Path(folder).expanduser().glob(build), reverse=True)
+
+
+def _how_to_install_a_browser() -> str:
+    what = "Google Chrome" if sys.platform == "darwin" else "one (Debian, Ubuntu: apt-get install chromium)"
+    return (
+        f"Install {what}, or run: playwright install chromium."
+        f" A browser elsewhere: set {_BROWSER_VARIABLE} to its path. {_WITHOUT_BROWSER}"
+    )

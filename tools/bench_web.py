@@ -29,8 +29,9 @@ from runbook_lib.certificates.facts import spki_sha256_of
 from runbook_lib.lab import Lab
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.params.model import Deadlines
+from runbook_lib.paths import find_browser
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.browsers import find_browser, launch_arguments
+from runbook_lib.web.launching import launch_arguments
 from runbook_lib.web.pages import PrimePages
 
 WAYS = ("runbook", "bare")

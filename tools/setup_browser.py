@@ -13,7 +13,7 @@ from pathlib import Path
 
 from setup_system import SetupError, install_package, say
 
-# The same, in the same order, as runbook_lib/web/browsers.py looks for.
+# The same, in the same order, as runbook_lib/paths.py looks for.
 NAMES = (
     "chrome-headless-shell",
     "chromium-headless-shell",

@@ -34,7 +34,7 @@ _ENGLISH |= {"show/report_sections.py", "show/svg.py"}
 """What is kept, and therefore stays in English."""
 _TO_LOGS = {"notebook/engine.py", "notebook/engine_run.py", "notebook/provisioner.py"}
 _TO_LOGS |= {"notebook/states.py", "notebook/warm_kernels.py", "notebook/warm_process.py"}
-_TO_LOGS |= {"record/history.py", "web/browsers.py"}
+_TO_LOGS |= {"record/history.py"}
 """What speaks to terminals and logs only."""
 SILENT = _TABLES | _ENGLISH | _TO_LOGS
 WORDS = {"headers", "title", "caption", "description", "empty", "note", "placeholder", "tooltip", "label"}
@@ -81,7 +81,7 @@ TOGETHER = (
 _NAMED_WORDS = re.compile("words|headers|questions|bands|always")
 _SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:.)”]* [^\n]*[a-z]{2,}")
 _CODE = re.compile(
-    r"\\[a-zA-Z]|\(\?|=>|</?\w+[ >]|@media|\|[A-Z\[]|^[\w./-]+\.(?:py|js|html)$"
+    r"\\[a-zA-Z]|\(\?|=>|</?\w+[ >]|@media|\|[A-Z\[]|^[\w./-]+\.(?:py|js|html)$|^/\w[\w./ -]+$"
     r"|^:is\(|^[\w.-]+\{|\{--|-serif|monospace|default-src|border-left|HTTP/1|\.pic\{|^row wrap$|^[a-z-]+:[^ ;]+;"
 )
 """Patterns, scripts and styles are no words."""

@@ -32,10 +32,10 @@ from runbook_lib.event_loop import poll_until
 from runbook_lib.models import Outcome, Stage
 from runbook_lib.notebook.warm_kernels import WarmKernels
 from runbook_lib.params.load import load_site
+from runbook_lib.paths import find_browser
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import SiteLock
 from runbook_lib.secrets import SecretRef
-from runbook_lib.web.browsers import find_browser
 
 if TYPE_CHECKING:
     from runbook_lib.web.launching import SharedBrowser

@@ -21,6 +21,7 @@ from runbook_lib.notebook.runbook import LAST_STAGE
 from runbook_lib.notebook.warm_kernels import WarmKernels, start_up_variables
 from runbook_lib.params.load import secret_references, site_without_secrets
 from runbook_lib.params.model import Site
+from runbook_lib.paths import find_browser
 from runbook_lib.processes import environment_with
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import Seal, note_after_seal, seal_record
@@ -30,7 +31,6 @@ from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
 from runbook_lib.repair.sent_changes import anything_sent, unseen_changes
 from runbook_lib.secrets import SecretRef, learn
-from runbook_lib.web.browsers import find_browser
 
 if TYPE_CHECKING:
     from runbook_lib.notebook.provisioner import NotebookKernel

@@ -16,12 +16,12 @@ from runbook_lib.cli.terminal import answer_to, can_ask, out, out_lines, prose
 from runbook_lib.errors import BrowserMissing, DeviceError, ParameterRefused, RunbookError, SiteFileInvalid, UsageError
 from runbook_lib.notebook.workspace import open_site
 from runbook_lib.observations import Check
+from runbook_lib.params.hosts import split_port
 from runbook_lib.params.load import Draft, draft_site, secret_references
 from runbook_lib.params.model import Site, lacking
-from runbook_lib.params.values import split_port
 from runbook_lib.params.yaml_source import Value, Where, is_within
+from runbook_lib.paths import find_browser
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef, unresolved
-from runbook_lib.web.browsers import find_browser
 
 if TYPE_CHECKING:
     from runbook_lib.repair.confirmation import Look

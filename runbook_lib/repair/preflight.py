@@ -30,12 +30,12 @@ from runbook_lib.models import Presented, ProductVersion, Vantage
 from runbook_lib.observations import Check
 from runbook_lib.params.load import secret_references
 from runbook_lib.params.model import Site
+from runbook_lib.paths import find_browser
 from runbook_lib.record.signing import require_writable
 from runbook_lib.repair.context import PI_SERVERS, Context, Devices, old_algorithms, targets
 from runbook_lib.repair.guard import OLDEST_RELEASE, equal_releases, release_in_words, require_supported
 from runbook_lib.repair.primary_pages import PrimaryPages, web_access
 from runbook_lib.secrets import SecretRef, needs_a_person, unresolved
-from runbook_lib.web.browsers import find_browser
 
 # -- What time a server has, as its web server says it in the header ``Date`` of any answer (RFC 9110).
 #

@@ -26,13 +26,13 @@ from runbook_lib.models import Stage
 from runbook_lib.observations import Check
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import IseServer, Site, WebAccess
+from runbook_lib.paths import find_browser
 from runbook_lib.record.files import operator
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import confirmed_web_certificate
 from runbook_lib.repair.context import POLL_S, Context, Devices
 from runbook_lib.repair.ha_state import form_rows
-from runbook_lib.web.browsers import find_browser
 
 if TYPE_CHECKING:
     from runbook_lib.web.pages import PrimePages

@@ -16,6 +16,7 @@ from runbook_lib.errors import BrowserMissing
 from runbook_lib.i18n.language import utc_time
 from runbook_lib.models import Inventory, Stage, StageState
 from runbook_lib.observations import Check, Diagnosis
+from runbook_lib.paths import find_browser
 from runbook_lib.record.artifacts import numbered, write_numbered
 from runbook_lib.record.files import gate_text
 from runbook_lib.record.incident import Record
@@ -43,7 +44,6 @@ from runbook_lib.show.report_reading import (
 )
 from runbook_lib.show.report_sections import ACTIONS, FACTORS
 from runbook_lib.show.report_timeline import alarms_of, headline_of, impacts_of, moments_of, summary_of
-from runbook_lib.web.browsers import find_browser
 
 # -- What remains unproven, and what can be undone -------------------------------------------------
 

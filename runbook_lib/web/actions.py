@@ -14,8 +14,8 @@ from typing import Literal, TypeVar
 from playwright.async_api import ElementHandle, Error, JSHandle
 
 from runbook_lib.errors import CertificateMoved, PageNotUnderstood, opening_line
+from runbook_lib.params.hosts import same_host
 from runbook_lib.params.labels import Label
-from runbook_lib.params.values import same_host
 from runbook_lib.web.controls import ControlMatch, bare_words, best, find
 from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, script, uncover
 from runbook_lib.web.screen import Item, Screen, Stability, screen_in_words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import os
@@ -20,14 +21,30 @@ from playwright.async_api import Browser, CDPSession, Error, Playwright, ProxySe
 from runbook_lib import paths
 from runbook_lib.errors import BrowserMissing, BrowserUnsafe, cut, opening_line
 from runbook_lib.processes import no_core, plain_environment
-from runbook_lib.web.browsers import launch_arguments
-from runbook_lib.web.relay import new_identity
+from runbook_lib.web.relay import checked_pin, new_identity
 
 # -- Starting a browser: every one that this software starts is started here, behind a relay or a dead end.
 #
 # A page can leave a browser by other ways than its proxy: look-ups of names, WebRTC's own UDP, services in the
-# background. Each is closed by the command line (see ``runbook_lib.web.browsers``). The driver and the browser get a
+# background. Each is closed by the command line (``launch_arguments``). The driver and the browser get a
 # named environment, because an ``env:`` secret stands in ours.
+
+_QUIET = (
+    # A browser that looks for updates or time servers would show up as blocked requests of the page.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-domain-reliability",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-default-browser-check",
+    "--no-first-run",
+    # Nothing may go round the relay: no UDP, and no other way to the network than the proxy. Builds know the one name
+    # or the other; ``raise_for_ways_out`` tries whether it helped.
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    # No name is looked up, whoever asks: a page's hint, or the browser itself for services of its maker.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
 
 DEAD_END = ProxySettings(server="http://127.0.0.1:9", bypass="<-loopback>")
 """A dead end: nobody answers there, so whoever forgets a context's own proxy gets no page, from nowhere."""
@@ -43,13 +60,24 @@ def _driver_environment() -> dict[str, str]:
 
 vars(transport)["get_driver_env"] = _driver_environment
 
-
 driver = async_playwright
 """``async with driver() as playwright``: the browser's driver, in the named environment."""
 
-
 START_DEADLINE_S = 120.0
 """How long a browser may take to come up; on a busy machine it takes many times what it takes on an idle one."""
+
+
+def launch_arguments(spki_sha256: Iterable[str]) -> list[str]:
+    """Return the command line with which a browser is started that accepts these public keys.
+
+    ``spki_sha256`` are SHA-256 values over a SubjectPublicKeyInfo, 64 hex digits each. ``--no-sandbox``
+    is there only for the user root, whom Chromium refuses otherwise.
+    """
+    keys = [base64.b64encode(bytes.fromhex(checked_pin(pin))).decode() for pin in spki_sha256]
+    arguments = [*_QUIET, "--ignore-certificate-errors-spki-list=" + ",".join(keys)]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    return arguments
 
 
 async def launch(

@@ -27,7 +27,6 @@ from playwright.async_api import CDPSession, Page
 from runbook_lib.certificates.facts import read_or, spki_sha256_of
 from runbook_lib.errors import CertificateMoved, DeviceUnreachable, RunbookError, step_after
 from runbook_lib.event_loop import abort_connection, unjudged_tls
-from runbook_lib.web.browsers import checked_pin
 
 # -- The key with which a relay meets the browser: made anew for each relay, or for all those of a shared browser
 
@@ -88,6 +87,13 @@ _STATUS = {
     407: b'407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="pinned relay"',
     502: b"502 Bad Gateway",
 }
+
+
+def checked_pin(pin: str) -> str:
+    """Return a pin in lower case. Raises ValueError unless it is 64 hex digits: an empty pin would pin nothing."""
+    if len(pin) != 64 or not set(pin.lower()) <= set("0123456789abcdef"):
+        raise ValueError(f"a pin is the SHA-256 of a public key, 64 hex digits; this one has {len(pin)} characters")
+    return pin.lower()
 
 
 class PinnedRelay:

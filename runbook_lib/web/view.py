@@ -23,8 +23,8 @@ from runbook_lib.errors import (
     PageNotUnderstood,
     PageRefused,
 )
+from runbook_lib.params.hosts import same_host
 from runbook_lib.params.labels import SECONDARY, Labels
-from runbook_lib.params.values import same_host
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.controls import LOGIN_PATH, bare_words, is_login
 from runbook_lib.web.reading import agrees

@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager, nullcontext
 import pytest
 
 from runbook_lib import event_loop
+from runbook_lib.paths import find_browser
 from runbook_lib.web import browser, launching
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.launching import SharedBrowser, driver
 
 

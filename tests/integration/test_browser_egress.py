@@ -21,11 +21,12 @@ from tls_site import Identity, serving
 from runbook_lib.errors import BrowserUnsafe
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import Deadlines
+from runbook_lib.paths import find_browser
 from runbook_lib.show.report_page import print_pdf
 from runbook_lib.web import launching
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.browsers import find_browser, launch_arguments
+from runbook_lib.web.launching import launch_arguments
 from runbook_lib.web.view import PageView
 
 DEADLINES = Deadlines(connect_s=30, page_s=60)
@@ -254,7 +255,7 @@ def holding(secret: str) -> set[str]:
 
 _ALONE = """
 import asyncio
-from runbook_lib.web.browsers import find_browser
+from runbook_lib.paths import find_browser
 from runbook_lib.web.launching import driver, launch, raise_for_ways_out
 
 async def main():

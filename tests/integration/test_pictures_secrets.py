@@ -11,9 +11,9 @@ from tls_site import Identity, serving
 
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import Deadlines
+from runbook_lib.paths import find_browser
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.view import PageView, take_picture
 
 SECRET = "Kz-mirrored-Word7"

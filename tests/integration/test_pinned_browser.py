@@ -17,8 +17,9 @@ import runbook_lib.web.launching as module
 from runbook_lib.errors import BrowserMissing, CertificateMoved, ConnectionLost, DeviceSilent, DeviceUnreachable
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import Deadlines
+from runbook_lib.paths import find_browser
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.browsers import find_browser, launch_arguments
+from runbook_lib.web.launching import launch_arguments
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.relay import PinnedRelay
 

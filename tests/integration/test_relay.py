@@ -20,9 +20,9 @@ from waiting import awaited, wait_until_async
 
 from runbook_lib.device.probe import seeing_context
 from runbook_lib.params.model import Deadlines
+from runbook_lib.paths import find_browser
 from runbook_lib.web import relay as module
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.relay import INTRODUCTION, PinnedRelay
 
 _CONNECT = """

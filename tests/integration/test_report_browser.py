@@ -12,11 +12,11 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from runbook_lib.errors import BrowserMissing
-from runbook_lib.paths import project_root
+from runbook_lib.paths import find_browser, project_root
 from runbook_lib.record.incident import Record
 from runbook_lib.show import report_page
 from runbook_lib.show.report import post_mortem, write_into
-from runbook_lib.web.browsers import find_browser, launch_arguments
+from runbook_lib.web.launching import launch_arguments
 
 sys.path.append(str(project_root() / "tests" / "unit"))  # the record is built as the unit tests build it
 

@@ -16,10 +16,10 @@ from tls_site import Identity, serving
 
 from runbook_lib.errors import CertificateMoved, ConnectionLost
 from runbook_lib.params.model import Deadlines
+from runbook_lib.paths import find_browser
 from runbook_lib.show.report_page import print_pdf
 from runbook_lib.web import launching
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.launching import SharedBrowser, SharedBrowserAddress
 
 DEADLINES = Deadlines(connect_s=30, page_s=30)

@@ -20,8 +20,8 @@ from runbook_lib.errors import ConnectionLost, PageNotUnderstood
 from runbook_lib.observations import HaPage
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import Deadlines
+from runbook_lib.paths import find_browser
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.pages import PrimePages
 
 DEADLINES = Deadlines(page_s=60, readiness_s=120, registration_s=300)

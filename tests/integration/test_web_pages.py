@@ -14,8 +14,8 @@ from runbook_lib import event_loop
 from runbook_lib.observations import HaPage
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.params.model import Deadlines
+from runbook_lib.paths import find_browser
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import same_words
 

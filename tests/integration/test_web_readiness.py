@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 from readiness_markup import MARKUPS, STYLE, SURROUNDINGS, plain, table_each, virtual
 
 from runbook_lib.params.labels import labels_for
-from runbook_lib.web.browsers import find_browser
+from runbook_lib.paths import find_browser
 from runbook_lib.web.dialogs import script
 from runbook_lib.web.ha_page import _folded
 from runbook_lib.web.readiness import Readiness, readiness

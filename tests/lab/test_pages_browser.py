@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sy
 
 from runbook_lib.lab.backend import HaView, MilestoneView
 from runbook_lib.lab.pages.memory import MemoryBackend
-from runbook_lib.web.browsers import find_browser
+from runbook_lib.paths import find_browser
 
 KEY = "hakey-1"
 LONG_MS = 120_000

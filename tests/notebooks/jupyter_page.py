@@ -11,8 +11,8 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from runbook_lib.paths import notebooks_dir
-from runbook_lib.web.browsers import find_browser, launch_arguments
+from runbook_lib.paths import find_browser, notebooks_dir
+from runbook_lib.web.launching import launch_arguments
 
 SLOW_MS = 120_000
 LONG_MS = 240_000

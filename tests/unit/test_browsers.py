@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from waiting import let_pass
 
+from runbook_lib import paths
 from runbook_lib.errors import BrowserMissing
+from runbook_lib.paths import find_browser
 from runbook_lib.show import report_page
-from runbook_lib.web import browsers, launching
-from runbook_lib.web.browsers import find_browser, launch_arguments
+from runbook_lib.web import launching
+from runbook_lib.web.launching import launch_arguments
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("RUNBOOK_BROWSER", raising=False)
     monkeypatch.delenv("PLAYWRIGHT_BROWSERS_PATH", raising=False)
-    monkeypatch.setattr(browsers, "_PLACES", ())
+    monkeypatch.setattr(paths, "_BROWSER_PLACES", ())
     return folder
 
 

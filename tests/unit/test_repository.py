@@ -220,7 +220,7 @@ def defined_in(file: str) -> set[str]:
 
 ONE_PLACE = {
     r"\bsignal\.signal\(": {"processes.py", "notebook/warm_process.py"},  # a forked kernel puts everything back
-    r"\.is_loopback\b": {"params/values.py"},
+    r"\.is_loopback\b": {"params/hosts.py"},
     r"\.chromium\.launch\(": {"web/launching.py"},
     r"\btempfile\.NamedTemporaryFile\(": set[str](),  # what is written whole is in record/files.py, states.py
     r"(?<!_)exit_code(: ClassVar\[int\])? = \d": {"errors.py"},
@@ -501,6 +501,7 @@ def lines_with(pattern: str) -> list[str]:
     return found
 
 
+OPENS_A_RUN = "import runbook_lib.cli.plans, runbook_lib.cli.running"
 READS_A_RECORD = "import runbook_lib.show.report"
 OPENS_A_READING_STAGE = """
 from runbook_lib.notebook import opening
@@ -515,17 +516,18 @@ load.load_site_or_lab = lambda _: site_with()
 from runbook_lib.cli.app import app
 app(["check", "any"], standalone_mode=False)
 """
-SLOW = ("asyncssh", "playwright", "ipywidgets", "papermill", "jinja2")
+SLOW = ("asyncssh", "playwright", "ipywidgets", "papermill", "jinja2", "pydantic")
 
 
 @pytest.mark.parametrize(
     ("does", "needs"),
     [
-        pytest.param(READS_A_RECORD, ["jinja2"], id="a report"),
-        pytest.param(OPENS_A_READING_STAGE, ["asyncssh"], id="a stage that reads"),
-        pytest.param("import runbook_lib.cli.plans, runbook_lib.cli.running", ["asyncssh"], id="a run and its plan"),
+        pytest.param(READS_A_RECORD, ["jinja2", "pydantic"], id="a report"),
+        pytest.param(OPENS_A_READING_STAGE, ["asyncssh", "pydantic"], id="a stage that reads"),
+        pytest.param(OPENS_A_RUN, ["asyncssh", "pydantic"], id="a run and its plan"),
         pytest.param("import runbook_lib.cli.records", [], id="records"),
-        pytest.param(CHECKS_A_SITE, [], id="a site's file is checked"),
+        pytest.param("import runbook_lib.logs.conclusions", [], id="what a log alone shows"),
+        pytest.param(CHECKS_A_SITE, ["pydantic"], id="a site's file is checked"),
     ],
 )
 def test_nothing_is_loaded_that_is_not_used(tmp_path: Path, does: str, needs: list[str]) -> None:

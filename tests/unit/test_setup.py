@@ -16,8 +16,8 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from runbook_lib import paths
 from runbook_lib.paths import project_root
-from runbook_lib.web import browsers
 
 
 class Machine:
@@ -182,8 +182,8 @@ def test_the_set_up_goes_on_without_the_labs_widgets(
 def test_set_up_and_library_look_for_the_same_browsers(browser_setup: ModuleType) -> None:
     """What the set-up finds is what the library finds: the same names in the same order."""
     importlib.reload(browser_setup)
-    assert browser_setup.NAMES == browsers._COMMANDS
-    assert browser_setup.PLACES == browsers._PLACES
+    assert browser_setup.NAMES == paths._BROWSER_COMMANDS
+    assert browser_setup.PLACES == paths._BROWSER_PLACES
 
 
 # -- the stamp -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from site_kit import ISE, ISE2, PRIMARY, SECONDARY, site_with
 
 from runbook_lib.device.tofu import parse_tofu_list
 from runbook_lib.models import TofuEntry
-from runbook_lib.params.values import same_host
+from runbook_lib.params.hosts import same_host
 from runbook_lib.repair.context import is_own, target_named, target_of, target_of_key, targets
 
 SITE = site_with()

@@ -1,0 +1,73 @@
+"""Hosts as people write them: which spellings are one host, and which are this machine. Nothing is resolved."""
+
+from __future__ import annotations
+
+import ipaddress
+
+_LOCALHOST = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
+_LOCALHOST_NAMES = frozenset(
+    {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
+)
+
+
+def any_same_host(host: str, others: tuple[str, ...]) -> bool:
+    """Whether a host is one of the others."""
+    return any(same_host(host, other) for other in others)
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two spellings name one host: addresses by value, names of ASCII without regard to case.
+
+    Other characters that look or fold alike make another host.
+    """
+    here, there = address_of(one), address_of(other)
+    if here or there:
+        return here == there
+    return one.isascii() and other.isascii() and _folded(one) == _folded(other)
+
+
+def split_port(text: str) -> tuple[str, int | None]:
+    """Return the host and the number of the port in ``HOST:PORT`` or ``[v6]:PORT``; otherwise no port."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not (colon and port.isascii() and port.isdecimal()) or (":" in host and not bracketed):
+        return text, None
+    return (host[1:-1] if bracketed else host), int(port)
+
+
+def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that a host is, None for a name; brackets and an IPv4 address written as IPv6 are read too."""
+    try:
+        address = ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _folded(host: str) -> str:
+    return host.lower().rstrip(".")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IPv4 or IPv6 address, and nothing else."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_localhost(host: str) -> bool:
+    """Whether a host is the one that it is asked from, by one of the names or addresses that mean that everywhere."""
+    address = address_of(host)
+    if address:
+        return address in _LOCALHOST or address.is_unspecified
+    name = _folded(host)
+    return name in _LOCALHOST_NAMES or name.endswith(".localhost")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is an address of the loopback network; a name is none."""
+    address = address_of(host)
+    return bool(address and address.is_loopback)
