@@ -37,7 +37,7 @@ from runbook_lib.repair.diagnose import recorded_diagnosis
 from runbook_lib.repair.guard import NEW_PLAN, permit, require_release
 from runbook_lib.repair.inventory import recorded_inventory, take_inventory
 from runbook_lib.repair.plan import essence, plan_of
-from runbook_lib.repair.planned_changes import results_of, sent_places, unsent
+from runbook_lib.repair.planned_changes import ends_of_deletions, require_none_goes_on, results_of, sent_places, unsent
 from runbook_lib.repair.preflight import require_means, try_login
 from runbook_lib.repair.primary_pages import PrimaryPages
 from runbook_lib.repair.sent_changes import (
@@ -47,7 +47,6 @@ from runbook_lib.repair.sent_changes import (
     recorded_deletions,
     watch_logs,
 )
-from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
 LOOK_EVERY_S = 5.0
 """How often the store is read for a deletion that may take effect late."""

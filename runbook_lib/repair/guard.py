@@ -28,9 +28,16 @@ from runbook_lib.repair.context import PI_SERVERS, Context, Devices, ask_both, p
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
-from runbook_lib.repair.planned_changes import about_change, attempt, require_carried_out, sent_places, settings_of
+from runbook_lib.repair.planned_changes import (
+    about_change,
+    attempt,
+    ends_of_deletions,
+    require_carried_out,
+    require_none_goes_on,
+    sent_places,
+    settings_of,
+)
 from runbook_lib.repair.sent_changes import about_deletion, change_history, sent_since
-from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
 # -- Which release each server runs: whether these runbooks are written for it, and whether both run the same.
 #

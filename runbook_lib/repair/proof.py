@@ -25,9 +25,10 @@ from runbook_lib.repair.diagnose import grown_mismatches, read_logs
 from runbook_lib.repair.ha_state import entry_checks, observe_ha, state_checks
 from runbook_lib.repair.inventory import knowledge_of, look_at_all
 from runbook_lib.repair.ise import prove_ise
+from runbook_lib.repair.planned_changes import ends_of_deletions
 from runbook_lib.repair.primary_pages import PrimaryPages
 from runbook_lib.repair.sent_changes import CONFIRMED_FACTS, ConfirmedCertificates, collateral_of, recorded_deletions
-from runbook_lib.repair.staleness import AHEAD_OF_UTC, End, ends_of_deletions
+from runbook_lib.repair.staleness import AHEAD_OF_UTC, End
 
 
 async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:

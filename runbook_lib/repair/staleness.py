@@ -7,20 +7,14 @@ from enum import StrEnum
 
 from runbook_lib.device.answers import StateKind
 from runbook_lib.device.names import fits
-from runbook_lib.errors import RepairFailed, cut
 from runbook_lib.i18n.language import to_the_second
-from runbook_lib.models import Inventory, Judgement, Stage, TofuEntry
+from runbook_lib.models import Inventory, Judgement, TofuEntry
 from runbook_lib.observations import Diagnosis, Mismatch
 from runbook_lib.params.model import Site
-from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, target_of
-from runbook_lib.repair.diagnose import FACTS
+from runbook_lib.repair.context import PI_SERVERS, Target, is_own, target_of
 from runbook_lib.repair.ha_state import kinds_of
 from runbook_lib.repair.sent_changes import (
     ChangeHistory,
-    change_history,
-    deletion_intents,
-    facts_or,
-    recorded_deletions,
 )
 
 # The product logs a subject and no address, so a subject is all that leads from a line to an entry; it
@@ -310,52 +304,3 @@ def _interval(evidence: tuple[Mismatch, ...]) -> timedelta | None:
             return None
         intervals.append((last - first) / (mismatch.count - 1))
     return max(intervals, default=None)
-
-
-# -- Deletions that were sent and that nobody saw happen: what the logs say of them, before anything rests on them.
-#
-# The entry is listed after the command: it is the old one, or it is back already with the new certificate. The list
-# holds no fingerprint and does not tell. Mismatches newer than the look at the store mean the old one; a pair that
-# talks, or a mismatch that came in regularly and stays away, means the new one; everything else is not known.
-
-NEW_PLAN = (
-    "if the server's answer asks for something, such as a restart of its services, do that first. Then make a new plan:"
-    " 20_list_certificates; it offers the deletion again, for a new approval"
-)
-
-
-def ends_of_deletions(
-    context: Context, diagnosis: Diagnosis, inventory: Inventory, *, earlier: bool = False
-) -> dict[tuple[str, str], End]:
-    """Return what became of each deletion of this incident that nobody saw happen, by server and entry.
-
-    One whose entry is not listed any more is not among them: it is gone. With ``earlier`` those of the site's other
-    incidents are among them.
-    """
-    past = change_history(context)
-    places = past.undecided.keys() if earlier else past.sent_here & past.undecided.keys()
-    stale = Staleness(context.site, diagnosis, inventory, past)
-    intents, nothing = deletion_intents(context.record), Diagnosis(mismatches=())
-    ends = {}
-    for server, key in places:
-        for entry in inventory.store(server).entries:
-            target = target_of(context.site, server, entry)
-            if entry.key == key and target:
-                sent = intents[server, key].n if (server, key) in intents else 0
-                before = facts_or(context.record, Stage.DIAGNOSE, FACTS, Diagnosis, nothing, before=sent)
-                ends[server, key] = stale.end_of(server, entry, target, inventory.judgement(target.name), before)
-    return ends
-
-
-def require_none_goes_on(context: Context, ends: dict[tuple[str, str], End]) -> None:
-    """Raise RepairFailed where newer mismatches prove that an entry is not what its host presents."""
-    left = sorted(place for place, end in ends.items() if end is End.DID_NOT_HAPPEN)
-    if left:
-        said = {each.place: cut(" ".join(each.said.split()), 300) for each in recorded_deletions(context.record)}
-        found = [f"{server}: {key}: listed, and newer mismatches name its subject" for server, key in left]
-        found += [f"answer of the {server}: {said[server, key]}" for server, key in left if said.get((server, key))]
-        raise RepairFailed(
-            "A deletion was sent and its mismatch continues: it did not happen, or the certificate has changed again",
-            found="\n".join(found),
-            next_step=NEW_PLAN,
-        )
