@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+PI_SERVERS = ("primary", "secondary")
+"""What the two servers of a site are called, wherever one of them is named."""
+
 
 class Stage(StrEnum):
     """The numbered notebooks, in the order in which they run; the value is the file's stem."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runbook_lib.errors import SecretUnavailable, redact_with
+from runbook_lib.models import PI_SERVERS
 from runbook_lib.processes import forbid_dumps
 from runbook_lib.redactor import SHORTEST, Redactor
 
@@ -187,7 +188,7 @@ class SecretRef:
             raise self._unavailable("it holds more than one line, or control characters")
         if len(value) < SHORTEST:
             raise self._unavailable(f"it has fewer than {SHORTEST} characters, too few to keep it out of the record")
-        if value.casefold() in ("primary", "secondary"):  # without them no fact of a record would be found again
+        if value.casefold() in PI_SERVERS:  # without them no fact of a record would be found again
             raise self._unavailable("it is a word that stands in every record")
         REDACTOR.know(str(self), value)
         return value

@@ -23,8 +23,9 @@ from runbook_lib.record.archive import archive_bytes
 from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import make_folder, write_new, writing
 from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import JOURNAL
 from runbook_lib.record.lock import TOKEN_VARIABLE
-from runbook_lib.record.seal import JOURNAL, list_files
+from runbook_lib.record.seal import list_files
 from runbook_lib.record.signing import note_seen
 from runbook_lib.repair.approval import Judge
 
@@ -76,7 +77,7 @@ def programs() -> dict[str, str]:
     return {"release": __version__} | {path.name: sha256_hex(path.read_bytes()) for path in files if path.is_file()}
 
 
-def unpack(payload: Payload, root: Path) -> SiteTask:
+def unpack_payload(payload: Payload, root: Path) -> SiteTask:
     """Lay out a payload on the worker's disk and return the task as it is to be run there.
 
     Raises ParameterRefused where this worker has other notebooks or dependencies, RecordDamaged where it holds another

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from runbook_lib.batch.round import STAGE, Admission, Rollup, Round, RoundOutcome, admit, exit_code, keep_outcome
-from runbook_lib.batch.site_run import FAILURES, SiteEvent, SiteResult, SiteState, SiteTask, state_of
+from runbook_lib.batch.site_run import FAILURES, SiteEvent, SiteResult, SiteState, SiteTask, site_state
 from runbook_lib.batch.sites import Fleet
 from runbook_lib.errors import OutcomeUnknown, ParameterRefused, RecordError, RunbookError, opening_line
 from runbook_lib.i18n.language import count
@@ -274,7 +274,7 @@ def _left_out(round_: Round, rollup: Rollup, only: Sequence[str]) -> Iterator[Si
         outcome = None
         with suppress(RunbookError):  # it lies elsewhere, or is damaged: nothing is claimed of it
             outcome = Record.open(round_.root, incident).outcome()
-        yield state_of(outcome) if outcome else SiteState.NOT_STARTED
+        yield site_state(outcome) if outcome else SiteState.NOT_STARTED
 
 
 async def _go(

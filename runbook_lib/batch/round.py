@@ -19,7 +19,7 @@ from runbook_lib.batch.site_run import (
     SiteState,
     SiteTask,
     change_was_sent,
-    state_of,
+    site_state,
 )
 from runbook_lib.batch.sites import Fleet, FleetSite, resolved_site_file
 from runbook_lib.decisions import canonical_json, sha256_hex
@@ -211,7 +211,7 @@ def worst_outcome(states: Iterable[SiteState]) -> Outcome:
     """Return the worst that became of a site, as the outcome of the round; not started is stopped."""
     became = {SiteState.STOPPED if state is SiteState.NOT_STARTED else state for state in states}
     worst = (Outcome.UNKNOWN, Outcome.FAILED, Outcome.STOPPED, Outcome.REPAIRED_UNVERIFIED, Outcome.REPAIRED)
-    return next((outcome for outcome in worst if state_of(outcome) in became), Outcome.NOTHING_TO_DO)
+    return next((outcome for outcome in worst if site_state(outcome) in became), Outcome.NOTHING_TO_DO)
 
 
 def exit_code(outcome: RoundOutcome) -> int:
@@ -301,7 +301,7 @@ def _admit(round_: Round, each: FleetSite, rollup: Rollup | None, until: Stage) 
     record = Record.open(round_.root, planned.incident)
     outcome = record.outcome()
     if outcome in FINAL:
-        return SiteResult(site=each.name, incident=record.incident, state=state_of(outcome), why="in an earlier run")
+        return SiteResult(site=each.name, incident=record.incident, state=site_state(outcome), why="in an earlier run")
     if record.is_closed():
         return _not_started(each, "a person has closed its incident: plan again", record.incident)
     if each.sha256 != planned.described:

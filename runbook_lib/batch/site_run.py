@@ -92,7 +92,7 @@ class SiteResult:
     seconds: float = 0.0
 
 
-def state_of(outcome: Outcome | None) -> SiteState:
+def site_state(outcome: Outcome | None) -> SiteState:
     """Return what a roll-up calls the outcome of an incident; None: the stages that were asked for are done."""
     return SiteState.DONE if outcome is None else SiteState(outcome.value)
 
@@ -179,7 +179,7 @@ def settled_state(task: SiteTask, *, otherwise: SiteState = SiteState.FAILED) ->
         if unseen_changes(record):
             return SiteState.UNKNOWN
         outcome = record.outcome()
-        return state_of(outcome) if outcome in FINAL else otherwise
+        return site_state(outcome) if outcome in FINAL else otherwise
     except RunbookError:
         return SiteState.UNKNOWN
 
@@ -212,7 +212,7 @@ def _of_report(task: SiteTask, report: RunReport, record: Record) -> tuple[SiteS
     why = "" if report.exit_code == 0 else f"{last.stage}: {last.error_text or last.error_name}"
     if last.error_name == DeletionRefused.__name__ and (blocked := record.read_plan().blocked):
         why = f"{last.stage}: the plan is blocked: {blocked[0]}\n{last.error_text}"  # a roll-up shows the first line
-    return state_of(report.outcome), why
+    return site_state(report.outcome), why
 
 
 # -- ``python -m runbook_lib.batch.site_run [DESCRIPTOR]``: one site after the other for the process that started it

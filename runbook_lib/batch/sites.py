@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.device.prime import fingerprint_of
 from runbook_lib.errors import ParameterRefused, RunbookError, SiteFileInvalid
+from runbook_lib.models import PI_SERVERS
 from runbook_lib.params.load import in_short
 from runbook_lib.params.model import Expectation, PiServer, Site
 from runbook_lib.params.yaml_source import Document, dotted, shown_key
 from runbook_lib.paths import delivered
 from runbook_lib.processes import gate_streams
-from runbook_lib.repair.context import PI_SERVERS, pi_server
+from runbook_lib.repair.context import pi_server
 
 # -- What is wrong with a fleet's description: every problem of every site, each with its place, in one refusal
 

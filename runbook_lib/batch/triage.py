@@ -21,10 +21,10 @@ from runbook_lib.device.answers import StateKind
 from runbook_lib.device.prime import PrimeServer
 from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import DeviceError, DeviceSilent, DeviceUnreachable, RunbookError
-from runbook_lib.models import HaStatus, Inventory, Judgement, Presented, Vantage, Verdict
+from runbook_lib.models import PI_SERVERS, HaStatus, Inventory, Judgement, Presented, Vantage, Verdict
 from runbook_lib.observations import Mismatch
 from runbook_lib.params.model import Site
-from runbook_lib.repair.context import PI_SERVERS, Devices, Target, targets
+from runbook_lib.repair.context import Devices, Target, targets
 from runbook_lib.repair.diagnose import read_site_logs
 from runbook_lib.repair.ha_state import kinds_of
 from runbook_lib.repair.plan import make_plan

@@ -22,8 +22,9 @@ from runbook_lib.errors import UsageError, one_line
 from runbook_lib.logs.conclusions import exit_code, with_entries
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.formats import Report, as_json, as_text
-from runbook_lib.logs.jobs import SERVERS, Settings
+from runbook_lib.logs.jobs import Settings
 from runbook_lib.logs.rules import RULES
+from runbook_lib.models import PI_SERVERS
 from runbook_lib.processes import Gated
 
 if TYPE_CHECKING:
@@ -155,10 +156,10 @@ def _pairs(option: str, given: Sequence[str]) -> list[tuple[str, str]]:
     pairs = []
     for text in given:
         server, mark, value = text.partition("=")
-        named = bool(mark) and server in SERVERS
+        named = bool(mark) and server in PI_SERVERS
         if mark and not named and not Path(text).exists():
             raise UsageError(
-                f"{option} {text}: there is no server {server!r}", next_step=f"Write {' or '.join(SERVERS)}."
+                f"{option} {text}: there is no server {server!r}", next_step=f"Write {' or '.join(PI_SERVERS)}."
             )
         pairs.append((server, value) if named else ("", text))
     return pairs

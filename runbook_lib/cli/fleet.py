@@ -41,7 +41,7 @@ from runbook_lib.params.load import secret_references
 from runbook_lib.record.files import plain_json_value
 from runbook_lib.record.history import past_incidents, site_statuses
 from runbook_lib.record.incident import Record
-from runbook_lib.record.lock import refusal
+from runbook_lib.record.lock import lock_refusal
 from runbook_lib.show.document import Row, Table
 from runbook_lib.show.rendering import View
 
@@ -278,7 +278,7 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
         out_lines(outcome_view(outcome).text())
     root = paths.records_dir()
     names = [each.name for each in fleet.sites]
-    for held in filter(None, map(refusal, (f"fleet:{fleet.name}", *names))):
+    for held in filter(None, map(lock_refusal, (f"fleet:{fleet.name}", *names))):
         out(f"lock:    {held.what}; {held.next_step}")
     print_standings(site_statuses(past_incidents(root), names) if names else (), map_file)
     return 0

@@ -20,6 +20,7 @@ from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named
 from runbook_lib.logs.conclusions import verdict
 from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.models import PI_SERVERS
 from runbook_lib.notebook.runbook import sign_of
 from runbook_lib.notebook.workspace import (
     DEFAULT_SITE,
@@ -288,7 +289,7 @@ def _show_incident(site: Site, state: dict[str, Any]) -> None:
 
 def _state(state: dict[str, Any]) -> Table:
     servers = state["servers"]
-    rows = [(f"HA state of the {name}", servers[name]["ha_state"]) for name in ("primary", "secondary")]
+    rows = [(f"HA state of the {name}", servers[name]["ha_state"]) for name in PI_SERVERS]
     rows.append(("ISE servers that the primary lists", ise_words(state)))
     return Table(title="What works", headers=("what", "state"), rows=tuple(Row(*cells) for cells in rows))
 

@@ -18,7 +18,7 @@ from runbook_lib.record.files import operator
 from runbook_lib.record.history import Query, incident_that_counts, past_incidents, site_statuses
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import holders_by_incident
-from runbook_lib.record.signing import PUBLIC, new_key, read_public, trusted_in
+from runbook_lib.record.signing import PUBLIC, new_key, read_public_key, trusted_in
 from runbook_lib.record.verification import NOT_PROVEN, Verification, verify_record
 from runbook_lib.show.document import BAD, GOOD, PLAIN, Row, Table
 from runbook_lib.show.incidents import AT_WORK, fleet_map, table_of
@@ -51,7 +51,7 @@ def key_show_command() -> None:
     path = paths.key_dir() / PUBLIC
     if not path.exists():
         raise ParameterRefused("There is no key yet", where=str(path), next_step="runbook key new makes one")
-    key = read_public(path)
+    key = read_public_key(path)
     out(f"key:    {key.id}")
     out(f"public: {key.source}")
     for line in key.pem.decode("ascii").splitlines():

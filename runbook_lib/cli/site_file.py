@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from runbook_lib import event_loop, paths
 from runbook_lib.cli.terminal import answer_to, can_ask, out, out_lines, prose
 from runbook_lib.errors import BrowserMissing, DeviceError, ParameterRefused, RunbookError, SiteFileInvalid, UsageError
+from runbook_lib.models import PI_SERVERS
 from runbook_lib.notebook.workspace import open_site
 from runbook_lib.observations import Check
 from runbook_lib.params.hosts import split_port
 from runbook_lib.params.load import Draft, draft_site, secret_references
-from runbook_lib.params.model import Site, lacking
+from runbook_lib.params.model import SSH_PORT, Site, lacking
 from runbook_lib.params.yaml_source import Value, Where, is_within
 from runbook_lib.paths import find_browser
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef, unresolved
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 PATIENCE = 3
 """How often a question that needs an answer is asked before nobody is taken to be there."""
 
-SSH_PORT = 22
-SERVERS = ("primary", "secondary")
 
 EXPECTED = ("csr", "certificate", "sha256")
 NO_EXPECTATION = f"begin with one of {', '.join(f'{each}:' for each in EXPECTED)}"
@@ -88,7 +87,7 @@ class Interview:
         from runbook_lib.repair.context import targets
 
         try:
-            for key in SERVERS:
+            for key in PI_SERVERS:
                 self._server(key)
             self._ise_servers()
             self._web()
@@ -144,7 +143,7 @@ class Interview:
     def _known(self) -> None:
         """Ask what is known of each new certificate; before any is looked at, so that nothing is copied from there."""
         prose("Of each new certificate: what you have by another way decides whether anything may be deleted.")
-        hosts: list[tuple[str, Where]] = [(key, (key,)) for key in SERVERS]
+        hosts: list[tuple[str, Where]] = [(key, (key,)) for key in PI_SERVERS]
         hosts += [
             (str(name), where[:2]) for where, name in self._typed.items() if where[0] == "ise" and where[-1] == "name"
         ]
@@ -202,7 +201,7 @@ class Interview:
             prose(f"  whether its own SSH server can show it is not known: {why}")
 
     def _place(self, name: str) -> Where:
-        if name in SERVERS:
+        if name in PI_SERVERS:
             return (name,)
         return next(where[:2] for where, value in self._typed.items() if where[-1] == "name" and value == name)
 

@@ -16,7 +16,7 @@ import asyncssh
 from runbook_lib.device.answers import parse_ha_status, parse_version
 from runbook_lib.device.command_line import Console, Session, raise_if_refused
 from runbook_lib.device.dialog import no_reply
-from runbook_lib.device.tofu import parse_tofu_list
+from runbook_lib.device.tofu import LIST_TOFU, parse_tofu_list
 from runbook_lib.device_prompts import DELETION, HA_REMOVAL, Reply, prompt_host, replies
 from runbook_lib.errors import (
     AnswerNotUnderstood,
@@ -81,7 +81,6 @@ T = TypeVar("T")
 Keep = Callable[[Answer, object | None], object]
 """Called with every answer and what was understood of it; None where that is nothing."""
 
-LIST_TOFU = "ncs certvalidation tofu-certs listcerts"
 DELETE_TOFU = "ncs certvalidation tofu-certs deletecert host {key}"
 HA_STATUS = ("ncs ha status", "ncs status")  # the next one where the server does not know the one before
 VERSION = "show version"

@@ -135,7 +135,7 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
 _NOTHING_KNOWN: tuple[list[str], list[str], list[str]] = ([], [], [])
 _RESET = "run the stage again; the server may accept no more logins now, or something in between resets connections"
 _LOOK = "check that the server is up and that no firewall blocks the way"
-_NO_NAME = "write its address into the site's file, or fix the name there or in this machine's DNS or hosts file"
+NO_NAME = "write its address into the site's file, or fix the name there or in this machine's DNS or hosts file"
 _ONE_STEP = "use an account for which the password alone is enough, on the PI server or on the jump host"
 _JUMP_FORWARDS_NOT = (
     "the jump host does not forward connections; the server itself was not asked",
@@ -237,7 +237,7 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
     words = "\n".join(login.said) if login else ""
     if isinstance(error, socket.gaierror):
         what = "the name of this server does not resolve on this machine; no server was contacted"
-        return DeviceUnreachable(what, where=where, found=str(error), next_step=_NO_NAME)
+        return DeviceUnreachable(what, where=where, found=str(error), next_step=NO_NAME)
     if isinstance(error, asyncssh.PermissionDenied):
         return _refused(login, where, words)
     if isinstance(error, asyncssh.ChannelOpenError):

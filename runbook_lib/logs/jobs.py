@@ -16,13 +16,13 @@ from runbook_lib.logs.rules import RULES, Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
 from runbook_lib.logs.streams import Notes, Peekable, oldest_first
+from runbook_lib.models import PI_SERVERS
 from runbook_lib.observations import Damage
 from runbook_lib.processes import leave_ctrl_c_to_the_parent
 
 # -- Whose logs they are, where nobody says so: their path tells, or it is guessed from what they show. Decided for
 #    what belongs together, never for all that was named at once: a folder may hold the logs of both servers.
 
-SERVERS = ("primary", "secondary")
 UNKNOWN = "unknown"
 
 MOST_SETS = 1000
@@ -106,12 +106,12 @@ def server_on_path(name: str, names: Mapping[str, Iterable[str]]) -> tuple[str, 
     A part tells of a server by the word ``primary`` or ``secondary``, or by one of the server's ``names``.
     """
     parts = name.split("/")
-    known = {server: "|".join(map(re.escape, filter(None, names.get(server, ())))) for server in SERVERS}
+    known = {server: "|".join(map(re.escape, filter(None, names.get(server, ())))) for server in PI_SERVERS}
     whole = r"(?<![\w.-])(?:{})(?![\w-]|\.\w)"  # not within a longer name or address
     for end in range(len(parts), 0, -1):
         part = parts[end - 1]
         words = {word.lower() for word in _WORD.findall(part)}
-        servers = {server for server in SERVERS if server in words}
+        servers = {server for server in PI_SERVERS if server in words}
         servers |= {each for each, any_of in known.items() if any_of and re.search(whole.format(any_of), part, re.I)}
         if len(servers) == 1:
             return servers.pop(), "/".join(parts[:end])

@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from runbook_lib.errors import UsageError, cut
 from runbook_lib.logs.search import Window
 
+LINE_LIMIT = 1000
+"""Characters that are kept of a line of evidence."""
+
 # -- Times at the beginning of log lines, in the forms that logs of this kind use. -----------------
 #
 # No form is published for the product. A time without a year (syslog) is no time: the year is not

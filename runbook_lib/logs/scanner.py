@@ -16,7 +16,7 @@ from datetime import tzinfo
 from runbook_lib.errors import cut
 from runbook_lib.logs.events import CutOff, Findings, Tally
 from runbook_lib.logs.likeness import APART, MARKS, MOST_SAMPLES, OWN_NAME, SAMPLE, Likeness, likeness_after
-from runbook_lib.logs.lines import as_utc
+from runbook_lib.logs.lines import LINE_LIMIT, as_utc
 from runbook_lib.logs.mismatch import (
     FURTHER,
     LITERAL,
@@ -36,7 +36,6 @@ from runbook_lib.logs.wrapped_json import JOURNAL, LEFT_OUT, LISTS, read_wrapped
 from runbook_lib.observations import LogLine
 
 STEP = 1 << 19
-LINE_LIMIT = 1000
 _LINE_REACH = 1 << 16
 """Bytes of a line of evidence that are read, before it is redacted and cut."""
 MESSAGE_LINES = 8

@@ -11,10 +11,10 @@ from typing import Any, cast, get_args
 
 from runbook_lib.device.tofu import parse_tofu_list
 from runbook_lib.errors import AnswerNotUnderstood, UsageError, cut
-from runbook_lib.logs.jobs import SERVERS, UNKNOWN
+from runbook_lib.logs.jobs import UNKNOWN
 from runbook_lib.logs.rules import RULES, Confidence, Rule
 from runbook_lib.logs.scanner import Scanner
-from runbook_lib.models import Stage, TofuStore
+from runbook_lib.models import PI_SERVERS, Stage, TofuStore
 from runbook_lib.params.values import checked_pattern
 from runbook_lib.paths import delivered
 
@@ -185,7 +185,7 @@ def _store(server: str, path: Path) -> TofuStore:
     except AnswerNotUnderstood as error:
         raise _refused(path, f"{error.what} {cut(error.found, 200)}") from error
     if not server and any(entry.key == OWN_OF_SECONDARY for entry in store.entries):
-        return replace(store, server=SERVERS[1])
+        return replace(store, server=PI_SERVERS[1])
     return store
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from runbook_lib.errors import UsageError, cut
+from runbook_lib.logs.lines import LINE_LIMIT
 from runbook_lib.logs.search import PlainText
 from runbook_lib.logs.streams import (
     HEAD,
@@ -273,7 +274,6 @@ def is_archive_file(file: Listed) -> bool:
 # -- The lines around lines that are known: a second look at logs, for what a record keeps of them
 
 BEFORE, AFTER = 3, 12
-LINE_LIMIT = 1000
 _REACH = 1 << 16
 """Bytes of a line that are read: so many more that a secret which ends here is far behind what is kept of the line."""
 MOST_READ = 512 << 20

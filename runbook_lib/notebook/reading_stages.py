@@ -22,7 +22,7 @@ from runbook_lib.repair.confirmation import PHRASE, plan_guidance, what_settles,
 from runbook_lib.repair.context import Context, targets
 from runbook_lib.repair.inventory import GIVEN_FACTS, gather_knowledge, in_digits, parse_given, recorded_inventory
 from runbook_lib.repair.plan import plan_of
-from runbook_lib.repair.preflight import lacking
+from runbook_lib.repair.preflight import lacking_means
 from runbook_lib.repair.sent_changes import facts_or
 from runbook_lib.show import expectation_form, findings, tables
 from runbook_lib.show.document import ALARM, BAD
@@ -264,7 +264,7 @@ class ListCertificates(Runbook):
     def _make_plan(self) -> Plan:
         plan = self._planned()
         if plan.needs_approval:
-            plan = replace(plan, blocked=(*plan.blocked, *lacking(self.context, plan)))
+            plan = replace(plan, blocked=(*plan.blocked, *lacking_means(self.context, plan)))
         self.context.record.write_plan(plan)
         return plan
 

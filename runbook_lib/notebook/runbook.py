@@ -24,7 +24,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.i18n.language import gettext
 from runbook_lib.models import Stage, StageState
-from runbook_lib.notebook.workspace import Next, link_to, next_run, next_steps
+from runbook_lib.notebook.workspace import Next, next_run, next_steps, stage_link
 from runbook_lib.params.load import site_without_secrets
 from runbook_lib.params.model import Site
 from runbook_lib.record.attestation import seal_record
@@ -182,7 +182,7 @@ class Runbook:
         return View(self.stage, (go_on, others))
 
     def _linked(self, step: Next) -> Cell:
-        return link_to(step.stage, self.incident) if step.stage else "-"
+        return stage_link(step.stage, self.incident) if step.stage else "-"
 
     def _goes_on_with(self) -> Next:
         """Return what comes next as this stage ended."""

@@ -189,7 +189,7 @@ def path_prefix_to(incident: str) -> str:
         return ""
 
 
-def link_to(stage: Stage, incident: str) -> Link:
+def stage_link(stage: Stage, incident: str) -> Link:
     """Return the link to the notebook of a stage of ``incident``."""
     return Link(stage.value, f"{path_prefix_to(incident)}{stage}.ipynb")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from runbook_lib.device_prompts import is_about_ours
+from runbook_lib.models import PI_SERVERS
 from runbook_lib.params.hosts import address_of, is_loopback
 from runbook_lib.params.labels import LABELS, PHRASES
 from runbook_lib.params.yaml_source import Document, Value, Where, dotted
@@ -66,7 +67,6 @@ def check_states(document: Document) -> None:
 # beside those that the models find. What is no text or number here is skipped: the models say so.
 
 MOST_ISE_SERVERS = 2
-_RESERVED = ("primary", "secondary")
 
 
 def check_together(document: Document, folder: Path) -> None:
@@ -151,7 +151,7 @@ def _ise_servers(document: Document) -> None:
         name = document.at(*where, "name") or "ise"
         if not isinstance(name, str):
             continue
-        if name in _RESERVED:
+        if name in PI_SERVERS:
             document.problem((*where, "name"), "means another server of the site; write another name")
         if name in seen:
             document.problem((*where, "name"), f"{dotted(seen[name])} has the same name; give each ISE server its own")
@@ -200,7 +200,7 @@ def _virtual_subnets(document: Document) -> None:
         if virtual is None or virtual.version != version:
             continue
         known = [net for net in subnets if net.version == version]
-        servers = [_address(document.at(server, "address")) for server in ("primary", "secondary")]
+        servers = [_address(document.at(server, "address")) for server in PI_SERVERS]
         hosts = [virtual, *(host for host in servers if host and host.version == version)]
         near = [_network(f"{virtual}/{shortest}")]
         if not any(net and all(host in net for host in hosts) for net in known or near):

@@ -38,13 +38,16 @@ class SiteSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
+SSH_PORT = 22
+
+
 class SshLogin(SiteSection):
     """``host_key`` pins: OpenSSH public keys (``ssh-ed25519 AAAA…``) or ``SHA256:…``; with none, nothing connects.
 
     ``legacy``: old algorithms that this server may use, by name; a closed list, and none where nothing is said.
     """
 
-    port: Port = 22
+    port: Port = SSH_PORT
     user: Line
     password: Secret
     host_key: tuple[HostKey, ...] = ()

@@ -22,8 +22,8 @@ from runbook_lib.errors import ParameterRefused, RecordDamaged, SiteLocked
 from runbook_lib.models import StageState
 from runbook_lib.record.files import LARGEST_READ, read_plain, write_new
 from runbook_lib.record.incident import INCIDENT
-from runbook_lib.record.journal import parse_whole_lines
-from runbook_lib.record.seal import JOURNAL, list_files
+from runbook_lib.record.journal import JOURNAL, parse_whole_lines
+from runbook_lib.record.seal import list_files
 from runbook_lib.record.signing import Trusted
 from runbook_lib.record.stages import stage_states
 from runbook_lib.record.verification import Verification, verify_files, verify_record

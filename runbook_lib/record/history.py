@@ -17,8 +17,7 @@ from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable,
 from runbook_lib.models import FINAL, Inventory, Outcome, PastIncident, SiteStatus, Stage, Unended
 from runbook_lib.record.files import FILE_MODE, from_json_bytes, make_folder, plain_json_value
 from runbook_lib.record.incident import Record, named_there, site_slug, slug_in
-from runbook_lib.record.journal import Kind, Line
-from runbook_lib.record.seal import JOURNAL
+from runbook_lib.record.journal import JOURNAL, Kind, Line
 from runbook_lib.record.stages import ENVELOPE, after_seal, closed_by, files_of_seals, outcome
 
 # -- Which incidents are asked for -----------------------------------------------------------------

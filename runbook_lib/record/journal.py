@@ -22,6 +22,8 @@ from runbook_lib.decisions import canonical_json, is_sha256, sha256_hex
 from runbook_lib.errors import RecordDamaged
 from runbook_lib.models import Outcome, StageState
 
+JOURNAL = "journal.jsonl"
+
 # -- What a line is about, as data: readers go by this, and never by the sentences beside it. ------
 
 
@@ -315,7 +317,7 @@ def _artifact(value: object) -> Artifact | None:
 
 def is_inside(path: str) -> bool:
     """Whether a path stays inside the record's folder, in names that every file system takes."""
-    return path != "journal.jsonl" and all(_PART.fullmatch(part) for part in path.split("/"))
+    return path != JOURNAL and all(_PART.fullmatch(part) for part in path.split("/"))
 
 
 def parse_opening(data: bytes) -> dict[str, str]:

@@ -27,6 +27,7 @@ from runbook_lib.record.files import (
 )
 from runbook_lib.record.journal import (
     FIRST_PREV,
+    JOURNAL,
     TEXTS,
     UTC_FORM,
     About,
@@ -53,7 +54,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path = folder / "journal.jsonl"
+        self.path = folder / JOURNAL
 
     def read(self) -> JournalText:
         """All lines. Raises ``RecordDamaged`` naming the first line that is not what it was when written.

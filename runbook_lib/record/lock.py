@@ -180,7 +180,7 @@ def holders_by_incident() -> Mapping[str, Holder]:
     return {each.incident: each for path, each in _held() if _lives(path) or not each.process.is_here}
 
 
-def refusal(site: str) -> SiteLocked | None:
+def lock_refusal(site: str) -> SiteLocked | None:
     """What taking the lock of a site would raise now, by its name alone; None if nobody holds it."""
     return next((_locked(path, site, holder) for path, holder in _held(site)), None)
 

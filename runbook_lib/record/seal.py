@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import cut
 from runbook_lib.event_loop import TooLate, within_time
-from runbook_lib.record.journal import JournalText
+from runbook_lib.record.journal import JOURNAL, JournalText
 
 # -- The manifest of a record: every file with its size and SHA-256; and the walk that finds them. --
 #
@@ -31,7 +31,6 @@ from runbook_lib.record.journal import JournalText
 # the journal names those.
 
 FORMAT = "runbook-manifest-v1"
-JOURNAL = "journal.jsonl"
 EMPTY = "added: it is an empty folder"
 
 

@@ -123,7 +123,7 @@ def signing_key(folder: Path) -> Ed25519PrivateKey | None:
     return key
 
 
-def read_public(path: Path) -> VerifyingKey:
+def read_public_key(path: Path) -> VerifyingKey:
     """Return the public key in a PEM file; ``ParameterRefused`` if it holds no Ed25519 public key."""
     try:
         data = path.read_bytes()
@@ -201,7 +201,7 @@ def trusted_in(folder: Path, *, key: str = "", authority: str = "") -> Trusted:
             found=str(error),
             next_step="give a file with its certificate, or its issuer's, in PEM",
         ) from None
-    keys = (read_public(Path(key).expanduser()),) if key else trusted_keys(folder)
+    keys = (read_public_key(Path(key).expanduser()),) if key else trusted_keys(folder)
     return Trusted(keys=keys, certificates=certificates)
 
 

@@ -18,10 +18,9 @@ from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.artifacts import Drift, drifts
 from runbook_lib.record.files import read_plain
 from runbook_lib.record.incident import INCIDENT
-from runbook_lib.record.journal import JournalText, Kind, Line, parse_opening, parse_whole_lines
+from runbook_lib.record.journal import JOURNAL, JournalText, Kind, Line, parse_opening, parse_whole_lines
 from runbook_lib.record.seal import (
     EMPTY,
-    JOURNAL,
     FileEntry,
     Manifest,
     NoStamp,

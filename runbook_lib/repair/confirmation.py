@@ -12,11 +12,11 @@ from runbook_lib.decisions import Decision, Override, Plan, WayOut
 from runbook_lib.device.command_line import Console
 from runbook_lib.device.probe import present
 from runbook_lib.errors import CertificateMoved, DeletionRefused, ParameterRefused, RunbookError
-from runbook_lib.models import Inventory, Judgement, Presented, Stage, Vantage, Verdict
+from runbook_lib.models import PI_SERVERS, Inventory, Judgement, Presented, Stage, Vantage, Verdict
 from runbook_lib.observations import Check, CheckKind
 from runbook_lib.params.model import Deadlines, Site
 from runbook_lib.record.incident import Record
-from runbook_lib.repair.context import PI_SERVERS, Context, Target, pi_server, target_named, target_of_key
+from runbook_lib.repair.context import Context, Target, pi_server, target_named, target_of_key
 from runbook_lib.repair.inventory import confirmed_before, inventory_of, judge_target, knowledge_of
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS, deletion_intents, facts_or
 

@@ -15,7 +15,7 @@ from runbook_lib.device.prime import Keep, PrimeServer, identities
 from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import ConnectionLost, DecisionNeeded, DeviceError, DeviceSilent, DeviceUnreachable
 from runbook_lib.event_loop import poll_until, side_by_side
-from runbook_lib.models import Presented, Stage, TofuEntry, Vantage
+from runbook_lib.models import PI_SERVERS, Presented, Stage, TofuEntry, Vantage
 from runbook_lib.params.hosts import any_same_host, is_localhost, is_loopback
 from runbook_lib.params.model import Expectation, IseServer, PiServer, Site, SshAccess
 from runbook_lib.record.incident import Record
@@ -26,7 +26,6 @@ T = TypeVar("T")
 
 # -- Which host an entry of a TOFU list stands for: a server itself, one of the site's other hosts, or a stranger
 
-PI_SERVERS = ("primary", "secondary")
 
 _KEY = re.compile(r"(?P<host>.+)_(?P<port>[0-9]{1,9})", re.DOTALL)
 

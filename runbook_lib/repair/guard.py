@@ -17,14 +17,14 @@ from runbook_lib.errors import (
     VersionUnsupported,
 )
 from runbook_lib.event_loop import side_by_side
-from runbook_lib.models import ProductVersion, Verdict
+from runbook_lib.models import PI_SERVERS, ProductVersion, Verdict
 from runbook_lib.observations import Check
 from runbook_lib.params.model import Site
 from runbook_lib.record.journal import About, Kind
 from runbook_lib.record.lock import is_under_lock
 from runbook_lib.repair.approval import approval_missing, approval_naming, require_not_blocked
 from runbook_lib.repair.confirmation import INTERCEPTION, require_confirmed, require_unmoved
-from runbook_lib.repair.context import PI_SERVERS, Context, Devices, ask_both, pi_server, require_two_servers, targets
+from runbook_lib.repair.context import Context, Devices, ask_both, pi_server, require_two_servers, targets
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of

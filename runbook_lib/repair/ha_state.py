@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 from runbook_lib.device.answers import StateKind, kind_of_state
 from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, OutcomeUnknown, PageRefused, RepairFailed
 from runbook_lib.event_loop import first_of
-from runbook_lib.models import HaStatus, TofuStore
+from runbook_lib.models import PI_SERVERS, HaStatus, TofuStore
 from runbook_lib.observations import Check, CheckKind, Diagnosis, HaPage
 from runbook_lib.params.labels import HaForm
 from runbook_lib.params.model import Site
 from runbook_lib.record.journal import About, Kind, LineTopic
 from runbook_lib.repair.confirmation import look_again
 from runbook_lib.repair.context import (
-    PI_SERVERS,
     Context,
     ask_both,
     read_when_back,

@@ -17,14 +17,15 @@ from functools import partial
 
 from runbook_lib.decisions import EVERY_CHANGE, Decision, Override, Plan, PlannedChange, PlanRow, plan_digest
 from runbook_lib.device.names import parse_name
-from runbook_lib.device.prime import DELETE_TOFU, LIST_TOFU
+from runbook_lib.device.prime import DELETE_TOFU
+from runbook_lib.device.tofu import LIST_TOFU
 from runbook_lib.errors import RecordError, StageOutOfOrder, opening_line
-from runbook_lib.models import Inventory, Judgement, TofuEntry, Vantage, Verdict
+from runbook_lib.models import PI_SERVERS, Inventory, Judgement, TofuEntry, Vantage, Verdict
 from runbook_lib.observations import Diagnosis, Mismatch
 from runbook_lib.params.model import Site
 from runbook_lib.record.stages import ALARMING
 from runbook_lib.repair.confirmation import override_for, overrides_in_words, overrides_of
-from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, old_algorithms, target_of, targets
+from runbook_lib.repair.context import Context, Target, is_own, old_algorithms, target_of, targets
 from runbook_lib.repair.ha_state import served_by_secondary
 from runbook_lib.repair.planned_changes import changes_of
 from runbook_lib.repair.sent_changes import ChangeHistory, change_history

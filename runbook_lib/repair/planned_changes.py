@@ -8,13 +8,13 @@ from functools import partial
 from runbook_lib.decisions import ChangeKind, Decision, Deletion, DeletionResult, Override, Plan, PlannedChange, PlanRow
 from runbook_lib.device.answers import StateKind
 from runbook_lib.errors import RepairFailed, StageOutOfOrder, cut
-from runbook_lib.models import HaStatus, Inventory, Judgement, Stage, Verdict
+from runbook_lib.models import PI_SERVERS, HaStatus, Inventory, Judgement, Stage, Verdict
 from runbook_lib.observations import Check, Diagnosis
 from runbook_lib.params.model import IseServer, Site
 from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.record.stages import is_of_plan
 from runbook_lib.repair.confirmation import accepted_of
-from runbook_lib.repair.context import PI_SERVERS, Context, target_of
+from runbook_lib.repair.context import Context, target_of
 from runbook_lib.repair.diagnose import FACTS
 from runbook_lib.repair.ha_state import REGISTRATION, form_rows, ha_states_in_words, kinds_of, served_by_secondary
 from runbook_lib.repair.sent_changes import (

@@ -14,6 +14,7 @@ from runbook_lib import paths
 from runbook_lib.decisions import ChangeKind, Plan
 from runbook_lib.device.answers import parse_health_monitor
 from runbook_lib.device.probe import open_unjudged, present, read_page
+from runbook_lib.device.ssh import NO_NAME
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CertificateMoved,
@@ -26,13 +27,13 @@ from runbook_lib.errors import (
     RunbookError,
     VersionUnsupported,
 )
-from runbook_lib.models import Presented, ProductVersion, Vantage
+from runbook_lib.models import PI_SERVERS, Presented, ProductVersion, Vantage
 from runbook_lib.observations import Check
 from runbook_lib.params.load import secret_references
 from runbook_lib.params.model import Site
 from runbook_lib.paths import find_browser
 from runbook_lib.record.signing import require_writable
-from runbook_lib.repair.context import PI_SERVERS, Context, Devices, old_algorithms, targets
+from runbook_lib.repair.context import Context, Devices, old_algorithms, targets
 from runbook_lib.repair.guard import OLDEST_RELEASE, equal_releases, release_in_words, require_supported
 from runbook_lib.repair.primary_pages import PrimaryPages, web_access
 from runbook_lib.secrets import SecretRef, needs_a_person, unresolved
@@ -106,7 +107,6 @@ def _check(name: str, look: Presented, actual: str, *, ok: bool | None, note: st
 # -- Is everything reachable? Command lines, releases, certificate ports, the browser, the record. Reads only
 
 LEAST_FREE_BYTES = 100 << 20
-_NO_NAME = "write its address into the site's file, or fix the name there or in this machine's DNS or hosts file"
 _NO_ANSWER = "may be reachable from its peers only; stage 20 looks from there too"
 _QUESTIONS = ("SSH host key", "SSH login", "release")
 
@@ -201,7 +201,7 @@ async def _port(site: Site, name: str, host: str, port: int) -> tuple[Check, ...
     look = await present(host, port, vantage=Vantage.HERE, deadlines=site.deadlines, times=1)
     question = f"{name}: TLS on {host}:{port} from this machine"
     if not look.chain:
-        advice = _NO_ANSWER if look.resolved else _NO_NAME
+        advice = _NO_ANSWER if look.resolved else NO_NAME
         return (Check(name=question, expected="answers", actual=look.problem, ok=None, note=advice),)
     answers = Check(name=question, expected="answers", actual="answers", ok=True)
     if name not in PI_SERVERS:
@@ -264,7 +264,7 @@ def _failed(name: str, expected: str, error: RunbookError) -> Check:
 # where it is confirmed who answers there. In guided mode a person types, and nothing of that is needed here.
 
 
-def lacking(context: Context, plan: Plan) -> tuple[str, ...]:
+def lacking_means(context: Context, plan: Plan) -> tuple[str, ...]:
     """Return in a sentence each what the plan needs and is not to be had; nobody is asked for a secret."""
     return tuple(f"{error.what}; {error.next_step}" for error in _problems(context, plan, ask=False))
 

@@ -98,7 +98,7 @@ class PrimaryPages:
         self._context.progress("Opening the browser")
         await self.close()
         browser = await self._stack.enter_async_context(
-            PinnedBrowser.open(executable, address_of(site, access), pin, site.deadlines)
+            PinnedBrowser.open(executable, pages_address(site, access), pin, site.deadlines)
         )
         self._pin = pin
         return PrimePages(browser, labels_for(site.labels), self._keep)
@@ -138,7 +138,7 @@ def web_access(site: Site) -> WebAccess:
     return site.primary.web
 
 
-def address_of(site: Site, access: WebAccess) -> str:
+def pages_address(site: Site, access: WebAccess) -> str:
     """Return the address of the primary's web pages, ``https://host:port``."""
     host = f"[{site.primary.address}]" if ":" in site.primary.address else site.primary.address
     return f"https://{host}:{access.port}"
@@ -241,7 +241,7 @@ def ise_guide(site: Site, servers: Iterable[IseServer], trouble: PageProblem | N
 def _entrance(site: Site, certificate: str) -> tuple[Step, ...]:
     access = web_access(site)
     return (
-        ("Open in a browser", address_of(site, access)),
+        ("Open in a browser", pages_address(site, access)),
         ("Look at its certificate; type nothing unless its SHA-256 is", certificate),
         ("Log in as", f"{access.user}, password from {access.password}"),
     )

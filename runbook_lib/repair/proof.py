@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from runbook_lib.models import Inventory, Outcome
+from runbook_lib.models import PI_SERVERS, Inventory, Outcome
 from runbook_lib.observations import Check, CheckKind, Diagnosis
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
 from runbook_lib.repair.context import (
-    PI_SERVERS,
     Context,
     ask_both,
     is_own,

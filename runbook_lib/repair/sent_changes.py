@@ -18,7 +18,7 @@ from runbook_lib.models import Outcome, Stage, StageState, TofuEntry, TofuStore
 from runbook_lib.record.attestation import Seal, is_vouched_for, seal_anew
 from runbook_lib.record.incident import Record, list_records
 from runbook_lib.record.journal import NOT_SENT, About, Kind, Line, LineTopic
-from runbook_lib.record.lock import refusal
+from runbook_lib.record.lock import lock_refusal
 from runbook_lib.record.stages import alarms_after, ended_as
 from runbook_lib.repair.context import Context, pi_server
 from runbook_lib.repair.diagnose import diagnose
@@ -164,7 +164,7 @@ def outcome_unfinished(record: Record) -> Outcome:
 
 def require_free(record: Record) -> None:
     """Raise SiteLocked while somebody holds the lock of an incident's site."""
-    if held := refusal(record.site):
+    if held := lock_refusal(record.site):
         raise held
 
 

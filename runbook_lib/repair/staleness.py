@@ -8,10 +8,10 @@ from enum import StrEnum
 from runbook_lib.device.answers import StateKind
 from runbook_lib.device.names import fits
 from runbook_lib.i18n.language import to_the_second
-from runbook_lib.models import Inventory, Judgement, TofuEntry
+from runbook_lib.models import PI_SERVERS, Inventory, Judgement, TofuEntry
 from runbook_lib.observations import Diagnosis, Mismatch
 from runbook_lib.params.model import Site
-from runbook_lib.repair.context import PI_SERVERS, Target, is_own, target_of
+from runbook_lib.repair.context import Target, is_own, target_of
 from runbook_lib.repair.ha_state import kinds_of
 from runbook_lib.repair.sent_changes import (
     ChangeHistory,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
 from runbook_lib import paths
-from runbook_lib.errors import RunbookError, printable
+from runbook_lib.errors import Redact, RunbookError, printable
 from runbook_lib.i18n.language import ENGLISH, gettext, language
 from runbook_lib.models import Stage
 from runbook_lib.show.document import BAD, READY, Link, Row, Table
@@ -163,7 +162,6 @@ INTERRUPTED = "Stopped by hand."
 INTERRUPTED_NEXT = "What was sent may go on, on the servers. Run the cell again: it looks first and continues."
 
 _OURS = Path(__file__).resolve().parent.parent
-Redact = Callable[[str], str]
 
 
 def show_errors_as_advice(redact: Redact, way: str = "") -> None:
@@ -181,13 +179,13 @@ def show_errors_as_advice(redact: Redact, way: str = "") -> None:
         if not isinstance(error, RunbookError) and not _passes_through_us(trace) and not _is_not_opened(error):
             where.showtraceback((kind, error, trace), tb_offset=tb_offset)  # a slip in a cell of the reader's own
             return []
-        without_secrets(error, redact)
+        redact_error(error, redact)
         return _show(where, error, redact, way)
 
     shell.set_custom_exc((Exception, KeyboardInterrupt), show)
 
 
-def without_secrets(error: BaseException, redact: Redact) -> None:
+def redact_error(error: BaseException, redact: Redact) -> None:
     """Take secrets out of what an error of any kind says, in place: the kernel sends that on as well."""
     text = str(error)
     if not isinstance(error, RunbookError) and redact(text) != text:
@@ -197,7 +195,7 @@ def without_secrets(error: BaseException, redact: Redact) -> None:
 def _show(shell: Any, error: BaseException, redact: Redact, way: str) -> list[str]:
     table = advice(error, redact, way)
     stack = redact("".join(traceback.format_exception(error)))
-    lines = lines_of(table)
+    lines = text_lines(table)
     if attended():
         from IPython.display import display
 
@@ -250,7 +248,7 @@ def advice_html(table: Table, stack: str) -> tuple[str, str]:
     return above, f"{STYLE}{html(rest) if rest.rows else ''}{folded}"
 
 
-def lines_of(table: Table) -> list[str]:
+def text_lines(table: Table) -> list[str]:
     """Return the advice as the lines of a red output, as ``RunbookError`` prints them."""
     lines = [printable(gettext(table.title)).replace("\n", "\n         ")]
     values = {str(name): str(value) for name, value in (row.cells for row in table.rows)}

@@ -307,7 +307,7 @@ def common_folder(places: Sequence[str]) -> str:
     return common if common.count("/") >= LEAST_PARTS else ""
 
 
-def shorten(places: Sequence[str], folder: str) -> str:
+def places_below(places: Sequence[str], folder: str) -> str:
     """Return one place a line, relative to ``folder``; a second line number of one file stands beside the first."""
     shown: dict[str, list[str]] = {}
     for where in places:
@@ -318,7 +318,7 @@ def shorten(places: Sequence[str], folder: str) -> str:
     return "\n".join(f"{file}:{', '.join(numbers)}" for file, numbers in shown.items())
 
 
-def facts_of(stage: Stage) -> str:
+def facts_folder(stage: Stage) -> str:
     """Return where the record keeps what a stage found, whole."""
     return f"facts/{stage}/ in the record"
 

@@ -22,10 +22,10 @@ from runbook_lib.show.document import (
     Table,
     below,
     common_folder,
-    facts_of,
+    facts_folder,
     first_and_last,
     mark_of,
-    shorten,
+    places_below,
 )
 from runbook_lib.show.rendering import View, text_of
 from runbook_lib.show.tables import ha_states
@@ -71,7 +71,7 @@ def _mismatches(value: Diagnosis, folder: str) -> Table:
                 logged_moment(each.first_utc, each.first_said, each.zone_known),
                 logged_moment(each.last_utc, each.last_said, each.zone_known),
                 _quiet(MismatchLane(each, value.log_end_utc.get(each.server))),
-                shorten(first_and_last(each.evidence), folder),
+                places_below(first_and_last(each.evidence), folder),
                 mark=BAD,
             )
             for each in value.mismatches
@@ -80,7 +80,7 @@ def _mismatches(value: Diagnosis, folder: str) -> Table:
         note=" ".join(filter(None, (_read_note(value), *remarks_of(value), below(folder)))),
         whole=("evidence",),
         below=("thread", "evidence"),
-        artifact=facts_of(Stage.DIAGNOSE),
+        artifact=facts_folder(Stage.DIAGNOSE),
         counted="whose log",
     )
 
@@ -95,7 +95,7 @@ def _look_alikes(value: Diagnosis, folder: str) -> Table:
                 each.meaning,
                 str(each.count),
                 each.advice,
-                shorten(first_and_last(each.evidence), folder),
+                places_below(first_and_last(each.evidence), folder),
                 mark=DOUBT,
             )
             for each in value.look_alikes
@@ -103,7 +103,7 @@ def _look_alikes(value: Diagnosis, folder: str) -> Table:
         empty="none",
         whole=("evidence",),
         below=("what to do", "evidence"),
-        artifact=facts_of(Stage.DIAGNOSE),
+        artifact=facts_folder(Stage.DIAGNOSE),
         counted="whose log",
         fold="" if value.look_alikes else "Look-alikes: none",
     )
@@ -146,20 +146,20 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
         empty="nothing in the logs holds a time",
         note="" if all(moment.zone_known for moment in moments) else in_doubt,
         whole=("when",),
-        artifact=facts_of(Stage.DIAGNOSE),
+        artifact=facts_folder(Stage.DIAGNOSE),
         fold=f"Timeline: {len(moments):,} moments",
     )
     damaged = Table(
         title="Not read to the end: the rest is unknown",
         headers=("source", "problem"),
         rows=tuple(Row(damage.source, damage.problem, mark=DOUBT) for damage in value.damaged),
-        artifact=facts_of(Stage.DIAGNOSE),
+        artifact=facts_folder(Stage.DIAGNOSE),
     )
     others = Table(
         title="It does not look like a log, so it says nothing",
         headers=("source", "looks like"),
         rows=tuple(Row(AsIs(other.source), other.looks_like, mark=DOUBT) for other in value.not_logs),
-        artifact=facts_of(Stage.DIAGNOSE),
+        artifact=facts_folder(Stage.DIAGNOSE),
     )
     return times, *((damaged,) if value.damaged else ()), *((others,) if value.not_logs else ())
 
@@ -178,7 +178,7 @@ def stores(value: Inventory) -> tuple[Table, ...]:
             empty="the list is empty",
             note="The product shows no fingerprint: a renewed certificate with the same subject looks the same.",
             whole=("entry",),
-            artifact=facts_of(Stage.LIST),
+            artifact=facts_folder(Stage.LIST),
             fold=f"TOFU list of the {store.server}: {number}",
         )
         for store, number in counted

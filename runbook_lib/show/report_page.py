@@ -20,6 +20,7 @@ from runbook_lib import __version__, event_loop
 from runbook_lib.errors import BrowserMissing, printable
 from runbook_lib.i18n.language import ENGLISH, NOT_RECORDED, count, duration, using_language, utc_time
 from runbook_lib.record.files import gate_text
+from runbook_lib.record.journal import JOURNAL
 from runbook_lib.show.document import DARK, LIGHT, MARKS, Bullets, Cell, Code, Drawn, Ref, Table, variables
 from runbook_lib.show.report_model import Blank, Block, PostMortem, Section, Shots
 from runbook_lib.show.report_reading import TO_WRITE, begin_mark, end_mark
@@ -250,7 +251,6 @@ _FOOTER = (
     '<span>{title}</span><span><span class="pageNumber"></span> / <span class="totalPages"></span></span></div>'
 )
 LONGEST_S = 120.0
-ATTACHED = "journal.jsonl"
 
 
 def print_pdf(html: str, executable: Path, *, title: str, journal: bytes) -> bytes:
@@ -271,7 +271,7 @@ def _with_journal(printed: bytes, journal: bytes, title: str) -> bytes:
     from pypdf.generic import NameObject
 
     writer = PdfWriter(BytesIO(printed), incremental=True)
-    attached = writer.add_attachment(ATTACHED, journal)
+    attached = writer.add_attachment(JOURNAL, journal)
     attached.subtype = NameObject("/application/jsonl")
     writer.add_metadata({"/Title": title})
     pdf = BytesIO()

@@ -12,11 +12,12 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from runbook_lib.decisions import Approval, Deletion, Override, Plan, sha256_hex
+from runbook_lib.device.tofu import LIST_TOFU
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.models import Stage, TofuStore, Verdict
+from runbook_lib.models import PI_SERVERS, Stage, TofuStore, Verdict
 from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import from_json_bytes, read_plain
-from runbook_lib.record.journal import AS_EXPECTED, NOT_SENT, Kind, Line, LineTopic, parse_whole_lines
+from runbook_lib.record.journal import AS_EXPECTED, JOURNAL, NOT_SENT, Kind, Line, LineTopic, parse_whole_lines
 from runbook_lib.record.stages import attempts, is_settled
 from runbook_lib.show.document import NO_REF, Ref
 from runbook_lib.show.report_model import ChangeRow, EntryChange, JournalLine, Screenshot, StageRow, StoreChange
@@ -99,7 +100,7 @@ class RecordFolder:
 
 def read_folder(folder: Path) -> RecordFolder:
     """Read the journal of a record's folder as far as its chain holds."""
-    path = folder / "journal.jsonl"
+    path = folder / JOURNAL
     try:
         data = read_plain(path)
     except OSError:
@@ -193,8 +194,6 @@ def stages_of(lines: tuple[Line, ...], changes: tuple[ChangeRow, ...]) -> tuple[
 
 # -- Both stores before and after, as they were read: the first reading of the incident beside the newest
 
-LIST = "ncs certvalidation tofu-certs listcerts"
-
 
 class _Answer(BaseModel):
     """The part of a kept answer that holds what was understood of a list."""
@@ -208,14 +207,14 @@ def stores_of(record: RecordFolder, changes: tuple[ChangeRow, ...]) -> tuple[Sto
     deletions = [change for change in changes if change.stage == Stage.DELETE.value]
     return tuple(
         _compare(readings[0], readings[-1], [change for change in deletions if change.server == server])
-        for server in ("primary", "secondary")
+        for server in PI_SERVERS
         if (readings := _readings(record, server))
     )
 
 
 def _readings(record: RecordFolder, server: str) -> list[Found[TofuStore]]:
     """The first and the newest reading of a store that was understood."""
-    kept = [line for line in record.lines if line.kind is Kind.KEPT and (line.server, line.text) == (server, LIST)]
+    kept = [line for line in record.lines if line.kind is Kind.KEPT and (line.server, line.text) == (server, LIST_TOFU)]
     lines = [line for line in kept if line.artifact and line.artifact.path.endswith(".json")]
     first, newest = _first(record, lines), _first(record, lines[::-1])
     return [first, newest] if first and newest else []

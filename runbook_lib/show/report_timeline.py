@@ -11,7 +11,7 @@ from runbook_lib.decisions import Approval, Deletion, Plan
 from runbook_lib.i18n.language import count, duration, utc_time
 from runbook_lib.logs.conclusions import timeline, verdict
 from runbook_lib.logs.formats import logged_moment, moment_in_words
-from runbook_lib.models import Inventory, Outcome, Stage, StageState, Verdict
+from runbook_lib.models import PI_SERVERS, Inventory, Outcome, Stage, StageState, Verdict
 from runbook_lib.observations import Check, CheckKind, Diagnosis, Mismatch, with_kinds
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
@@ -33,7 +33,6 @@ from runbook_lib.show.report_reading import Found, RecordFolder, ref, verdict_to
 # What a log or a store does not say is named as not known. A mismatch line says that a connection was rejected at that
 # time; since when it was before the first line that was found, nobody can tell from it.
 
-PI = ("primary", "secondary")
 HA = "High availability"
 HA_PLACES = ("primary_health_monitor", "secondary_health_monitor")
 ISE_PLACE = "primary_infrastructure"
@@ -51,7 +50,7 @@ def impacts_of(record: RecordFolder) -> tuple[Impact, ...]:
 
 def _ise_names(inventory: Found[Inventory] | None) -> tuple[str, ...]:
     judgements = inventory.value.judgements if inventory else ()
-    return tuple(judgement.target for judgement in judgements if judgement.target not in PI)
+    return tuple(judgement.target for judgement in judgements if judgement.target not in PI_SERVERS)
 
 
 def _ise(
@@ -92,7 +91,7 @@ NO_END = "when it ended, or whether it has: no check of stage 60 proves that it 
 
 
 def _unknown(mismatches: list[Mismatch], first: Mismatch | None, diagnosis: Diagnosis) -> Iterable[str]:
-    missing = [server for server in diagnosis.no_logs if server in PI]
+    missing = [server for server in diagnosis.no_logs if server in PI_SERVERS]
     if missing:
         yield f"what the log of the {' and of the '.join(missing)} says: none was available"
     if diagnosis.damaged:

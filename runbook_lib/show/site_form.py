@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runbook_lib.i18n.language import gettext
+from runbook_lib.models import PI_SERVERS
 from runbook_lib.params.load import Draft, draft_site
+from runbook_lib.params.model import SSH_PORT
 from runbook_lib.params.yaml_source import SiteFileProblem, is_within, shown_key
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef
 from runbook_lib.show.document import BAD, DOUBT, GOOD
@@ -182,8 +184,6 @@ def _may_become_a_reference(text: str) -> bool:
 
 # -- The servers' SSH host keys: shown, and taken only when somebody says that they were compared ---
 
-SSH_PORT = 22
-
 
 class ShownKey(NamedTuple):
     """The SSH host key that a server shows, in words for a person; ``fingerprint`` is empty where it shows none."""
@@ -198,7 +198,7 @@ class _HostKeys:
     def __init__(self, fields: Mapping[Where, SiteField], look: Callable[[str, int], ShownKey]) -> None:
         self._fields = fields
         self._look = look
-        self._shown = dict.fromkeys(("primary", "secondary"), "")
+        self._shown = dict.fromkeys(PI_SERVERS, "")
         self.compared = {server: self._box(server) for server in self._shown}
         self.said = Said()
         hint = "Fetches the SSH host keys of both servers; it does not log in and accepts no key"

@@ -21,8 +21,8 @@ from runbook_lib.show.document import (
     Table,
     below,
     common_folder,
-    facts_of,
-    shorten,
+    facts_folder,
+    places_below,
     without_idle_columns,
 )
 from runbook_lib.show.rendering import View
@@ -195,7 +195,7 @@ def _rows(value: Plan) -> Table:
                 row.reason,
                 (row.verdict or "-") + (f"\noverridden by {row.override}" if row.override else ""),
                 "\n".join((", ".join(row.seen_from) or "-", *(f"not from {each}" for each in row.not_seen_from))),
-                shorten(row.evidence, folder) or "-",
+                places_below(row.evidence, folder) or "-",
                 mark=_mark_of(row, blocked=bool(value.blocked)),
             )
             for row in sorted(value.rows, key=_urgency)
@@ -319,7 +319,7 @@ def results(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, ...
         empty="nothing was deleted",
         note="An entry that is listed again may be the new one: the server's own monitor adds it within seconds.",
         whole=("entry",),
-        artifact=facts_of(Stage.DELETE),
+        artifact=facts_folder(Stage.DELETE),
         counted="what the store says",
         below=("what the command printed", "sent", "read back"),
     )

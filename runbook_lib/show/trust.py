@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from runbook_lib.decisions import Decision, Plan, PlanRow
 from runbook_lib.i18n.language import AsIs
-from runbook_lib.models import Inventory, Judgement
+from runbook_lib.models import PI_SERVERS, Inventory, Judgement
 from runbook_lib.observations import Check, CheckKind, check_name, with_kinds
 from runbook_lib.show import svg
 from runbook_lib.show.document import Drawn, Picture
@@ -21,7 +21,6 @@ from runbook_lib.show.svg import shorten, width_of, wrap
 # logs, from the certificates that were presented, and from what the servers say of each other. Each trust names its
 # ground, and what follows from nothing is not known.
 
-PAIR = ("primary", "secondary")
 UNSEEN = (
     "The product shows no fingerprint of what it stores: whether a stored and a presented certificate agree is"
     " concluded from the reason that is given, and was not seen."
@@ -91,7 +90,11 @@ def trust_as_verified(addresses: Mapping[str, str], checks: Sequence[Check]) -> 
 
 def _pairs(names: Iterable[str]) -> list[tuple[str, str]]:
     """Return who stores whom: the two servers each other, and the primary every ISE server."""
-    return [PAIR, (PAIR[1], PAIR[0]), *((PAIR[0], name) for name in names if name not in PAIR)]
+    return [
+        PI_SERVERS,
+        (PI_SERVERS[1], PI_SERVERS[0]),
+        *((PI_SERVERS[0], name) for name in names if name not in PI_SERVERS),
+    ]
 
 
 # -- as planned -----------------------------------------------------------------------------------
@@ -166,9 +169,9 @@ def _verified(checks: Mapping[_Key, Check], pairs: list[tuple[str, str]], server
     Only new mismatch messages say that the two differ, and only where they can mean nobody else.
     """
     entry, logs = (CheckKind.ENTRY, server, target), (CheckKind.MISMATCHES, server, "")
-    states = [(CheckKind.HA_STATE, name, "") for name in PAIR]
+    states = [(CheckKind.HA_STATE, name, "") for name in PI_SERVERS]
     on_page = [(CheckKind.ISE_PAGE, "", target)]
-    needed = [entry, logs, (CheckKind.CERTIFICATE, "", target), *(states if target in PAIR else on_page)]
+    needed = [entry, logs, (CheckKind.CERTIFICATE, "", target), *(states if target in PI_SERVERS else on_page)]
     unsettled = {key: _unsettled(key, checks.get(key)) for key in needed if not (key in checks and checks[key].ok)}
     listed, in_logs = checks.get(entry), checks.get(logs)
     alone = [observer for observer, _ in pairs].count(server) == 1
@@ -179,7 +182,7 @@ def _verified(checks: Mapping[_Key, Check], pairs: list[tuple[str, str]], server
     elif unsettled.keys() - {logs} or (in_logs is not None and in_logs.ok is False):
         agreement, ground = Agreement.UNKNOWN, "; ".join(unsettled.values())
     else:
-        agreement, ground = Agreement.AGREE, _GOOD[target in PAIR, bool(unsettled)]
+        agreement, ground = Agreement.AGREE, _GOOD[target in PI_SERVERS, bool(unsettled)]
     keys = listed.values if listed and listed.ok else ()
     return Trust(server=server, target=target, keys=keys, agreement=agreement, ground=ground)
 
@@ -223,7 +226,7 @@ _NARROWEST = 740.0  # the legend
 
 def draw_trust(trusts: Trusts) -> Picture:
     """Return the picture of hosts and of what each server has stored of them."""
-    others = [host for host in trusts.hosts if host.name not in PAIR]
+    others = [host for host in trusts.hosts if host.name not in PI_SERVERS]
     shift = 0.0 if others else _BOX + _GAP  # the column of ISE servers is left out where the site has none
     tall = max(2 * _TALL, len(others) * _TALL * 1.3)
     middle = _EDGE + tall / 2
@@ -264,8 +267,8 @@ def _sentences(link: Trust) -> tuple[str, str]:
 
 def _corner(host: TrustHost, others: list[TrustHost], middle: float, shift: float) -> tuple[float, float, float]:
     """Return the left edge, the top and the height of a host's box: ISE servers left, the primary, the secondary."""
-    if host.name in PAIR:
-        column = 1 + PAIR.index(host.name)
+    if host.name in PI_SERVERS:
+        column = 1 + PI_SERVERS.index(host.name)
         return _EDGE + column * (_BOX + _GAP) - shift, middle - 0.85 * _TALL, 1.7 * _TALL
     return _EDGE, _row(others.index(host), len(others), middle) - _TALL / 2, _TALL
 
@@ -292,16 +295,16 @@ def _box(host: TrustHost, x: float, y: float, tall: float) -> str:
 
 def _arrow(link: Trust, others: list[TrustHost], middle: float, shift: float) -> str:
     """Draw one trust: between the two servers one above the other, to an ISE server on its own height."""
-    left = _EDGE + (2 * _BOX + _GAP if link.target in PAIR else _BOX) - shift
-    rightwards = link.server == PAIR[0] and link.target in PAIR
-    if link.target in PAIR:
+    left = _EDGE + (2 * _BOX + _GAP if link.target in PI_SERVERS else _BOX) - shift
+    rightwards = link.server == PI_SERVERS[0] and link.target in PI_SERVERS
+    if link.target in PI_SERVERS:
         y = middle + (-12 if rightwards else 12)
     else:
         y = _row(next(place for place, host in enumerate(others) if host.name == link.target), len(others), middle)
     start, end = (left + 5, left + _GAP - 5) if rightwards else (left + _GAP - 5, left + 5)
     dashed = link.agreement is not Agreement.AGREE
     drawn = svg.arrow((start, y), (end, y), tone=TONES[link.agreement], dashed=dashed)
-    above, below = (True, False) if rightwards else (link.target not in PAIR, True)
+    above, below = (True, False) if rightwards else (link.target not in PI_SERVERS, True)
     return drawn + _caption(link, left + _GAP / 2, y, above=above, below=below)
 
 

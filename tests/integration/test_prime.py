@@ -11,7 +11,8 @@ from ssh_fakes import PASSWORD_REF, QUICK, FakeAde, Terminal
 from waiting import PATIENCE_S
 
 from runbook_lib.device.answers import StateKind, kind_of_state
-from runbook_lib.device.prime import DELETE_TOFU, HA_STATUS, LIST_TOFU, PrimeServer
+from runbook_lib.device.prime import DELETE_TOFU, HA_STATUS, PrimeServer
+from runbook_lib.device.tofu import LIST_TOFU
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CommandRefused,

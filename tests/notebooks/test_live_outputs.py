@@ -29,7 +29,7 @@ from runbook_lib.show.advice import (
     STOPPED,
     advice,
     advice_html,
-    lines_of,
+    text_lines,
 )
 from runbook_lib.show.progress import _State, clock
 from runbook_lib.show.rendering import text
@@ -290,7 +290,7 @@ def test_advice_says_the_same_in_every_form() -> None:
     error = AnyError("It happened\x1b", where="here", found="<i>a</i>\nb", next_step="do this")
     table = advice(error, str)
     assert [row.cells[0] for row in table.rows] == ["next", "found", "where", "more"]
-    assert lines_of(table) == f"RunbookError: {error}".split("\n")
+    assert text_lines(table) == f"RunbookError: {error}".split("\n")
     above, below = advice_html(table, "<i>")
     assert "do this" in above
     assert "<i>" not in above + below

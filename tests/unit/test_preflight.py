@@ -92,7 +92,7 @@ def test_a_plan_that_needs_the_key_is_blocked_without_it(tmp_path: Path) -> None
     assert "auth_key" in told(bare, "ha")
     assert "user: and password:" in told(bare, "ise")
     made = Incident(tmp_path, site=bare)
-    assert any("does not name" in each for each in preflight.lacking(made.context, made.plan()))
+    assert any("does not name" in each for each in preflight.lacking_means(made.context, made.plan()))
 
 
 def test_a_folder_of_keys_that_cannot_be_written_is_told_before_anything_is_approved(
@@ -106,6 +106,6 @@ def test_a_folder_of_keys_that_cannot_be_written_is_told_before_anything_is_appr
     (check,) = preflight._keys()
     assert check.ok is False
     assert "RUNBOOK_KEY_DIR" in check.note
-    assert any("RUNBOOK_KEY_DIR" in each for each in preflight.lacking(made.context, made.plan()))
+    assert any("RUNBOOK_KEY_DIR" in each for each in preflight.lacking_means(made.context, made.plan()))
     with pytest.raises(RecordNotWritable, match="folder of keys"):
         new_key(tmp_path / "taken" / "keys")

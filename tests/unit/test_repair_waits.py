@@ -15,10 +15,10 @@ from incident_kit import Incident
 
 from runbook_lib.batch import local
 from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, DeviceUnreachable
-from runbook_lib.models import Inventory, Stage, TofuStore
+from runbook_lib.models import PI_SERVERS, Inventory, Stage, TofuStore
 from runbook_lib.observations import Diagnosis
 from runbook_lib.repair import proof
-from runbook_lib.repair.context import PI_SERVERS, POLL_S, Context, wait_until
+from runbook_lib.repair.context import POLL_S, Context, wait_until
 from runbook_lib.repair.ha_state import entry_checks, settled_states
 
 

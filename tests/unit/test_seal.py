@@ -28,7 +28,7 @@ from runbook_lib.record.journal import Kind, parse_journal
 from runbook_lib.record.journal_file import Journal
 from runbook_lib.record.seal import journal_part, parse_manifest
 from runbook_lib.record.secret_scan import scan
-from runbook_lib.record.signing import VerifyingKey, new_key, parse, read_public, sign, signing_key, trusted_keys
+from runbook_lib.record.signing import VerifyingKey, new_key, parse, read_public_key, sign, signing_key, trusted_keys
 from runbook_lib.record.verification import Verification, verify_record
 from runbook_lib.secrets import REDACTOR, SecretRef
 
@@ -140,7 +140,7 @@ def test_file_without_a_key_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
     with pytest.raises(ParameterRefused, match="cannot be used"):
-        read_public(path)
+        read_public_key(path)
 
 
 # -- the seal --------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from runbook_lib.errors import DeletionRefused
 from runbook_lib.observations import LogLine
-from runbook_lib.show.document import Link, Row, Table, below, common_folder, first_and_last, link_to, shorten
+from runbook_lib.show.document import Link, Row, Table, below, common_folder, first_and_last, link_to, places_below
 from runbook_lib.show.rendering import STYLE, View, html, text_of
 
 DIGEST = "99bc22f5f8cb611fe24143538cacbd0f2685f77e9d70b4278f011e7bb79f4310"
@@ -148,7 +148,7 @@ def test_evidence_is_relative_to_the_folder_that_it_shares() -> None:
     ]
     folder = common_folder(places)
     assert folder == "/logs/site"
-    assert shorten(places, folder) == "primary/hm-0-0.log:4, 11\nsecondary/a.zip/hm.log:3"
+    assert places_below(places, folder) == "primary/hm-0-0.log:4, 11\nsecondary/a.zip/hm.log:3"
     assert folder in below(folder)
 
 
@@ -156,7 +156,7 @@ def test_evidence_is_relative_to_the_folder_that_it_shares() -> None:
 def test_evidence_without_a_common_folder_is_shown_in_full(places: list[str]) -> None:
     """A root, a name that is no path, or nothing: no folder is claimed, nothing is cut off."""
     assert common_folder(places) == ""
-    assert shorten(places, "").split("\n") == (places or [""])
+    assert places_below(places, "").split("\n") == (places or [""])
 
 
 def test_evidence_is_the_first_and_the_last_line() -> None:

@@ -26,12 +26,12 @@ from runbook_lib.cli import terminal
 from runbook_lib.cli.app import whole_command
 from runbook_lib.device.tofu import parse_tofu_list
 from runbook_lib.errors import RunbookError, cut, cut_front, one_line, opening_line, printable, system_words
-from runbook_lib.logs.scanner import LINE_LIMIT
+from runbook_lib.logs.lines import LINE_LIMIT
 from runbook_lib.logs.sources import _text
 from runbook_lib.paths import project_root
 from runbook_lib.processes import Gated
 from runbook_lib.redactor import Redactor
-from runbook_lib.show.advice import advice, lines_of
+from runbook_lib.show.advice import advice, text_lines
 from runbook_lib.show.document import Row, Table
 from runbook_lib.show.rendering import html, text
 
@@ -145,7 +145,7 @@ def test_a_part_of_an_error_forges_no_other_part(
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     terminal.err_lines(str(error))
-    for lines in (str(error).split("\n"), capsys.readouterr().err.split("\n"), lines_of(advice(error, str))):
+    for lines in (str(error).split("\n"), capsys.readouterr().err.split("\n"), text_lines(advice(error, str))):
         assert not [line for line in lines if line.startswith((f"  {label}", label))]
 
 

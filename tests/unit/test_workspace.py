@@ -11,7 +11,7 @@ import pytest
 
 from runbook_lib import paths
 from runbook_lib.models import Outcome, Stage
-from runbook_lib.notebook.workspace import folder_of, link_to, opened_notebook, save_layout
+from runbook_lib.notebook.workspace import folder_of, opened_notebook, save_layout, stage_link
 from runbook_lib.record.incident import Record
 
 START = f"{Stage.START}.ipynb"
@@ -87,14 +87,14 @@ def test_copies_are_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> 
 def test_links_lead_to_the_copies_of_the_incident(monkeypatch: pytest.MonkeyPatch) -> None:
     """From wherever its first notebook was run: beside it, in a site's folder without an incident, or in no copy."""
     record = Record.create(paths.records_dir(), "paris")
-    assert link_to(Stage.LIST, record.incident).href == "20_list_certificates.ipynb"
+    assert stage_link(Stage.LIST, record.incident).href == "20_list_certificates.ipynb"
     monkeypatch.chdir(folder_of("berlin"))
     assert opened_notebook(Stage.START) == paths.work_dir() / "berlin" / START
-    link = link_to(Stage.LIST, record.incident).href
+    link = stage_link(Stage.LIST, record.incident).href
     assert link == f"../{record.incident}/20_list_certificates.ipynb"
     assert Path(link).is_file()
     monkeypatch.chdir(Path(link).parent)
-    assert link_to(Stage.LIST, record.incident).href == "20_list_certificates.ipynb"
+    assert stage_link(Stage.LIST, record.incident).href == "20_list_certificates.ipynb"
 
 
 def test_the_notebook_has_the_whole_width_and_its_contents_at_the_side(tmp_path: Path) -> None:
