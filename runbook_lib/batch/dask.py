@@ -40,15 +40,7 @@ from runbook_lib.batch.local import (
     take_lock,
     wait_until_alone,
 )
-from runbook_lib.batch.payload import (
-    Payload,
-    brought_back,
-    merge_record,
-    output_file,
-    payload_of,
-    under_lock,
-    unpack_payload,
-)
+from runbook_lib.batch.payload import Payload, brought_back, merge_record, output_file, payload_of, task_of, under_lock
 from runbook_lib.batch.rollout import ClusterOptions, require_protected
 from runbook_lib.batch.runner import kernel_environment
 from runbook_lib.batch.site_run import (
@@ -93,7 +85,7 @@ def run_payload(payload: Payload, names: dict[str, str]) -> dict[str, Any]:
 
     task = payload.task
     try:
-        task = unpack_payload(payload, paths.records_dir())
+        task = task_of(payload, paths.records_dir())
         publish({"begun": task.site, "worker": worker.address, "shared": task.records == payload.task.records})
         with _cluster_lock(task), under_lock(task.token):
             result = asyncio.run(_run(task, names, lambda event: publish({"event": asdict(event)})))

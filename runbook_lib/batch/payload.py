@@ -77,7 +77,7 @@ def programs() -> dict[str, str]:
     return {"release": __version__} | {path.name: sha256_hex(path.read_bytes()) for path in files if path.is_file()}
 
 
-def unpack_payload(payload: Payload, root: Path) -> SiteTask:
+def task_of(payload: Payload, root: Path) -> SiteTask:
     """Lay out a payload on the worker's disk and return the task as it is to be run there.
 
     Raises ParameterRefused where this worker has other notebooks or dependencies, RecordDamaged where it holds another

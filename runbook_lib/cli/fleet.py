@@ -17,15 +17,7 @@ from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.payload import output_file, require_storage
 from runbook_lib.batch.planning import approve_rollup, plan_fleet, planned_changes, rollup_view
-from runbook_lib.batch.rollout import (
-    ClusterOptions,
-    Executor,
-    Rules,
-    fleet_lock,
-    parse_share,
-    parse_waves,
-    run_fleet,
-)
+from runbook_lib.batch.rollout import ClusterOptions, Executor, Rules, fleet_lock, parse_share, parse_waves, run_fleet
 from runbook_lib.batch.round import Rollup, Round, RoundOutcome, newest_outcome, newest_round
 from runbook_lib.batch.site_run import FINISHED, READING, SiteState
 from runbook_lib.batch.sites import Fleet

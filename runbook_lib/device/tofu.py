@@ -31,10 +31,7 @@ from datetime import datetime
 from runbook_lib.device.answers import not_understood, split_answer
 from runbook_lib.device.names import SPELLINGS, Attribute, parse_name
 from runbook_lib.device_prompts import COLUMNS
-from runbook_lib.errors import (
-    AnswerNotUnderstood,
-    cut,
-)
+from runbook_lib.errors import AnswerNotUnderstood, cut
 from runbook_lib.models import TofuEntry, TofuStore
 from runbook_lib.params.values import is_pattern, line_pattern
 

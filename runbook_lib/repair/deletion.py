@@ -34,10 +34,17 @@ from runbook_lib.repair.approval import require_approval
 from runbook_lib.repair.confirmation import INTERCEPTION
 from runbook_lib.repair.context import Context, read_when_back
 from runbook_lib.repair.diagnose import recorded_diagnosis
-from runbook_lib.repair.guard import NEW_PLAN, permit, require_release
+from runbook_lib.repair.guard import permit, require_release
 from runbook_lib.repair.inventory import recorded_inventory, take_inventory
 from runbook_lib.repair.plan import essence, plan_of
-from runbook_lib.repair.planned_changes import ends_of_deletions, require_none_goes_on, results_of, sent_places, unsent
+from runbook_lib.repair.planned_changes import (
+    NEW_PLAN,
+    ends_of_deletions,
+    require_none_goes_on,
+    results_of,
+    sent_places,
+    unsent,
+)
 from runbook_lib.repair.preflight import require_means, try_login
 from runbook_lib.repair.primary_pages import PrimaryPages
 from runbook_lib.repair.sent_changes import (

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from runbook_lib.decisions import Approval, ChangeKind, Decision, Plan, PlannedChange, PlanRow
+from runbook_lib.decisions import Approval, Decision, Plan, PlannedChange, PlanRow
 from runbook_lib.device.answers import trimmed
 from runbook_lib.errors import (
     CertificateMoved,
     DecisionNeeded,
     ParameterRefused,
-    PlanStale,
     SiteLocked,
     StageOutOfOrder,
     VersionUnsupported,
@@ -29,6 +28,7 @@ from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
 from runbook_lib.repair.planned_changes import (
+    NEW_PLAN,
     about_change,
     attempt,
     ends_of_deletions,
@@ -36,6 +36,7 @@ from runbook_lib.repair.planned_changes import (
     require_none_goes_on,
     sent_places,
     settings_of,
+    stale_plan,
 )
 from runbook_lib.repair.sent_changes import about_deletion, change_history, sent_since
 
@@ -169,8 +170,6 @@ async def production_is_named(context: Context, _request: ChangeRequest) -> None
 # not to have left; the host that it is about still shows the certificate that the plan confirmed; and the site's lock
 # is held. No cell before it is relied on: people and test tools run a cell after a failed one.
 
-NEW_PLAN = "look at it again and make a new plan: 20_list_certificates"
-
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeRequest:
@@ -203,7 +202,7 @@ async def permit(context: Context, change: Change, what: About, *, sends: bool =
     plan = context.record.read_plan()
     require_not_blocked(context.record, plan)
     if essence(change) not in map(essence, plan.every_change):
-        raise _stale(plan, f"{change.server}: {what}", "is not in the plan")
+        raise stale_plan(plan, f"{change.server}: {what}", "is not in the plan")
     approval = approval_naming(context, plan, change)
     if approval is None:
         raise approval_missing(context, plan, change)
@@ -211,15 +210,6 @@ async def permit(context: Context, change: Change, what: About, *, sends: bool =
     for check in CHECKS:
         await check(context, request)
     return approval
-
-
-def planned_change(context: Context, kind: ChangeKind, target: str) -> PlannedChange:
-    """Return the change as the newest plan has it; raises PlanStale where it has none, StageOutOfOrder with no plan."""
-    plan = context.record.read_plan()
-    change = next((each for each in plan.changes if (each.kind, each.target) == (kind, target)), None)
-    if change is None:
-        raise _stale(plan, f"{kind} ({target})", "is not in the plan")
-    return change
 
 
 async def not_sent_before(context: Context, request: ChangeRequest) -> None:
@@ -234,7 +224,9 @@ async def not_sent_before(context: Context, request: ChangeRequest) -> None:
         now = attempt(change_history(context), about_change(request.change))
         before = request.what in [what for _, what in since] or now != request.change.attempt
     if before:
-        raise _stale(request.plan, str(request), "was already sent on this plan; one approval does not allow it twice")
+        raise stale_plan(
+            request.plan, str(request), "was already sent on this plan; one approval does not allow it twice"
+        )
 
 
 async def nothing_moved(context: Context, request: ChangeRequest) -> None:
@@ -248,7 +240,7 @@ async def nothing_moved(context: Context, request: ChangeRequest) -> None:
     if now != planned:
         moved = [f"{field}: planned {value}" for field, value in planned.items() if now.get(field) != value]
         moved += [f"{field}: now {value}" for field, value in now.items() if planned.get(field) != value]
-        raise _stale(request.plan, str(request), "is no longer what was planned", "\n".join(moved))
+        raise stale_plan(request.plan, str(request), "is no longer what was planned", "\n".join(moved))
 
 
 async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
@@ -343,12 +335,3 @@ CHECKS: tuple[Guard, ...] = (
     host_is_confirmed,
 )
 """In this order: what the record says, what the servers say, and the look at the host right before it is sent."""
-
-
-def _stale(plan: Plan, what: str, why: str, found: str = "") -> PlanStale:
-    return PlanStale(
-        f"{what} {why}; nothing was changed",
-        where=f"incident {plan.incident}, plan {plan.digest}",
-        found=found,
-        next_step=NEW_PLAN,
-    )

@@ -20,9 +20,9 @@ from runbook_lib.params.model import IseServer
 from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
-from runbook_lib.repair.guard import permit, planned_change, require_release
+from runbook_lib.repair.guard import permit, require_release
 from runbook_lib.repair.ha_state import entry_checks
-from runbook_lib.repair.planned_changes import adding, removing
+from runbook_lib.repair.planned_changes import adding, planned_change, removing
 from runbook_lib.repair.preflight import require_means
 from runbook_lib.repair.primary_pages import Guide, PrimaryPages, ise_guide, require_someone, watch, web_fingerprint
 from runbook_lib.secrets import NOT_NAMED

@@ -1,4 +1,4 @@
-"""What stages 40 and 50 may change, planned before the first deletion; and how far a plan was carried out."""
+"""What stages 40 and 50 may change, planned before the first deletion; how far a plan was carried out, and proven."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 
 from runbook_lib.decisions import ChangeKind, Decision, Deletion, DeletionResult, Override, Plan, PlannedChange, PlanRow
 from runbook_lib.device.answers import StateKind
-from runbook_lib.errors import RepairFailed, StageOutOfOrder, cut
+from runbook_lib.errors import PlanStale, RepairFailed, StageOutOfOrder, cut
 from runbook_lib.models import PI_SERVERS, HaStatus, Inventory, Judgement, Stage, Verdict
 from runbook_lib.observations import Check, Diagnosis
 from runbook_lib.params.model import IseServer, Site
@@ -30,6 +30,7 @@ from runbook_lib.repair.staleness import End, Staleness
 # deletions. So a change is planned with the condition under which it is made: what turns out not to be needed is
 # not done, and what is needed and does not stand here is not done either, but planned anew.
 
+NEW_PLAN = "look at it again and make a new plan: 20_list_certificates"
 REMOVAL = About(topic=LineTopic.REMOVE_HA)
 REMOVAL_MEANS = (
     "removing it ends replication: the secondary then holds no copy, no server takes over if the primary fails,"
@@ -169,6 +170,25 @@ def _readd(server: IseServer, rows: Sequence[PlanRow], past: ChangeHistory, conf
         settings=_ise_settings(server),
         confirmed_sha256=confirmed,
         attempt=attempt(past, adding(server.name)),
+    )
+
+
+def planned_change(context: Context, kind: ChangeKind, target: str) -> PlannedChange:
+    """Return the change as the newest plan has it; raises PlanStale where it has none, StageOutOfOrder with no plan."""
+    plan = context.record.read_plan()
+    change = next((each for each in plan.changes if (each.kind, each.target) == (kind, target)), None)
+    if change is None:
+        raise stale_plan(plan, f"{kind} ({target})", "is not in the plan")
+    return change
+
+
+def stale_plan(plan: Plan, what: str, why: str, found: str = "") -> PlanStale:
+    """Return the error for a change by a plan that no longer fits, or never held it."""
+    return PlanStale(
+        f"{what} {why}; nothing was changed",
+        where=f"incident {plan.incident}, plan {plan.digest}",
+        found=found,
+        next_step=NEW_PLAN,
     )
 
 

@@ -13,9 +13,7 @@ from runbook_lib.observations import Diagnosis, Mismatch
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import Target, is_own, target_of
 from runbook_lib.repair.ha_state import kinds_of
-from runbook_lib.repair.sent_changes import (
-    ChangeHistory,
-)
+from runbook_lib.repair.sent_changes import ChangeHistory
 
 # The product logs a subject and no address, so a subject is all that leads from a line to an entry; it
 # selects an entry for a closer look and confirms nothing.

@@ -24,7 +24,7 @@ from runbook_lib.batch.payload import (
     programs,
     require_storage,
     store_record,
-    unpack_payload,
+    task_of,
 )
 from runbook_lib.batch.rollout import ClusterOptions, require_protected
 from runbook_lib.batch.site_run import SiteTask
@@ -73,7 +73,7 @@ def test_no_secret_travels(sent: Payload) -> None:
 def test_a_site_arrives_whole(sent: Payload, tmp_path: Path) -> None:
     """On another machine the site's file reads as the sender's, with the small files that travelled beside it."""
     (tmp_path / "s.csr").unlink()
-    arrived = unpack_payload(elsewhere(sent), tmp_path / "worker")
+    arrived = task_of(elsewhere(sent), tmp_path / "worker")
     site = load_site(Path(arrived.site_file))
     assert site.secondary.expect.csr
     assert site.secondary.expect.csr.read_text(encoding="utf-8") == "a request"
@@ -87,13 +87,13 @@ def test_a_worker_believes_the_approvals_that_its_sender_believes(
     """It has seen none of them being written; they travel beside the record, not in it."""
     monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "keys of the worker"))
     believed = {"a" * 64: "b" * 64, "c" * 64: ""}
-    unpack_payload(elsewhere(replace(sent, approvals=believed)), tmp_path / "worker")
+    task_of(elsewhere(replace(sent, approvals=believed)), tmp_path / "worker")
     assert seen_here(tmp_path / "keys of the worker") == believed
 
 
 def test_a_worker_on_the_same_disk_works_in_place(sent: Payload, tmp_path: Path) -> None:
     """Where the sender's record is seen as it is, it is the record that is worked on."""
-    assert unpack_payload(sent, tmp_path / "worker").records == sent.task.records
+    assert task_of(sent, tmp_path / "worker").records == sent.task.records
 
 
 @pytest.mark.parametrize("name", ["release", "20_list_certificates.ipynb", "requirements.lock"])
@@ -101,7 +101,7 @@ def test_a_worker_with_other_programs_refuses(sent: Payload, tmp_path: Path, nam
     """Another release, notebook or lock file on the worker is refused before anything is laid out."""
     other = replace(elsewhere(sent), programs={**programs(), name: "another"})
     with pytest.raises(ParameterRefused) as caught:
-        unpack_payload(other, tmp_path / "worker")
+        task_of(other, tmp_path / "worker")
     assert caught.value.found == name
     assert not (tmp_path / "worker").exists()
 

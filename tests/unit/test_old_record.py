@@ -18,7 +18,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.signing import note_seen
 from runbook_lib.record.verification import verify_record
 from runbook_lib.repair.approval import approval_naming
-from runbook_lib.repair.guard import planned_change
+from runbook_lib.repair.planned_changes import planned_change
 from runbook_lib.show.report import post_mortem
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "record-0.1.0"
