@@ -293,9 +293,15 @@ class PageNotUnderstood(DeviceError):
 
 
 class PageRefused(DeviceError):
-    """The page said no, in words of its own; or it asked what was answered with no (``declined``)."""
+    """The page said no, in words of its own; or what was clicked was not done for another reason (``declined``), such
+    as a question that was answered with no."""
 
     declined = False
+
+    @property
+    def told(self) -> str:
+        """What a record says of it."""
+        return f"not done: {self.what}; {self.found}" if self.declined else f"refused: {self.found or self.what}"
 
 
 class RecordError(RunbookError):

@@ -308,8 +308,7 @@ async def _register_once(context: Context, page: PrimePages, before: Diagnosis |
         raise
     except PageRefused as error:
         what = error.what if error.declined else "The page refused to register high availability"
-        words = (error.what, error.found) if error.declined else (error.found or error.what,)
-        change.result(f"refused: {'; '.join(words)}", expected="accepted")
+        change.result(error.told, expected="accepted")
         raise await failed(context, what, error, before) from error
 
 

@@ -266,8 +266,8 @@ async def _change(context: Context, name: str, what: About, act: Callable[[], Aw
         change.not_sent(error.what, expected="accepted")
         raise
     except PageRefused as error:
-        words = f"{error.what}; {error.found}" if error.declined else error.found or error.what
-        change.result(f"refused: {words}", expected="accepted")
+        change.result(error.told, expected="accepted")
+        words = error.found or error.what
         why = _WORDS.get(meaning(words, labels_for(context.site.labels)), "for a reason that is not understood")
         raise RepairFailed(
             error.what if error.declined else f"The page refused to {what}: {why}",

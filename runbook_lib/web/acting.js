@@ -77,13 +77,6 @@
     return true;
   },
 
-  // What counts the clicks that reach an element from now on.
-  clicks: (el) => {
-    const found = { count: 0 };
-    el.ownerDocument.addEventListener("click", (event) => { found.count += event.composedPath().includes(el); }, true);
-    return found;
-  },
-
   // The option of a list that is called so.
   option: (el, text) => [...el.options].find((one) => one.text.replace(/\s+/g, " ").trim() === text),
 

@@ -9,22 +9,22 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from playwright.async_api import ElementHandle, Error, JSHandle
+from playwright.async_api import ElementHandle, Error
 
-from runbook_lib.errors import CertificateMoved, PageNotUnderstood, opening_line
+from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood, opening_line
 from runbook_lib.params.hosts import same_host
 from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import ControlMatch, bare_words, best, find
 from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, script, uncover
-from runbook_lib.web.screen import Item, Screen, Stability, screen_in_words
-from runbook_lib.web.view import ELEMENT_LOST, PageView, When
+from runbook_lib.web.screen import Item, Screen, screen_in_words
+from runbook_lib.web.view import ELEMENT_LOST, PageView, Rest, When
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
-_BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _END, _CLICKS = (
-    script(name) for name in ("before", "type", "after", "standsWith", "refocused", "end", "clicks")
+_BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _END = (
+    script(name) for name in ("before", "type", "after", "standsWith", "refocused", "end")
 )
 _FOCUS_GONE = "the page gave the focus to something else"
 _HELD = "el => el.value !== undefined ? el.value : el.innerText"
@@ -69,6 +69,7 @@ async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tu
 
 T = TypeVar("T")
 Act = Callable[[ElementHandle], Awaitable[object]]
+Only = Callable[[Screen, Item], Awaitable[bool]]
 
 _TRIES, _NOTICES = 4, 12
 _ROLES: tuple[Literal["button", "link", "menuitem", "tab"], ...] = ("button", "link", "menuitem", "tab")
@@ -87,17 +88,17 @@ class PageActions:
         self._typed: list[ElementHandle] = []  # the fields of the form that is being filled in, the last at the end
         self._held: list[tuple[str, ElementHandle, str]] = []  # what the form that was filled in last has to hold
         self.kept: list[Callable[[Screen], bool | None]] = []  # whether it shows what was ticked and chosen in it
-        self._clicks: tuple[JSHandle, int] | None = None  # of what was pressed once, and the requests before that
+        self._sent = -1  # how much had left for the server before something was pressed once
         self.changed = False  # since a form was last seen to hold what was filled in
         self.chosen: dict[str, str] = {}  # what a list shows since something was chosen in it
         self.opens_by_click: set[str] = set()  # entries of the menu that do not open by pointing at them
 
     async def find(
-        self, key: str, *, deadline_s: float | None = None, sends: bool = False, menus: bool = False
+        self, key: str, *, deadline_s: float | None = None, menus: bool = False, only: Only | None = None
     ) -> Item:
         """Return the control that the label ``key`` names, waiting for it; dialogues in the way are dealt with.
 
-        ``sends``: one that stands with the fields that were filled in. ``menus``: it may be in a menu beside these.
+        ``menus``: it may be in a menu beside the fields that were filled in. ``only``: one of which that is true.
         Raises PageNotUnderstood where it does not come, or where the page shows several that cannot be told apart.
         """
         label, opened, start = self.labels[key], set[str](), time.monotonic()
@@ -119,7 +120,7 @@ class PageActions:
                     raise
                 menus = await self._open_menu(opened)
                 continue
-            own = [hit for hit in hits if not sends or await self._stands_with_fields(hit.item)]
+            own = [hit for hit in hits if only is None or await only(screen, hit.item)]
             items = best(own) if own else ()
             if len(items) == 1:
                 return items[0]
@@ -135,18 +136,12 @@ class PageActions:
             what, found = f"{len(items)} controls answer to {named(label)}", (f"{i.kind} {i.text!r}" for i in items)
             then = "Give a longer caption, which fits one of them only, in the site's file (key labels)."
             return self.view.problem(what, ", ".join(found), then)
-        what = f"{named(label)} belongs to other fields than those that were filled in; nothing was clicked"
+        what = f"{named(label)} belongs to other fields or rows than those that are meant; nothing was clicked"
         then = "If the form's own has another name, add that to the site's file (key labels)."
         return self.view.problem(what, screen_in_words(screen), then)
 
     async def wait(
-        self,
-        ready: When[T],
-        what: str,
-        for_s: float | None = None,
-        *,
-        until_rest: bool = False,
-        rest: Stability | None = None,
+        self, ready: When[T], what: str, for_s: float | None = None, *, until_rest: bool = False, rest: Rest = None
     ) -> T:
         """Look until ``ready`` gives something, as ``PageView.wait`` does; close the notices that come up meanwhile.
 
@@ -179,18 +174,23 @@ class PageActions:
 
     async def is_offered(self, key: str) -> bool:
         """Whether something that can be pressed stands with the fields that were filled in."""
-        hits = find(await self.view.look(), self.labels[key])
-        return any([not hit.item.disabled and await self._stands_with_fields(hit.item) for hit in hits])
+        hits = find(screen := await self.view.look(), self.labels[key])
+        return any([not hit.item.disabled and await self.stands_with_fields(screen, hit.item) for hit in hits])
 
     async def press(self, key: str, *, deadline_s: float | None = None) -> None:
         """Click what the label names. For things that change nothing: it is looked for again if the page moves."""
         await self._acting(key, lambda element: element.click(timeout=ACTION_MS), deadline_s=deadline_s, menus=True)
 
     async def press_once(
-        self, key: str, ready: Callable[[], Awaitable[None]] | None = None, *, sends: bool = False, more: bool = False
+        self,
+        key: str,
+        ready: Callable[[], Awaitable[None]] | None = None,
+        *,
+        more: bool = False,
+        only: Only | None = None,
     ) -> None:
-        """Click what the label names, exactly once, after ``ready``; ``sends``: what stands with the fields filled in,
-        ``more``: and the form goes on after it.
+        """Click what the label names, exactly once, after ``ready``; ``more``: its form goes on after it, ``only``: one
+        of which that is true, whatever menu is open.
 
         Everything that can fail before the click is tried first, so that an error other than OutcomeUnknown
         says that nothing was clicked.
@@ -200,9 +200,10 @@ class PageActions:
             if ready is not None:
                 await ready()
             await self._try(key, element)
-            self._clicks = await element.evaluate_handle(_CLICKS), self.view.traffic.requests
+            self._sent = self.view.browser.relay.sent
 
-        element = await self._acting(key, last_look, sends=sends, menus=True)
+        menus = only in (None, self.stands_with_fields)
+        element = await self._acting(key, last_look, menus=menus, only=only)
         if not more:
             self._typed.clear()
         patience_ms = self.view.browser.deadlines.page_s * 1000  # a slow machine is no reason not to know
@@ -212,15 +213,16 @@ class PageActions:
             await element.click(timeout=patience_ms)
         except Error:
             what = f"{named(self.labels[key])} was clicked, and the page or the browser went away"
-            raise self.view.unknown(what) from None
+            raise self.unknown(what) from None
 
-    async def got_no_click(self) -> bool:
-        """Whether what was pressed once got no click, as under a dialogue that came up then, and nothing was sent."""
-        clicks, requests = self._clicks or (None, 0)
-        with suppress(Error):  # its document has gone
-            silent = self.view.traffic.requests == requests and not self.view.traffic.sockets
-            return clicks is not None and silent and not await clicks.evaluate("c => c.count")
-        return False
+    def unknown(self, what: str, found: str = "") -> OutcomeUnknown | PageNotUnderstood:
+        """Return the error for what was pressed once and whose result is not seen.
+
+        PageNotUnderstood where nothing has left for the server since, and nothing can any more.
+        """
+        if self.view.browser.relay.sent_nothing_since(self._sent):
+            return self.view.problem(f"{what}; nothing was sent to the server", found)
+        return self.view.unknown(what, found)
 
     async def _try(self, key: str, element: ElementHandle) -> None:
         """See that an element can be clicked, and that the browser's accessible tree means the same by the label."""
@@ -347,24 +349,22 @@ class PageActions:
         screen = await self.view.look(anew=True)
         for item in screen.items:
             new = item.menu and not (item.nav or item.disabled or item.text in opened or screen.busy or screen.blocked)
-            if new and await self._stands_with_fields(item):
+            if new and await self.stands_with_fields(screen, item):
                 opened.add(item.text)
                 with suppress(PageNotUnderstood):
                     await self.click(item)
                 return len(opened) < _MENUS
         return screen.busy
 
-    async def _stands_with_fields(self, item: Item) -> bool:
+    async def stands_with_fields(self, _: Screen, item: Item) -> bool:
         """Whether what is to be pressed stands with the fields that were filled in; in another frame it may."""
         with suppress(*ELEMENT_LOST):
             return bool(await (await self.view.element(item)).evaluate(_WITH, self._typed))
         return True
 
-    async def _acting(
-        self, key: str, act: Act, *, deadline_s: float | None = None, sends: bool = False, menus: bool = False
-    ) -> ElementHandle:
-        """Find the control and act on it; look again where the page was drawn anew in between."""
-        look = partial(self.find, key, deadline_s=deadline_s, sends=sends, menus=menus)
+    async def _acting(self, key: str, act: Act, **which: Any) -> ElementHandle:
+        """Find the control, as ``find`` does, and act on it; look again where the page was drawn anew in between."""
+        look = partial(self.find, key, **which)
         return await self._until_acted(look, act, named(self.labels[key]))
 
     async def _until_acted(self, look: Callable[[], Awaitable[Item]], act: Act, what: str) -> ElementHandle:

@@ -142,7 +142,7 @@ _ENDED = ("closed", "crashed", "disconnected", "connection lost", "ended")
 
 
 class PinnedBrowser:
-    """One fresh browser page on one server. Made by :meth:`open`; not for use after its context has ended."""
+    """One fresh page on one server, through a ``relay``. Made by :meth:`open`; not for use after its context."""
 
     def __init__(
         self, session: CDPSession, page: Page, relay: PinnedRelay, base_url: str, deadlines: Deadlines, executable: Path
@@ -151,7 +151,7 @@ class PinnedBrowser:
         self._session = session
         self.base_url = base_url
         self.deadlines = deadlines
-        self._relay = relay
+        self.relay = relay
         self._executable = executable
         self._closed_in = False
         self._told: set[str] = set()
@@ -234,8 +234,8 @@ class PinnedBrowser:
 
     def raise_for_certificate(self) -> None:
         """Raise CertificateMoved if the server has shown another key at any connection so far."""
-        if self._relay.moved is not None:
-            raise self._relay.moved
+        if self.relay.moved is not None:
+            raise self.relay.moved
 
     async def go(self, path: str = "/") -> None:
         """Load a page of the server. Raises CertificateMoved, DeviceUnreachable, DeviceSilent or ConnectionLost."""
@@ -254,7 +254,7 @@ class PinnedBrowser:
             answer = await self._session.send("Network.getCertificate", {"origin": self.origin})
         chain = [base64.b64decode(der) for der in answer.get("tableNames", [])]
         seen = read_or("no certificate that can be read", lambda: spki_sha256_of(chain[0]))
-        if seen != self._relay.own_key:
+        if seen != self.relay.own_key:
             raise CertificateMoved(
                 "the browser did not take the pinned way to the server; nothing was typed",
                 where=self.origin,
@@ -315,12 +315,12 @@ class PinnedBrowser:
         except RunbookError:
             raise
         except PageTimeout:
-            self._relay.raise_problem()
+            self.relay.raise_problem()
             what = f"no answer within {self.deadlines.page_s:g} s while {doing}"
             then = "Look at the page in a browser; give more time with deadlines.page_s."
             raise DeviceSilent(what, where=self.page.url, next_step=then) from None
         except Error as error:
-            self._relay.raise_problem()
+            self.relay.raise_problem()
             raise self._translated(error, doing) from None
 
     def _translated(self, error: Error, doing: str) -> RunbookError:

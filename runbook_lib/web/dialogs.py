@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.resources import files
 
 from playwright.async_api import Error
 
 from runbook_lib.errors import DeviceSilent, PageNotUnderstood
-from runbook_lib.params.labels import Labels
+from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.controls import ControlMatch, pressables
 from runbook_lib.web.reading import concerns
 from runbook_lib.web.screen import Item, Screen, plain, says
@@ -106,13 +107,16 @@ def is_notice(front: Screen, labels: Labels) -> bool:
     shut = {item.index for item in closing_crosses(front)}
     others = Screen(tuple(item for item in front.items if item.index not in shut))
     ways = {plain(item.text) for item in others.items if item.kind in ("button", "clickable", "menuitem", "tab")}
-    closing, agreeing, turning = (
-        {plain(text) for text in labels[key].texts} for key in ("dialog_close", "dialog_yes", "wizard_next")
-    )
+    closing, agreeing, turning = (_words(labels[key]) for key in ("dialog_close", "dialog_yes", "wizard_next"))
     if ways & closing:  # a tour has also what turns its pages
         ways -= turning
     only_closes = ways <= closing - agreeing  # whichever of them is taken
     return (len(ways) <= 1 or only_closes) and not pressables(others, labels["dialog_no"])
+
+
+@lru_cache
+def _words(label: Label) -> frozenset[str]:
+    return frozenset(map(plain, label.texts))
 
 
 def closing_crosses(front: Screen) -> list[Item]:

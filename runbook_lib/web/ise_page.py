@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Set
+from collections.abc import AsyncIterator, Set
 from functools import partial
 
-from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, RunbookError
+from runbook_lib.errors import PageNotUnderstood, PageRefused, RunbookError
 from runbook_lib.observations import ListedIseServer
 from runbook_lib.params.hosts import same_host
 from runbook_lib.web import menu
-from runbook_lib.web.actions import PageActions
+from runbook_lib.web.actions import Only, PageActions
 from runbook_lib.web.controls import find, same_line
-from runbook_lib.web.reading import Listed, further_rows, host_in, ise_servers, list_is_drawn, row_of, says_in_short
+from runbook_lib.web.reading import (
+    Listed,
+    further_rows,
+    host_in,
+    ise_servers,
+    list_is_drawn,
+    row_of,
+    says_in_short,
+    ways_on,
+)
 from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, Stability, same_words
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
-from runbook_lib.web.view import SessionEnded, When
+from runbook_lib.web.view import When
 
 # -- The page ISE Servers: its list, adding one, removing one --------------------------------------
 
@@ -36,6 +45,7 @@ class IsePages:
         self.actions, self.view, self.labels = actions, actions.view, actions.labels
         self._turns = True  # until what is called *Next* has turned nothing: another list's, or at the last page
         self._whole = set[str]()  # the servers that stood in the list then
+        self._pages = 1  # of the list when it was last read
 
     async def open(self) -> None:
         """Go to Administration > Servers > ISE Servers by the menu."""
@@ -52,27 +62,33 @@ class IsePages:
         Without ``anew`` it is not opened where it is shown already, as it is after a change.
         Raises PageNotUnderstood where the page does not show all of it.
         """
+        return [listed async for listed in self._read(anew=anew)][-1]
+
+    async def _read(self, *, anew: bool = True) -> AsyncIterator[Listed]:
+        """Turn the pages of the list, and give at each of them the rows so far."""
         opened, shown, screen = 0.0, Stability(), await self.view.look(anew=True)
         paged = further_rows(screen, self.labels, ise_servers(screen, self.labels))  # it may not be the first page
         if anew or paged or not self._is_list(screen):
             opened = time.monotonic()
             await self.open()
-        listed, pages = await self.actions.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown), 1
-        self._turns = self._whole != {row.address for row in listed}
-        while why := further_rows(await self.view.look(), self.labels, listed, pages, turns=self._turns):
-            ways = find(await self.view.look(), self.labels["next_page"])
-            if not (self._turns and any(not way.item.disabled for way in ways)):
+        listed = await self.actions.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown)
+        self._turns, self._pages = self._whole != {row.address for row in listed}, 1
+        yield listed
+        while why := further_rows(now := await self.view.look(), self.labels, listed, self._pages, turns=self._turns):
+            if not (self._turns and ways_on(now, self.labels)):
                 raise self.view.problem(f"the list of ISE servers is not shown whole: {why}")
             for _ in range(_IN_VAIN):
                 opened, shown = time.monotonic(), Stability()
                 await self.actions.press("next_page")
                 settled = self._settled(opened, shown, frozenset(listed))
-                if more := await self.actions.wait(settled, f"page {pages + 1} of the list of ISE servers", rest=shown):
+                what = f"page {self._pages + 1} of the list of ISE servers"
+                if more := await self.actions.wait(settled, what, rest=shown):
                     break
             if not more:
                 self._whole = {row.address for row in listed}
-            listed, pages, self._turns = listed + more, pages + 1, bool(more)
-        return listed
+            listed, self._turns = listed + more, bool(more)
+            self._pages += self._turns
+            yield listed
 
     def _settled(self, opened: float, shown: Stability, known: Set[ListedIseServer] = frozenset()) -> When[Listed]:
         """Return what gives the list ``opened`` then, once it rests; with others than the ``known`` rows.
@@ -123,53 +139,89 @@ class IsePages:
         except PageRefused:
             await self._leave_form()
             raise
-        except OutcomeUnknown:
-            # It may stand on another page of the list, or the list was not drawn anew: to look there changes nothing.
-            with contextlib.suppress(RunbookError, SessionEnded):
-                if row := row_of(address, await self.servers()):
-                    return row
-            raise
 
     async def remove(self, address: str) -> bool:
-        """Tick the server's row, Select a command > Delete ISE Server > Go, agree, and see the row gone."""
-        await self.open()
-        box = await self.view.wait(lambda screen: self._box(screen, address), f"a box to tick in the row of {address}")
-        if not box.checked:
-            await self.actions.click(box)
-        key = "ise_delete"
-        if await self.actions.is_shown("ise_command"):
-            await choose(self.actions, "ise_command", "ise_command_delete")
-            key = "ise_go"
+        """Choose the server's row, Select a command > Delete ISE Server > Go, agree, and see the row gone.
 
+        A row without a box, but with a *Delete* or a menu of its own, is removed by that. Raises as ``add`` does.
+        """
+        known, pages = Listed(), 1
+        async for listed in self._read():
+            known, pages = listed, self._pages
+            if others := set(self._chosen(await self.view.look())[0]) - {address}:
+                raise self._not_alone(address, ", ".join(others))
+        if not row_of(address, ise_servers(await self.view.look(), self.labels)):
+            async for so_far in self._read():
+                if row_of(address, so_far):
+                    break
+        submit = Submit(self.actions, "ise-remove", "ise_delete", "ask_delete", "", address)
+        submit.only = await self._own_way(address)
+        if not submit.only:
+            what = f"a box to tick in the row of {address}"
+            box = await self.view.wait(lambda screen: self._box(screen, address), what)
+            if not box.checked:
+                await self.actions.click(box)
+            if await self.actions.is_shown("ise_command"):
+                await choose(self.actions, "ise_command", "ise_command_delete")
+                submit.key = "ise_go"
+        submit.ready = partial(self._require_alone, address, known, pages, marked=not submit.only)
         settled = self._settled(time.monotonic(), Stability())
 
         def gone(screen: Screen) -> bool | None:
             # A list of commands that is its own caption is called otherwise once one was chosen.
             there = self._is_list(screen) or list_is_drawn(screen, self.labels)
-            listed = settled(screen) if there else None
-            unread = listed is None or further_rows(screen, self.labels, listed, turns=self._turns)
-            return None if unread or row_of(address, listed or ()) else True
+            left = settled(screen) if there else None
+            unread = left is None or further_rows(screen, self.labels, left, turns=self._turns)
+            return None if unread or row_of(address, left or ()) else True
 
-        alone = partial(self._require_alone, address)
-        return await Submit(self.actions, "ise-remove", key, "ask_delete", "", address, alone).send(gone)
+        return await submit.send(gone)
 
-    async def _require_alone(self, address: str) -> None:
+    async def _own_way(self, address: str) -> Only | None:
+        """Return what tells a row's own *Delete*, in its menu where it has one; None where the row has to be chosen."""
+
+        async def own(screen: Screen, item: Item) -> bool:
+            return item.row >= 0 and _names(screen.rows[item.row], address)
+
+        screen = await self.view.look()
+        if (box := self._box(screen, address)) and box.kind in _BOXES:
+            return None
+        in_row = [item for item in screen.items if await own(screen, item)]
+        if find(Screen(tuple(in_row)), self.labels["ise_delete"]):
+            return own
+        menus = [item for item in in_row if item.menu]
+        if len(menus) != 1:
+            return None
+
+        async def came_up(_: Screen, item: Item) -> bool:
+            return item.kind == "menuitem" and item not in screen.items
+
+        await self.actions.click(menus[0])
+        return came_up
+
+    async def _require_alone(self, address: str, known: Listed = (), pages: int = 1, *, marked: bool = True) -> None:
         """See that this server's row is chosen, and no other: rows move, and some pages keep or tick others.
 
-        Raises PageNotUnderstood, too where rows are not shown, which may be chosen as well, or where none of several is
-        marked as chosen.
+        ``known`` is the list as it was read on its ``pages``; not ``marked``: the row need not be chosen. Raises
+        PageNotUnderstood, too where rows are shown by now that were not, or where none of several is marked as chosen.
         """
         screen = await self.view.look(anew=True)
-        listed = ise_servers(screen, self.labels)
-        boxes = {row.address: self._box(screen, row.address) for row in listed}
+        known = known or ise_servers(screen, self.labels)
+        chosen, ticks = self._chosen(screen)
+        unseen = further_rows(screen, self.labels, known, pages, turns=self._turns and pages == 1)
+        must = marked and (ticks or chosen or len(known) > 1)
+        if unseen or (chosen != [address] if must else set(chosen) - {address}):
+            raise self._not_alone(address, unseen or ", ".join(chosen) or "the page marks none as chosen")
+
+    def _chosen(self, screen: Screen) -> tuple[list[str], bool]:
+        """Return the servers whose rows are chosen, and whether rows have something to tick."""
+        boxes = {row.address: self._box(screen, row.address) for row in ise_servers(screen, self.labels)}
         ticks = any(box and box.kind in _BOXES for box in boxes.values())
-        selected = [row for row in screen.rows if row.selected and not ticks]
-        chosen = [of for of, box in boxes.items() if (box and box.checked) or any(_names(row, of) for row in selected)]
-        unseen = further_rows(screen, self.labels, listed, turns=self._turns)
-        if unseen or ((ticks or chosen or len(listed) > 1) and chosen != [address]):
-            what = f"the rows that are chosen are not that of {address} alone; nothing was removed"
-            found = unseen or ", ".join(chosen) or "none"
-            raise self.view.problem(what, found, "Remove it by hand, then run the stage again.")
+        marked = [row for row in screen.rows if row.selected and not ticks]
+        return [of for of, box in boxes.items() if (box and box.checked) or any(_names(r, of) for r in marked)], ticks
+
+    def _not_alone(self, address: str, why: str) -> PageNotUnderstood:
+        what = f"the rows that are chosen are not that of {address} alone ({why}); nothing was removed"
+        return self.view.problem(what, next_step="Remove it by hand, then run the stage again.")
 
     async def _leave_form(self) -> None:
         """Load the first page anew where the refused form lies over all others; nothing is sent by that."""
@@ -260,7 +312,10 @@ class _Form:
         gone, before = [self.actions.labels[key] for key in self.shown], (await self.view.look()).texts
         now = time.monotonic()
         await self.actions.press_once(
-            "wizard_next", partial(self.actions.fill_until_kept, self.type), sends=True, more=True
+            "wizard_next",
+            partial(self.actions.fill_until_kept, self.type),
+            more=True,
+            only=self.actions.stands_with_fields,
         )
         self.shown, self.went_on = [], self.went_on or now
 

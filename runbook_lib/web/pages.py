@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from runbook_lib.errors import (
     DeviceUnreachable,
     OutcomeUnknown,
     PageNotUnderstood,
+    RunbookError,
     UsageError,
 )
 from runbook_lib.observations import HaPage, ListedIseServer, ReadinessItem
@@ -33,6 +35,7 @@ from runbook_lib.web.view import Evidence, PageView, SessionEnded, take_picture
 
 _REOPEN_AFTER = 3
 _FIRST_POLL_S = 0.25
+_LATE_S = 3.0  # after which a list is read once more where what was sent does not stand in it
 _AWAY = (DeviceUnreachable, DeviceSilent, PageNotUnderstood)
 
 T = TypeVar("T")
@@ -134,7 +137,8 @@ class PrimePages:
         async def listed() -> ListedIseServer | None:
             return row_of(address, await self._ise.servers())
 
-        return await self._once("adding the ISE server", lambda: self._ise.add(address, user, password), listed)
+        doing, absent = "adding the ISE server", "the list does not hold it afterwards"
+        return await self._once(doing, lambda: self._ise.add(address, user, password), listed, absent)
 
     async def remove_ise(self, address: str) -> None:
         """Remove an ISE server from the list. Raises PageRefused or OutcomeUnknown."""
@@ -142,7 +146,8 @@ class PrimePages:
         async def gone() -> bool | None:
             return True if row_of(address, await self._ise.servers()) is None else None
 
-        await self._once("removing the ISE server", lambda: self._ise.remove(address), gone)
+        there = "the list still holds it afterwards"
+        await self._once("removing the ISE server", lambda: self._ise.remove(address), gone, there)
 
     # -- parts -------------------------------------------------------------------------------------
 
@@ -152,41 +157,52 @@ class PrimePages:
         await login(self._view, self._actions, *self._credentials)
 
     async def _repeatable(self, doing: str, step: Callable[[], Awaitable[T]]) -> T:
-        """Do something that may be done twice: if the session ended under it, log in and do it again."""
+        """Do something that may be done twice: if the session ended under it, log in and do it again.
+
+        Raises SessionEnded where something was clicked whose click must not be repeated.
+        """
         with self._browser.guard(doing):
-            try:
-                return await step()
-            except SessionEnded:
-                await self._login_again()
-            try:
-                return await step()
-            except SessionEnded:
-                raise self._again(doing) from None
-
-    async def _once(self, doing: str, step: Callable[[], Awaitable[T]], seen: Callable[[], Awaitable[T | None]]) -> T:
-        """Do something that must not be done twice: if the session ended under it, only look whether it was done."""
-        for login_anew in (True, False):
-            try:
-                with self._browser.guard(doing):
+            for again in (False, True):
+                try:
                     return await step()
-            except SessionEnded as ended:
-                if ended.clicked:
-                    break
-            if not login_anew:
-                raise self._again(doing)
-            await self._repeatable(doing, self._login_again)
-        try:
-            await self._repeatable(doing, self._login_again)
-            result = await self._repeatable(doing, seen)
-        except (DeviceSilent, ConnectionLost, DeviceUnreachable, PageNotUnderstood):
-            result = None
-        if result is None:
-            raise self._view.unknown(f"{doing}: the web session ended while the button was clicked")
-        return result
-
-    def _again(self, doing: str) -> PageNotUnderstood:
+                except SessionEnded as ended:
+                    if ended.clicked:
+                        raise
+                if not again:
+                    await self._login_again()
         limited = "Log in by hand in a browser: this user's sessions may be limited."
-        return self._view.problem(f"the login page came up again while {doing}", next_step=limited)
+        raise self._view.problem(f"the login page came up again while {doing}", next_step=limited)
+
+    async def _once(
+        self, doing: str, step: Callable[[], Awaitable[T]], seen: Callable[[], Awaitable[T | None]], unseen: str = ""
+    ) -> T:
+        """Do something that must not be done twice: if the session ended under it, only look whether it was done.
+
+        ``unseen`` says what two looks in a row show where it was not; nothing where they do not tell.
+        """
+        try:
+            return await self._repeatable(doing, step)
+        except OutcomeUnknown:
+            # It may stand on another page of the list, or that was not drawn anew: to look there changes nothing.
+            with suppress(RunbookError, SessionEnded):
+                if unseen and (result := await self._repeatable(doing, seen)) is not None:
+                    return result
+            raise
+        except SessionEnded:
+            pass
+        what = f"{doing}: the web session ended while the button was clicked"
+        with suppress(ConnectionLost, *_AWAY):
+            await self._repeatable(doing, self._login_again)
+            for wait_s in (0.0, _LATE_S):
+                await asyncio.sleep(wait_s)
+                if (result := await self._repeatable(doing, seen)) is not None:
+                    return result
+            if unseen:
+                then = "Make a new plan (20_list_certificates), then run this stage again: it reads the list first."
+                error = self._view.refused(f"{what}, and it was not done", unseen, then)
+                error.declined = True
+                raise error
+        raise self._view.unknown(what)
 
     async def _registered(self) -> HaPage | None:
         page = await self._ha.page()

@@ -16,17 +16,7 @@ from statistics import median
 from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, unread_rows
-from runbook_lib.web.reading import (
-    BLANK,
-    FAILED,
-    KNOWN,
-    PASSED,
-    PENDING,
-    UNKNOWN,
-    WORST_FIRST,
-    state_named,
-    state_of,
-)
+from runbook_lib.web.reading import BLANK, FAILED, KNOWN, PASSED, PENDING, UNKNOWN, WORST_FIRST, state_named, state_of
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same_words, says
 
 _CAPTION_WORDS, _ALIGNED = 4, 8

@@ -309,9 +309,14 @@ def further_rows(
                 return said
     # The markup may count the header too.
     listed = (row for row in screen.rows if any(host_in(cell) in addresses for cell in row.cells))
-    ways = (hit.item for hit in find(screen, labels["next_page"]) if not hit.item.disabled)
-    on = next((item.text for item in ways if turns and says(item.text, ("next",))), "")
-    return "its rows are not all drawn" if any(row.total - 1 > len(so_far) for row in listed) else on
+    if any(row.total - 1 > len(so_far) for row in listed):
+        return "its rows are not all drawn"
+    return next((words for words in ways_on(screen, labels) if turns and says(words, ("next",))), "")
+
+
+def ways_on(screen: Screen, labels: Labels) -> list[str]:
+    """Return the words of what turns to the next page of a list and can be pressed."""
+    return [hit.item.text for hit in find(screen, labels["next_page"]) if not hit.item.disabled]
 
 
 def _leaves_rows_out(screen: Screen, row: Item, commands: Sequence[Item]) -> str:

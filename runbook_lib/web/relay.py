@@ -87,6 +87,7 @@ _STATUS = {
     407: b'407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="pinned relay"',
     502: b"502 Bad Gateway",
 }
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def checked_pin(pin: str) -> str:
@@ -103,7 +104,7 @@ class PinnedRelay:
     ``moved`` is set for good once the server has shown another key. ``refused`` names the other places
     that the browser asked for, in order, each once. ``own_key`` is the SHA-256 of the public key that it shows to the
     browser; ``identity`` is the file with that key where the browser is shared, else the key is made here. ``user``
-    and ``password`` are what it asks of whoever connects.
+    and ``password`` are what it asks of whoever connects. ``sent`` counts the pieces that have left for the server.
     """
 
     user = "browser"
@@ -117,6 +118,8 @@ class PinnedRelay:
         self.moved: CertificateMoved | None = None
         self.refused: list[str] = []
         self.own_key = ""
+        self.sent = 0
+        self._shut = False
         self.password = secrets.token_urlsafe(32)
         self._identity = identity
         self._inside: ssl.SSLContext | None = None
@@ -185,7 +188,12 @@ class PinnedRelay:
                 await writer.drain()
                 assert self._inside is not None
                 await writer.start_tls(self._inside, ssl_handshake_timeout=self.connect_s)
-                await _join((reader, writer), outside)
+                await self._join((reader, writer), outside)
+
+    def sent_nothing_since(self, sent: int) -> bool:
+        """Whether nothing has left for the server since the count was that; if so, nothing can any more."""
+        self._shut = self._shut or self.sent == sent
+        return self.sent == sent
 
     def _is_known(self, head: bytes) -> bool:
         given = _AUTHORIZATION.search(head)
@@ -196,7 +204,7 @@ class PinnedRelay:
         host, _, port = target.rpartition(":")
         return host.strip("[]").lower() == self.host.strip("[]").lower() and port == str(self.port)
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    async def _connect(self) -> _Connection | None:
         """Return a connection to the server whose key is the pinned one; otherwise note why there is none."""
         where = f"{self.host}:{self.port}"
         if self.moved is not None:
@@ -229,6 +237,38 @@ class PinnedRelay:
         )
         return None
 
+    async def _join(self, one: _Connection, other: _Connection) -> None:
+        """Carry bytes both ways until either side ends, or nothing was carried for too long."""
+        last = [time.monotonic()]
+        ways = {
+            asyncio.ensure_future(self._carry(one[0], other[1], last, out=True)),
+            asyncio.ensure_future(self._carry(other[0], one[1], last)),
+        }
+        try:
+            while (left := last[0] + _IDLE_S - time.monotonic()) > 0:
+                done, _ = await asyncio.wait(ways, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if done:
+                    break
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+        # An answer that has just been read is still on its way to the browser.
+        with contextlib.suppress(OSError, TimeoutError):
+            one[1].close()
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await one[1].wait_closed()
+
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, last: list[float], *, out: bool = False
+    ) -> None:
+        """Carry bytes one way, ``out`` to the server or in; ``last`` holds when any were carried."""
+        while (chunk := await reader.read(_CHUNK)) and not (out and self._shut):
+            self.sent += out
+            last[0] = time.monotonic()
+            writer.write(chunk)
+            await writer.drain()
+
 
 def _trust_nothing() -> ssl.SSLContext:
     """TLS for a connection that is judged by its public key alone, right after the handshake."""
@@ -237,42 +277,9 @@ def _trust_nothing() -> ssl.SSLContext:
     return context
 
 
-async def _join(
-    one: tuple[asyncio.StreamReader, asyncio.StreamWriter], other: tuple[asyncio.StreamReader, asyncio.StreamWriter]
-) -> None:
-    """Carry bytes both ways until either side ends, or nothing was carried for too long."""
-    last = [time.monotonic()]
-    ways = {
-        asyncio.ensure_future(_carry(one[0], other[1], last)),
-        asyncio.ensure_future(_carry(other[0], one[1], last)),
-    }
-    try:
-        while (left := last[0] + _IDLE_S - time.monotonic()) > 0:
-            done, _ = await asyncio.wait(ways, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            if done:
-                break
-    finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-    # An answer that has just been read is still on its way to the browser.
-    with contextlib.suppress(OSError, TimeoutError):
-        one[1].close()
-        async with asyncio.timeout(_LAST_WORDS_S):
-            await one[1].wait_closed()
-
-
 async def _say(writer: asyncio.StreamWriter, status: int) -> None:
     writer.write(b"HTTP/1.1 " + _STATUS[status] + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     await writer.drain()
-
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, last: list[float]) -> None:
-    """Carry bytes one way; ``last`` holds when any were carried."""
-    while chunk := await reader.read(_CHUNK):
-        last[0] = time.monotonic()
-        writer.write(chunk)
-        await writer.drain()
 
 
 def _identity(shared: Path | None) -> tuple[ssl.SSLContext, str]:

@@ -13,7 +13,7 @@ from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, RunbookError, cut
 from runbook_lib.params.labels import Label, Labels
-from runbook_lib.web.actions import PageActions, named
+from runbook_lib.web.actions import Only, PageActions, named
 from runbook_lib.web.controls import find, find_beside, find_radios, pressables
 from runbook_lib.web.dialogs import ACTION_MS, dismiss, gone_from, question_in, script
 from runbook_lib.web.reading import concerns, elsewhere, fresh_texts, meaning, refusal, unsaid
@@ -170,7 +170,7 @@ class Submit:
     """One button that is clicked once. ``agree`` names the phrases of questions that it may ask (see labels).
 
     ``about`` is the address of the host that it is about. Right before the click ``form`` fills in what is sent, until
-    it is kept, and ``ready`` looks once more.
+    it is kept, and ``ready`` looks once more. ``only`` tells the button from others that are called so.
     """
 
     actions: PageActions
@@ -181,6 +181,7 @@ class Submit:
     about: str = ""
     ready: Callable[[], Awaitable[None]] | None = None
     form: Callable[[], Awaitable[None]] | None = None
+    only: Only | None = None
     _new: tuple[str, ...] = ()
 
     async def send(self, done: Callable[[Screen], T | None]) -> T:
@@ -198,7 +199,9 @@ class Submit:
         await view.forget_messages()
         try:
             keep = partial(self.actions.fill_until_kept, self.form) if self.form else self.ready
-            await self.actions.press_once(self.key, keep, sends=self.form is not None)
+            await self.actions.press_once(
+                self.key, keep, only=self.actions.stands_with_fields if self.form else self.only
+            )
             return await self._outcome(before, done)
         finally:
             view.dialogs.expect()
@@ -247,9 +250,6 @@ class Submit:
         except (PageRefused, OutcomeUnknown):
             raise
         except (RunbookError, Error) as error:
-            if await self.actions.got_no_click():
-                what = f"{self.name}: the button got no click; nothing was sent"
-                raise view.problem(what, self._news(error)) from None
             raise self._unknown("the page does not show the result", self._news(error)) from None
 
     async def _answer(self, screen: Screen) -> None:
@@ -289,8 +289,8 @@ class Submit:
         """Whether words that say no are those of a refusal, and not perhaps of something else on the server."""
         return bool(meaning(words, self.actions.labels)) or says(words, self.actions.labels.phrases["input"])
 
-    def _unknown(self, what: str, found: str) -> OutcomeUnknown:
-        return self.actions.view.unknown(f"{self.name}: the button was clicked, and {what}", found)
+    def _unknown(self, what: str, found: str) -> OutcomeUnknown | PageNotUnderstood:
+        return self.actions.unknown(f"{self.name}: the button was clicked, and {what}", found)
 
     def _news(self, error: Exception) -> str:
         """Return what came up since the click and may be the reason, in words that nobody knows, before the error."""
@@ -299,7 +299,7 @@ class Submit:
         why = str(error) if isinstance(error, RunbookError) else "the browser or the connection ended"
         return "\n".join((*asked, *new, why))
 
-    def _refused(self, words: str, what: str = "the page said no") -> PageRefused | OutcomeUnknown:
+    def _refused(self, words: str, what: str = "the page said no") -> PageRefused | OutcomeUnknown | PageNotUnderstood:
         meant = meaning(words, self.actions.labels)
         if not meant and says(words, self.actions.labels.phrases["broken"]):
             return self._unknown("the server has an error, and may have done what it was asked for", words)

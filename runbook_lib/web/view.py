@@ -63,6 +63,7 @@ _ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "dialog_later", "session_
 Evidence = Callable[[str, bytes], None]
 T = TypeVar("T")
 When = Callable[[Screen], T | None]
+Rest = Stability | None
 
 
 class SessionEnded(Exception):
@@ -81,14 +82,14 @@ ELEMENT_LOST = (Error, ElementGone)  # what acting on something that is drawn an
 
 
 class Traffic:
-    """What the page asks its server. ``loads`` counts the pages and frames that were loaded, ``requests`` what they
-    asked for; what goes through ``sockets`` is in no request. ``status`` is HTTP's of the page that was loaded last.
-    ``sent_to_login``: a part of the page was answered with the login page, and may not show it; ``failed_at`` is when
-    one was last answered with that or with a server's error.
+    """What the page asks its server. ``loads`` counts the pages and frames that were loaded; what goes through
+    ``sockets`` is in no request. ``status`` is HTTP's of the page that was loaded last. ``sent_to_login``: a part of
+    the page was answered with the login page, and may not show it; ``failed_at`` is when one was last answered with
+    that or with a server's error.
     """
 
     def __init__(self, page: Page) -> None:
-        self.loads = self.requests = self.status = 0
+        self.loads = self.status = 0
         self.sent_to_login = False
         self.failed_at = 0.0
         self.sockets: list[WebSocket] = []
@@ -130,7 +131,6 @@ class Traffic:
         return {key for key, at in asked if at[0] < since and sum(each > since - _POLLS_S for each in at) > 2}
 
     def _note_request(self, request: Request) -> None:
-        self.requests += 1
         # Times and counters are numbers in it; what it asks for may be in its body alone.
         words = (request.method, _NUMBER.sub("", request.url), _NUMBER.sub("", repr(request.post_data_buffer)))
         self._asked[request] = question = hash(words)
@@ -337,13 +337,7 @@ class PageView:
         return self._observers[self._listed[frame]]
 
     async def wait(
-        self,
-        ready: When[T],
-        what: str,
-        for_s: float | None = None,
-        *,
-        until_rest: bool = False,
-        rest: Stability | None = None,
+        self, ready: When[T], what: str, for_s: float | None = None, *, until_rest: bool = False, rest: Rest = None
     ) -> T:
         """Look until ``ready`` gives something but None and False, and return that.
 

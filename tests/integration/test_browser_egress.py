@@ -213,7 +213,7 @@ def test_the_pinned_browser_sends_nothing_and_looks_nothing_up(
 
     async def go() -> None:
         async with at_the_page(listeners, tmp_path, traced[0]) as browser:
-            places.append(browser._relay.address.removeprefix("http://"))
+            places.append(browser.relay.address.removeprefix("http://"))
 
     asyncio.run(go())
     assert ways(traced[1]) == ([], set(places))

@@ -214,7 +214,7 @@ def test_two_ends_that_say_nothing_are_parted(monkeypatch: pytest.MonkeyPatch) -
         inner = [await asyncio.open_connection(sock=pair[0]) for pair in pairs]
         (browser, browser_out), (_, server_out) = [await asyncio.open_connection(sock=pair[1]) for pair in pairs]
         server_out.write(b"hello")
-        await asyncio.wait_for(module._join(inner[0], inner[1]), 60)
+        await asyncio.wait_for(PinnedRelay("192.0.2.10", 443, "0" * 64, 1.0)._join(inner[0], inner[1]), 60)
         assert await browser.read() == b"hello"
         for writer in (browser_out, server_out, inner[1][1]):
             writer.close()
@@ -234,7 +234,7 @@ def test_a_connection_that_carries_nothing_is_dropped_and_made_anew(
         with serving(application, identity.context()) as url:
             async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=60)) as browser:
                 await browser.go("/one")
-                await wait_until_async(lambda: not browser._relay._tasks, "the end of the connections")
+                await wait_until_async(lambda: not browser.relay._tasks, "the end of the connections")
                 await browser.go("/two")
 
     asyncio.run(go())
@@ -252,7 +252,7 @@ def test_the_relay_is_the_only_port_of_a_browser(tmp_path: Path) -> None:
             before = listening()
             async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=60)) as browser:
                 await browser.go()
-                found.extend([listening() - before, {("127.0.0.1", port_of(browser._relay))}])
+                found.extend([listening() - before, {("127.0.0.1", port_of(browser.relay))}])
 
     asyncio.run(go())
     assert found[0] == found[1]

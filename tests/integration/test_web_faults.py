@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_web_pages import FORM, FORM_AT, INSIDE, drive
@@ -141,9 +142,33 @@ def test_a_session_that_ends_under_the_click_does_not_register_twice(tmp_path: P
     assert [what for what, _ in product.heard] == ["login"]
 
 
+def test_a_session_that_ends_under_save_is_told_by_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody logs in anew and reads the list: what does not stand in it, or still does, was not done."""
+    product = Product()
+
+    async def use(pages: PrimePages) -> None:
+        press = pages._actions.press_once
+
+        async def end_and_press(*given: Any, **more: Any) -> None:
+            product.sessions.clear()
+            await press(*given, **more)
+
+        monkeypatch.setattr(pages._actions, "press_once", end_and_press)
+        with pytest.raises(PageRefused, match=r"(?s)was not done.*list does not hold it") as caught:
+            await pages.add_ise("198.51.100.7", "admin", "ise-Secret")
+        assert caught.value.told.startswith("not done: ")
+        product.ise["198.51.100.7"] = "Unreachable"
+        with pytest.raises(PageRefused, match=r"(?s)was not done.*list still holds it"):
+            await pages.remove_ise("198.51.100.7")
+
+    monkeypatch.setattr("runbook_lib.web.pages._LATE_S", 0.0)
+    drive(product, "plain", tmp_path, use, at="/ise")
+    assert [what for what, _ in product.heard] == ["login", "login"]
+
+
 def test_a_click_that_nothing_comes_of_is_unknown(tmp_path: Path) -> None:
-    """A Register button that does nothing visible leaves the outcome unknown."""
-    product = Product(rewrite=(("return confirm('Are you sure you want to register?')", "return false"),))
+    """A Register button that sends something and does nothing visible leaves the outcome unknown."""
+    product = Product(rewrite=(("return confirm('Are you sure you want to register?')", "fetch('/x'); return false"),))
 
     async def use(pages: PrimePages) -> None:
         with pytest.raises(OutcomeUnknown):

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from playwright.async_api import ElementHandle
+from playwright.async_api import ElementHandle, Error
 from test_web_pages import FORM, FORM_AT, INSIDE, drive
 from waiting import awaited
 from web_site import PLAIN_MENU, Product
@@ -400,18 +400,19 @@ def test_a_button_of_other_fields_is_not_pressed(tmp_path: Path, monkeypatch: py
             await page.set_content(f"<title>once</title><main>{content}</main>")
             hand.view.forget_last_look()
             await fields()
-            await hand.press_once("save", lambda: hand.fill_until_kept(fields), sends=True)
+            await hand.press_once("save", lambda: hand.fill_until_kept(fields), only=hand.stands_with_fields)
             return await page.title()
 
         assert await pressed(beside + form.format("Save")) == "pressed once"
-        assert not await hand.got_no_click()
-        # What comes up between press and release gets the click; that nothing was sent is known until something is.
+        await page.evaluate("fetch('/x')")
+        assert isinstance(hand.unknown("Save"), OutcomeUnknown)
+        # What comes up between press and release gets the click; that nothing was sent is known, and stays true.
         over = "<dialog open style=position:fixed;inset:0;width:99%;height:99%>Hm"
         comes = f"<script>onmousedown = () => document.body.insertAdjacentHTML('beforeend', '{over}')</script>"
         assert await pressed(comes + form.format("Save")) == "once"
-        assert await hand.got_no_click()
-        await page.evaluate("fetch('/x')")
-        assert not await hand.got_no_click()
+        assert isinstance(hand.unknown("Save"), PageNotUnderstood)
+        with pytest.raises(Error, match="Failed to fetch"):
+            await page.evaluate("fetch('/x')")
         assert await pressed(beside + form.format("OK")) == "pressed once"
         assert await pressed(others + form.replace("button>{}<", "button hidden>x<") + menu) == "pressed once"
         with pytest.raises(PageNotUnderstood, match="other fields"):
@@ -434,6 +435,42 @@ def test_no_ise_server_is_removed_while_another_one_is_ticked(tmp_path: Path) ->
     drive(product, "plain", tmp_path, use, at="/ise")
     assert not product.heard
     assert len(product.ise) == 2
+
+
+PAGED = """<p><span id=which></span> <button type=button onclick="show(0)">Previous</button>
+  <button id=on type=button onclick="show(1)">Next</button><script>addEventListener('load', () => {
+  const rows = [...document.querySelectorAll('tr')].slice(1);
+  window.show = (n) => { rows.forEach((row, m) => row.hidden = n !== m); on.disabled = n === rows.length - 1;
+    which.textContent = `${n + 1} - ${n + 1} of ${rows.length}` };
+  show(0) })</script><table><tr><th>"""
+ROW_MENUS = """<button type=button aria-haspopup=true onclick="more(this)">⋮</button><span hidden value="""
+MORE = """<script>function more(of) {
+  const its = of.closest('tr').cells[1].textContent, menu = document.createElement('div');
+  menu.setAttribute('role', 'menu');
+  menu.innerHTML = '<div role=menuitem>Edit</div><div role=menuitem>Delete</div>'; document.body.append(menu);
+  menu.lastChild.onclick = () => confirm(`Delete ISE server ${its}?`) && fetch('/ise', {method: 'POST',
+    headers: {'Content-Type': 'application/json'}, body: JSON.stringify({command: 'del', row: its})})
+    .then(() => location.reload()) }</script><h2>ISE Servers</h2><button type=button>Delete</button>"""
+
+
+def test_a_server_is_removed_on_a_later_page_of_the_list_or_by_its_own_menu(tmp_path: Path) -> None:
+    """Where its row is marked and none is on any other page, or by what is the row's own and by no other *Delete*."""
+    one, two, ticked = "198.51.100.5", "198.51.100.7", "<input type=checkbox checked name=row value=198.51.100.5"
+    product = Product(ise={one: "Reachable", two: "Unreachable"})
+
+    async def use(pages: PrimePages) -> None:
+        product.rewrite = ((ticked.replace(" checked", ""), ticked), ("<table><tr><th>", PAGED))
+        with pytest.raises(PageNotUnderstood, match=rf"alone \({one}\)"):
+            await pages.remove_ise(two)
+        product.rewrite = product.rewrite[1:]
+        await pages.remove_ise(two)
+        product.ise = {one: "Reachable", two: "Unreachable"}
+        product.rewrite = (("<input type=checkbox name=row value=", ROW_MENUS), ("<h2>ISE Servers</h2>", MORE))
+        await pages.remove_ise(two)
+
+    drive(product, "plain", tmp_path, use, at="/ise")
+    assert product.heard == [("remove_ise", {"address": two})] * 2
+    assert list(product.ise) == [one]
 
 
 def test_a_button_that_waits_for_keys_is_pressed_once_they_came(tmp_path: Path) -> None:

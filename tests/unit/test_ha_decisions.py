@@ -559,7 +559,7 @@ def test_a_question_that_was_answered_with_no_is_no_refusal_of_the_page(
     with pytest.raises(RepairFailed) as raised:
         asyncio.run(ha._register_once(context, page, None))
     (told, *_), _ = context.record.intend().result.call_args
-    assert told == f"refused: {'register: the form was changed; ' * declined}Do you want to proceed?"
+    assert told == f"{'not done: register: the form was changed; ' if declined else 'refused: '}Do you want to proceed?"
     assert (error.what in raised.value.what, raised.value.next_step == "Look at it.") == (declined, declined)
     context.site.labels = {}
     monkeypatch.setattr(ise, "permit", AsyncMock())

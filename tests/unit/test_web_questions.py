@@ -325,7 +325,7 @@ def test_words_of_something_else_are_no_refusal(
 ) -> None:
     """A backup that failed and a device that is away are other matters; where the page does no more, nobody knows.
 
-    Unless the click never came to its button, and nothing was sent.
+    Unless nothing was sent.
     """
     view = view_that_registers()
     view.traffic._asked |= {} if quiet else {cast("Any", "the answer"): 0}
@@ -341,15 +341,15 @@ def test_words_of_something_else_are_no_refusal(
                 return found
         raise PageNotUnderstood(what)
 
-    async def got_no_click() -> bool:
-        return not clicked
+    def unknown(what: str, found: str) -> OutcomeUnknown | PageNotUnderstood:
+        return view.unknown(what, found) if clicked else view.problem(what, found)
 
     async def close(_view: PageView, _front: Screen) -> None: ...
 
     for of, name, instead in ((view, "look", look), (view, "wait", wait), (submit, "dismiss", close)):
         monkeypatch.setattr(of, name, instead)
     monkeypatch.setattr(submit, "Stability", Looks)
-    hand = cast("Any", SimpleNamespace(view=view, labels=LABELS, got_no_click=got_no_click))
+    hand = cast("Any", SimpleNamespace(view=view, labels=LABELS, unknown=unknown))
     sent = submit.Submit(hand, "register", "register", "ask_register", about="10.0.0.2")
     with nullcontext() if ends == "done" else pytest.raises(ends) as caught:
         begun = asyncio.run(sent._outcome(saying(), lambda screen: "done" if screen is STARTED else None))
@@ -660,6 +660,6 @@ def test_a_button_of_another_form_hides_none_in_a_menu(opens: bool, monkeypatch:
     monkeypatch.setattr(actions, "_TOGETHER_S", 0.0)
     for name, does in (("wait", wait), ("_open_menu", open_menu)):
         monkeypatch.setattr(hand, name, does)
-    monkeypatch.setattr(hand, "_stands_with_fields", AsyncMock(side_effect=lambda item: item is own))
+    monkeypatch.setattr(hand, "stands_with_fields", AsyncMock(side_effect=lambda _, item: item is own))
     with nullcontext() if opens else pytest.raises(PageNotUnderstood, match="belongs to other fields"):
-        assert asyncio.run(hand.find("save", sends=True, menus=True)) is own
+        assert asyncio.run(hand.find("save", only=hand.stands_with_fields, menus=True)) is own

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any, cast
 from unittest.mock import AsyncMock, Mock
 
 import pytest
@@ -19,6 +20,7 @@ from runbook_lib.web import ise_page
 from runbook_lib.web.controls import find
 from runbook_lib.web.ha_page import ha_page, milestones
 from runbook_lib.web.ise_page import IsePages, _Form
+from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.reading import fresh_texts, further_rows, ise_servers, meaning, refusal, row_of, value_beside
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, Stability
 from runbook_lib.web.submit import Submit
@@ -259,28 +261,21 @@ def test_an_empty_list_is_believed_sooner_where_the_page_shows_that_it_is_one(
 def test_a_list_that_is_drawn_anew_is_no_sign_that_a_server_was_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a moment nothing stands in it, whether the page removed the row or refused to."""
     seen: list[object] = []
-
-    async def listed(self: IsePages) -> None: ...
-
-    async def box(*_given: object) -> Item:
-        return Item(kind="checkbox", checked=True)
-
-    async def is_shown(_key: str) -> bool:
-        return False
+    turned = Turned(listed_on(ONE))
 
     async def send(self: Submit, done: Callable[[Screen], object]) -> None:
         command = Item(kind="combobox", names=((0, "Select a command"),))
-        seen.append(done(screen(command, text("No data available", 0, 0))))
+        for settled in (Mock(return_value=False), Mock(return_value=True)):
+            monkeypatch.setattr(Stability, "is_stable", settled)
+            seen.append(done(screen(command, text("No data available", 0, 0))))
         raise PageNotUnderstood("it stays so")
 
-    monkeypatch.setattr(IsePages, "open", listed)
+    pages = turned.ise(monkeypatch)
+    turned.view.wait = AsyncMock(return_value=Item(kind="checkbox", checked=True))
     monkeypatch.setattr(Submit, "send", send)
-    view = Mock(wait=box)
-    view.traffic.failed_at = 0.0
-    hand = SimpleNamespace(view=view, labels=LABELS, is_shown=is_shown)
     with pytest.raises(PageNotUnderstood):
-        asyncio.run(IsePages(hand).remove("192.0.2.1"))  # type: ignore[arg-type]
-    assert seen == [None]
+        asyncio.run(pages.remove(ONE))
+    assert seen == [None, True]
 
 
 def listed_on(*addresses: str, foot: str = "", way: str = "") -> Screen:
@@ -302,10 +297,10 @@ class Turned:
 
     def __init__(self, *pages: Screen) -> None:
         self.pages, self.clicked = pages, 0
-        self.labels, self.view = LABELS, Mock()
+        self.labels, self.view, self.stands_with_fields = LABELS, Mock(), None
         self.view.traffic.failed_at = 0.0
         self.view.look = AsyncMock(side_effect=lambda **_: self.pages[self.clicked])
-        self.view.problem.side_effect = lambda what, *_: PageNotUnderstood(what)
+        self.view.problem.side_effect = lambda what, *_, **_given: PageNotUnderstood(what)
         self.view.unknown.side_effect = lambda what, *_: OutcomeUnknown(what)
 
     async def wait(self, ready: Callable[[Screen], object], what: str, *_: object, **_given: object) -> object:
@@ -369,7 +364,9 @@ def test_a_server_that_was_added_to_another_page_of_the_list_is_found_there(
         monkeypatch.setattr(owner, name, AsyncMock())
     monkeypatch.setattr(Submit, "send", sent)
     with nullcontext() if added == TWO else pytest.raises(OutcomeUnknown):
-        assert asyncio.run(turned.ise(monkeypatch).add(TWO, "admin", "x")).address == TWO
+        pages = cast("Any", PrimePages.__new__(PrimePages))
+        pages._browser, pages._ise = SimpleNamespace(guard=nullcontext), turned.ise(monkeypatch)
+        assert asyncio.run(pages.add_ise(TWO, "admin", "x")).address == TWO
     assert turned.clicked == 1
 
 
