@@ -200,8 +200,8 @@ def diagnose_sources(
     it is guessed from what they show; otherwise it is ``unknown``. Times without an offset are read in the server's
     zone, otherwise as UTC, and that is said. A server whose logs are not at hand (no path, or folders without a file)
     is named in ``no_logs``. ``known`` (``site``, ``incident``) fills in the next steps.
-    Raises UsageError for a path that is not there; what cannot be read, is damaged or unpacks to too much is read as
-    far as it can be and named in ``damaged``.
+    Raises UsageError for a path that is not there, and where a process that reads them dies; what cannot be read, is
+    damaged or unpacks to too much is read as far as it can be and named in ``damaged``.
     """
     how = settings or Settings()
     return diagnosis_of(sources, read_sources(sources, how, progress), how, dict(known or {}))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runbook_lib.device.names import common_name, fold_value
+from runbook_lib.errors import UsageError
 from runbook_lib.logs.events import Findings, Tally
 from runbook_lib.logs.lines import LONGEST, clock_of, read_prefix
 from runbook_lib.logs.rules import RULES, Rule
@@ -187,7 +188,7 @@ def read_sources(
     """Return the results in the order of the sources, every log in one of them.
 
     A series to which rotation has added in the meantime is read anew as a whole, last, since a message may go on
-    in what is new.
+    in what is new. Raises UsageError for a path that is not there, and where a process that reads them dies.
     """
     results: list[Result] = []
     for _ in range(_ROUNDS):
@@ -306,6 +307,7 @@ def _in_processes(jobs: Sequence[Job], settings: Settings, workers: int, progres
     context = multiprocessing.get_context("fork")
     counter = context.Value("q", 0)
     with context.Pool(workers, _begin_worker, (settings, counter)) as pool:
+        processes = multiprocessing.active_children()
         results = pool.imap(_work, jobs)
         waiting = deque(jobs)
         while waiting:
@@ -313,6 +315,11 @@ def _in_processes(jobs: Sequence[Job], settings: Settings, workers: int, progres
                 yield results.next(timeout=_POLL_S)
                 waiting.popleft()
             except multiprocessing.TimeoutError:
+                if any(process.exitcode for process in processes):  # the pool would wait for its result for ever
+                    raise UsageError(
+                        "A process that reads logs has died, so nothing can be said of them",
+                        next_step="Diagnose again; where memory is short, give fewer logs at a time.",
+                    ) from None
                 if progress is not None:
                     progress(str(waiting[0].files[0].path), counter.value)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -141,6 +143,16 @@ def test_many_cores_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         == alone
     )
     assert [m.count for m in alone.mismatches] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_killed_reader_ends_the_diagnosis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a process that reads logs is killed, as where memory runs out, nobody waits for its result for ever."""
+    monkeypatch.setattr("runbook_lib.logs.jobs._WORTH_CORES", 0)
+    monkeypatch.setattr("runbook_lib.logs.jobs.read_job", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    for number in range(2):
+        (tmp_path / f"series{number}x.log").write_text(event())
+    with pytest.raises(UsageError, match="has died"):
+        diagnose_sources({"primary": [tmp_path]}, Settings(workers=2))
 
 
 @pytest.mark.parametrize(
