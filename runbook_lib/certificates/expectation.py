@@ -124,7 +124,7 @@ def blocks_of(data: bytes, labels: tuple[str, ...], where: str) -> list[bytes]:
 
 def _cut_off(where: str) -> ExpectationInvalid:
     return ExpectationInvalid(
-        "A PEM block in the file is not ended: it may have been cut off",
+        "A PEM block in the file has no end: it may have been cut off",
         where=where,
         next_step="export or copy the file again, with every BEGIN and END line",
     )

@@ -267,7 +267,7 @@ async def _terminal(server: str, connection: asyncssh.SSHClientConnection, deadl
             await connection.create_session(lambda: feed, term_type="dumb", term_size=(COLUMNS, ROWS), encoding=None)
     except TimeoutError as error:
         raise DeviceSilent(
-            f"the login was accepted, and no session started within {deadline_s:g} s",
+            f"the login was accepted, but no session started within {deadline_s:g} s",
             where=server,
             next_step="check whether the server is overloaded",
         ) from error

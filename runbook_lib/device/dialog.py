@@ -262,7 +262,7 @@ class Dialog:
             f"the login ended at {transcript.last_line.strip()!r}, which is not the prompt of the command line",
             where=self.server,
             found=transcript.text(),
-            next_step="log in by hand and look which shell the user gets; what is needed is the ADE-OS command line,"
+            next_step="log in by hand and see which shell the user gets; what is needed is the ADE-OS command line,"
             f" whose prompt is {expected}",
         )
 

@@ -245,7 +245,7 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
     if login and login.password_sent:
         return _ended_behind_password(error, login, where, words)
     if isinstance(error, TimeoutError) and login and login.connected:
-        what = f"the connection was accepted, and no login was completed within {connect_s:g} s"
+        what = f"the connection was accepted, but no login was completed within {connect_s:g} s"
         return DeviceSilent(what, where=where, found=words, next_step=_LOOK)
     if isinstance(error, TimeoutError):
         return DeviceUnreachable(f"no connection within {connect_s:g} s", where=where, next_step=_LOOK)

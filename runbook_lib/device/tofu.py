@@ -91,7 +91,7 @@ def parse_tofu_list(text: str, server: str, read_utc: datetime, ignore: Iterable
     lines, whole = split_answer(text)
     body = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not _RULE.fullmatch(line)]
     if body and not whole:
-        raise refuse("The TOFU list's last line is not ended: the list may have been cut off.")
+        raise refuse("The TOFU list's last line has no end: the list may have been cut off.")
     entries: list[TofuEntry] = []
     counts: list[int] = []
     ignored: list[str] = []

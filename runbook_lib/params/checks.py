@@ -58,7 +58,9 @@ def check_states(document: Document) -> None:
     for words, kind in kinds.items():
         first = seen.setdefault(" ".join(words.casefold().split()), words)
         if kind != kinds[first]:
-            document.problem(("ha_states", words), f"is the same state as {first!r}, which means another; keep one")
+            document.problem(
+                ("ha_states", words), f"is the same state as {first!r}, which has another meaning; keep one"
+            )
 
 
 # -- What only several keys together, or the disk, can show to be wrong in a site's file. ----------

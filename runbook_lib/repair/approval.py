@@ -116,7 +116,7 @@ class Judge:
         if approval.at_utc > now:
             return f"it is dated in the future: {approval.at_utc:{_TIME}}, and here it is {now:{_TIME}}"
         if approval.signature and not self.signed(approval, artifact):
-            return f"it says that the key {approval.key[:16]}… signed it, and no key that is trusted here did"
+            return f"it says that the key {approval.key[:16]}… signed it, but no key that is trusted here did"
         if not approval.signature and artifact.sha256 not in self.seen:
             return "it is not signed, and this account did not write it on this machine"
         if met := _met_since(context.record, artifact):

@@ -220,7 +220,7 @@ async def require_two_servers(devices: Devices) -> None:
     primary, secondary = await ask_both(devices, lambda prime: prime.who_answers())
     if primary.is_also(secondary):
         raise DecisionNeeded(
-            "Both command lines are of one server, by host name and host key; nothing was changed",
+            "Both command lines lead to one server, going by host name and host key; nothing was changed",
             where=" and ".join(PI_SERVERS),
             found=f"both call themselves {primary.name}",
             next_step="find out which server each address leads to, and whose SSH host key is pinned for it; two"

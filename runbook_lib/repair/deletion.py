@@ -245,7 +245,7 @@ async def _decided(context: Context, row: PlanRow) -> TofuStore:
     The server may still be at it, although nobody listens any more.
     """
     patience_s = context.site.deadlines.command_s
-    waiting = f"{row.server}: looking whether the deletion of {row.key} takes effect late"
+    waiting = f"{row.server}: checking whether the deletion of {row.key} takes effect late"
     return await poll_until(
         lambda: _read_back(context, row),
         lambda seen: row.key not in [entry.key for entry in seen.entries],

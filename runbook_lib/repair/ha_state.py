@@ -267,7 +267,7 @@ async def failed(context: Context, what: str, error: PageRefused, before: Diagno
 
 def _advice(message: str, states: tuple[HaStatus, ...]) -> str:
     if "authentication key" in message.lower():
-        return "set one key on both servers (ncs ha authkey NEWKEY), put it where the site's file refers to, run again"
+        return "set one key on both servers (ncs ha authkey NEWKEY), put it where the site's file points, and run again"
     if served_by_secondary(states):
         return "the secondary serves now: fail back in its Health Monitor page, then run this stage again"
     return "run 10_diagnose_logs again: a mismatch means that a stale entry is left; then run this stage again"

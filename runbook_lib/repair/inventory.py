@@ -60,7 +60,7 @@ def _expectation(site: Site, host: str, kind: str, value: str) -> Expectation:
     if kind == "self":
         if target_named(site, host).ssh is None:
             raise ExpectationInvalid(
-                f"self cannot be seen of {host}: the site's file names no SSH access to it",
+                f"{host} cannot be seen from the vantage self: the site's file names no SSH access to it",
                 next_step="add its section ssh, or give something else",
             )
         return Expectation.model_validate({"self": True})

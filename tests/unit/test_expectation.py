@@ -105,7 +105,7 @@ def test_csr_whose_own_signature_is_wrong_is_refused(put: Any, encoding: Encodin
         (LEAF.pem, "holds no CERTIFICATE REQUEST"),
         (LEAF.der, "not a CSR"),
         (CSR.public_bytes(Encoding.PEM) + request(key=key_of("ec", 3)).public_bytes(Encoding.PEM), "holds 2 CSRs"),
-        (CSR.public_bytes(Encoding.PEM)[:-40], "not ended"),
+        (CSR.public_bytes(Encoding.PEM)[:-40], "has no end"),
         (CSR.public_bytes(Encoding.PEM).replace(b"\nMI", b"\nAA"), "not a CSR"),
     ],
     ids=["empty", "text", "certificate", "DER certificate", "two", "cut off", "damaged"],
@@ -160,10 +160,10 @@ def test_several_servers_certificates_in_a_file_are_refused(put: Any) -> None:
         (CSR.public_bytes(Encoding.PEM), "holds no CERTIFICATE"),
         (CSR.public_bytes(Encoding.DER), "cannot be read"),
         (LEAF.der + b"\n", "cannot be read"),
-        (LEAF.pem + LEAF.pem[:-40], "not ended"),
-        (LEAF.pem[30:], "not ended"),
+        (LEAF.pem + LEAF.pem[:-40], "has no end"),
+        (LEAF.pem[30:], "has no end"),
         (LEAF.pem + LEAF.pem.replace(b"\nMI", b"\nAA"), "Certificate 2 of 2"),
-        (LEAF.pem.replace(b"BEGIN CERTIFICATE", b"BEGIN TRUSTED CERTIFICATE"), "not ended"),
+        (LEAF.pem.replace(b"BEGIN CERTIFICATE", b"BEGIN TRUSTED CERTIFICATE"), "has no end"),
         (b"-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n", "holds no CERTIFICATE"),
     ],
 )
@@ -344,7 +344,7 @@ def test_a_file_without_the_right_to_read_it_is_refused(put: Any) -> None:
 
 def test_pem_of_many_beginnings_is_read_in_linear_time(put: Any) -> None:
     """A file of nothing but BEGIN lines is refused at the second of them."""
-    with pytest.raises(ExpectationInvalid, match="not ended"):
+    with pytest.raises(ExpectationInvalid, match="has no end"):
         read_expectation(Expectation(certificate=put(b"-----BEGIN CERTIFICATE-----\n" * 30_000)))
 
 

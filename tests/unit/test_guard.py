@@ -487,7 +487,7 @@ def test_one_server_that_answers_for_both_is_met_before_its_list_is_read(
     """Its own entry stands in its list, and in the secondary's list that would be the primary's, to be deleted."""
     case = make("delete")
     one_server(case, "", monkeypatch)
-    with pytest.raises(DecisionNeeded, match="Both command lines are of one server"):
+    with pytest.raises(DecisionNeeded, match="Both command lines lead to one server"):
         asyncio.run(take_inventory(case.context))
 
 

@@ -423,7 +423,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
         "ha_states:\n  Primary Busy: broken\n  primary  BUSY: healthy\nha:",
         "BUSY",
         "ha_states.primary  BUSY",
-        "is the same state as 'Primary Busy', which means another; keep one",
+        "is the same state as 'Primary Busy', which has another meaning; keep one",
     ),
     ("name: paris", "name: paris\nlabels: {no: [x]}", "labels", "labels.no", "put it in quotes"),
 ]
