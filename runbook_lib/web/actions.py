@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood, opening_line
-from runbook_lib.params.hosts import same_host
+from runbook_lib.params.hosts import is_address, same_host
 from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import ControlMatch, bare_words, best, find
 from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, script, uncover
@@ -29,18 +29,21 @@ _BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _END = (
 _FOCUS_GONE = "the page gave the focus to something else"
 _HELD = "el => el.value !== undefined ? el.value : el.innerText"
 _HOSTS = ("secondary_server", "ise_address", "virtual_ipv4", "virtual_ipv6")
+_PADDING = re.compile(r"[_\s]+(?=\.|$)")
 _BETWEEN = re.compile(r"[,;\s]+")  # two mail addresses
 
 
 def is_kept(key: str, held: str, value: str) -> bool:
     """Whether a field holds what was typed into it, perhaps in the page's spelling.
 
-    Hosts and mail addresses mean the same in capitals, and a page that writes them so takes no others. In the part
-    before the @ capitals could tell two mailboxes apart by the standard; no mail system in use does so.
+    An address may stand in a mask with places that are not filled (``10_.0__.0__.1__``). Hosts and mail addresses mean
+    the same in capitals, and a page that writes them so takes no others. In the part before the @ capitals could tell
+    two mailboxes apart by the standard; no mail system in use does so.
     """
     if key == "email" and held.isascii():
         return _BETWEEN.split(held.strip().lower()) == _BETWEEN.split(value.strip().lower())
-    return held.strip() == value.strip() or (key in _HOSTS and same_host(held.strip(), value.strip()))
+    shown = _PADDING.sub("", held) if is_address(value) else held.strip()
+    return held.strip() == value.strip() or (key in _HOSTS and same_host(shown, value.strip()))
 
 
 async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tuple[str, list[str]]:
@@ -69,7 +72,7 @@ async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tu
 
 T = TypeVar("T")
 Act = Callable[[ElementHandle], Awaitable[object]]
-Only = Callable[[Screen, Item], Awaitable[bool]]
+Only = Callable[[Screen, Item], Awaitable[bool]] | None
 
 _TRIES, _NOTICES = 4, 12
 _ROLES: tuple[Literal["button", "link", "menuitem", "tab"], ...] = ("button", "link", "menuitem", "tab")
@@ -93,9 +96,7 @@ class PageActions:
         self.chosen: dict[str, str] = {}  # what a list shows since something was chosen in it
         self.opens_by_click: set[str] = set()  # entries of the menu that do not open by pointing at them
 
-    async def find(
-        self, key: str, *, deadline_s: float | None = None, menus: bool = False, only: Only | None = None
-    ) -> Item:
+    async def find(self, key: str, *, deadline_s: float | None = None, menus: bool = False, only: Only = None) -> Item:
         """Return the control that the label ``key`` names, waiting for it; dialogues in the way are dealt with.
 
         ``menus``: it may be in a menu beside the fields that were filled in. ``only``: one of which that is true.
@@ -187,7 +188,7 @@ class PageActions:
         ready: Callable[[], Awaitable[None]] | None = None,
         *,
         more: bool = False,
-        only: Only | None = None,
+        only: Only = None,
     ) -> None:
         """Click what the label names, exactly once, after ``ready``; ``more``: its form goes on after it, ``only``: one
         of which that is true, whatever menu is open.
@@ -267,9 +268,9 @@ class PageActions:
             self.changed = True
             typed, elsewhere = await type_into(element, value, ACTION_MS)
             if elsewhere:
-                what = f"what was typed for {named(self.labels[key])} went into another field; it was removed again"
-                then = "Look at the page: it may move on to another field by itself."
-                raise self.view.problem(what, ", ".join(elsewhere), then)
+                what = f"what was typed for {named(self.labels[key])} went into another field: {', '.join(elsewhere)}"
+                then = "It was removed again. Look at the page: it may move on to another field by itself."
+                raise self.view.problem(what, next_step=then)
             if not is_kept(key, typed, value):
                 what = f"the field {named(self.labels[key])} does not keep what is typed into it"
                 then = "Look at the page: the field may be limited in length, or filled by a script."
@@ -386,11 +387,10 @@ class PageActions:
             tries += waits and time.monotonic() < end
             if not covered:
                 await self.view.wait_for_change(_DRAWN_S)
-        unusable = f"{what} is there, and cannot be used"
-        unusable = f"{unusable}; in the way: {await covering(self.view, item)}" if covered else unusable
-        found = f"{'disabled; ' if item.disabled else ''}{'it takes no typing' if 'fill' in problem else problem}"
+        why = "it is disabled" if item.disabled else "it takes no typing" if "fill" in problem else problem
+        why = f"in the way: {await covering(self.view, item)}" if covered else why
         then = "Look at the picture or the page: something may cover it, or an earlier field may be empty."
-        raise self.view.problem(unusable, found, then)
+        raise self.view.problem(f"{what} is there, and cannot be used; {why}", problem, then)
 
     async def _refocus(self, item: Item) -> bool:
         """Deal with the dialogue that has taken the focus, or wait for one that is on its way or has not gone yet."""

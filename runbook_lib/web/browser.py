@@ -138,6 +138,7 @@ def _is_made_here(style: str) -> bool:
 # -- A browser that talks to one server with one public key, and to nobody else --------------------
 
 _WINDOW = ViewportSize(width=1400, height=1000)
+LOOKS_FIRST = "Run the stage again: it looks at what the servers say first."
 _ENDED = ("closed", "crashed", "disconnected", "connection lost", "ended")
 
 
@@ -162,16 +163,14 @@ class PinnedBrowser:
 
     @classmethod
     @asynccontextmanager
-    async def open(
-        cls, executable: Path, base_url: str, pin: str, deadlines: Deadlines
-    ) -> AsyncIterator[PinnedBrowser]:
-        """Start ``executable`` for the server at ``base_url`` (``https://host[:port]``), whose public key is ``pin``.
+    async def open(cls, executable: Path, url: str, pin: str, deadlines: Deadlines) -> AsyncIterator[PinnedBrowser]:
+        """Start ``executable`` for the server at ``url`` (``https://host[:port]``), whose public key is ``pin``.
 
         ``pin`` is the SHA-256 over the SubjectPublicKeyInfo of the confirmed certificate, 64 hex digits.
         Nothing is kept from or for another time: profile and cookies last as long as the context. Where this
         process was told of a shared browser that still answers, the page opens there, in a context of its own.
         """
-        host, port = _server(base_url)
+        host, port = _server(url)
         shared = SharedBrowserAddress.from_environment(executable)
         async with AsyncExitStack() as stack:
             relay = await stack.enter_async_context(
@@ -199,7 +198,7 @@ class PinnedBrowser:
                     await authorize_context(page, session, relay)
             # Certificates are only kept for questions about them from here on.
             await session.send("Network.enable")
-            yield cls(session, page, relay, base_url.rstrip("/"), deadlines, executable)
+            yield cls(session, page, relay, url.rstrip("/"), deadlines, executable)
 
     @property
     def origin(self) -> str:
@@ -330,8 +329,7 @@ class PinnedBrowser:
         ended = self.page.is_closed() or any(word in line.lower() for word in _ENDED)
         what = f"{'the browser ended' if ended else 'the connection ended'} while {doing}"
         found = line + (f"\nrefused: {', '.join(self.blocked)}" if self.blocked else "")
-        then = "Run the stage again: it looks at what the servers say first."
-        return ConnectionLost(what, where=self.page.url, found=found, next_step=then)
+        return ConnectionLost(what, where=self.page.url, found=found, next_step=LOOKS_FIRST)
 
 
 async def _close(what: Browser | BrowserContext) -> None:

@@ -27,6 +27,7 @@ _ESCAPE_S, _CLOSE_S, _LEAVE_S = 3.0, 1.0, 0.3  # what closes later is found by t
 _CORNER = 44
 _CROSSES = frozenset({"x", "×", "✕", "✖", "⨯", "✗", "╳"})
 _PRESSED = ("button", "link", "clickable")
+_INVITING = ("click", "press", "tap", "select", "choose")
 _IN_PAGE = files("runbook_lib.web").joinpath("acting.js").read_text(encoding="utf-8").partition("\n")[2].strip()
 
 
@@ -114,6 +115,12 @@ def is_notice(front: Screen, labels: Labels) -> bool:
     return (len(ways) <= 1 or only_closes) and not pressables(others, labels["dialog_no"])
 
 
+def is_message(front: Screen, labels: Labels) -> bool:
+    """Whether something only tells and can be clicked away: no more than words, which neither ask nor invite."""
+    asks = any(says(text, _INVITING) or "?" in text or "？" in text for text in front.texts)
+    return is_notice(front, labels) and not asks and all(item.kind == "text" for item in front.items)
+
+
 @lru_cache
 def _words(label: Label) -> frozenset[str]:
     return frozenset(map(plain, label.texts))
@@ -168,8 +175,10 @@ async def uncover(view: PageView, item: Item) -> bool:
         await _leave(view)
         return False
     if over.items:
-        with contextlib.suppress(PageNotUnderstood):
+        with contextlib.suppress(*ELEMENT_LOST, PageNotUnderstood):
             await dismiss(view, over)
+            if is_message(over, view.labels) and (await _over(view, item)).texts == over.texts:
+                await (await view.element(over.items[0])).click(timeout=ACTION_MS)  # some stay until that
             return False
     front = (await view.look()).in_dialog()
     if front.items:

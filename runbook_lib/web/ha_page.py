@@ -223,9 +223,8 @@ class HaPages:
     async def checks_first(self) -> bool:
         """Whether the form offers Check Readiness and not yet Register, which some enable once that has passed."""
         with contextlib.suppress(PageNotUnderstood):  # it may be drawn, or enabled, a moment later
-            return not await self.actions.wait(
-                partial(_offers, labels=self.labels), "Register", _OFFERED_S, until_rest=True
-            )
+            offers = partial(_offers, labels=self.labels)
+            return not await self.actions.wait(offers, "Register", _OFFERED_S, until_rest=True)
         return bool(pressables(await self.view.look(), self.labels["check_readiness"]))
 
     async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
@@ -239,8 +238,8 @@ class HaPages:
         await take_picture(self.view, "readiness-before")
         await self.view.forget_messages()
         await self.actions.fill_until_kept(lambda: self._fields(form))
-        traffic, pressed_at = self.view.traffic, time.monotonic()
-        loads = traffic.loads
+        traffic, loads, pressed_at = self.view.traffic, self.view.traffic.loads, time.monotonic()
+        self.view.windows.clear()
         await self.actions.press("check_readiness")
         earlier, growth, shown, refusing = readiness(before, self.labels), RowGrowth(), Stability(), Stability()
         self._unchecked += earlier.items  # before an earlier check too, whose table may have covered it since
@@ -262,6 +261,8 @@ class HaPages:
             rests, why = shown.is_stable(result, rest_s(result)), ""
             if result.has_ended:
                 why = growth.why_not_all([item.name for item in result.items], asks_on=traffic.asks_on(pressed_at))
+            beside = [window.url for window in self.view.windows if not (window.is_closed() or changed)]
+            why = f"it came in a window of its own, which is not read: {beside[0]}" if beside else why
             problem = result.problem or why
             if problem and shown.is_stable(result, _STUCK_S if result.problem else _LONG_S):
                 what = f"the result of Check Readiness is not understood: {problem}"
@@ -389,8 +390,8 @@ class HaPages:
         known = {(item.name, item.passed) for item in (*self._checked, *stood)}
         shown = readiness(await self.view.look(anew=True), self.labels).items
         if news := [item.name for item in shown if (item.name, item.passed) not in known]:
-            what = "Check Readiness shows more by now than when it had ended; nothing was clicked"
-            raise self.view.problem(what, ", ".join(news), "Look at the readiness check in a browser.")
+            what = f"Check Readiness shows more by now than when it had ended ({', '.join(news)}); nothing was clicked"
+            raise self.view.problem(what, "", "Look at the readiness check in a browser.")
 
     async def _fields(self, form: HaForm) -> None:
         """Fill in what the form does not hold yet, and take out what was not planned."""

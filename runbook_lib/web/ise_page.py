@@ -176,36 +176,32 @@ class IsePages:
 
         return await submit.send(gone)
 
-    async def _own_way(self, address: str) -> Only | None:
+    async def _own_way(self, address: str) -> Only:
         """Return what tells a row's own *Delete*, in its menu where it has one; None where the row has to be chosen."""
 
-        async def own(screen: Screen, item: Item) -> bool:
-            return item.row >= 0 and _names(screen.rows[item.row], address)
-
         screen = await self.view.look()
+
+        async def own(now: Screen, item: Item) -> bool:
+            in_row = item.row >= 0 and _names(now.rows[item.row], address)
+            return in_row or (item.kind == "menuitem" and item not in screen.items)
+
+        in_row = [item for item in screen.items if await own(screen, item)]
+        menus = [item for item in in_row if item.menu]
         if (box := self._box(screen, address)) and box.kind in _BOXES:
             return None
-        in_row = [item for item in screen.items if await own(screen, item)]
-        if find(Screen(tuple(in_row)), self.labels["ise_delete"]):
-            return own
-        menus = [item for item in in_row if item.menu]
-        if len(menus) != 1:
-            return None
+        if not find(Screen(tuple(in_row)), self.labels["ise_delete"]):
+            if len(menus) != 1:
+                return None
+            await self.actions.click(menus[0])
+        return own
 
-        async def came_up(_: Screen, item: Item) -> bool:
-            return item.kind == "menuitem" and item not in screen.items
-
-        await self.actions.click(menus[0])
-        return came_up
-
-    async def _require_alone(self, address: str, known: Listed = (), pages: int = 1, *, marked: bool = True) -> None:
+    async def _require_alone(self, address: str, known: Listed, pages: int = 1, *, marked: bool = True) -> None:
         """See that this server's row is chosen, and no other: rows move, and some pages keep or tick others.
 
         ``known`` is the list as it was read on its ``pages``; not ``marked``: the row need not be chosen. Raises
         PageNotUnderstood, too where rows are shown by now that were not, or where none of several is marked as chosen.
         """
         screen = await self.view.look(anew=True)
-        known = known or ise_servers(screen, self.labels)
         chosen, ticks = self._chosen(screen)
         unseen = further_rows(screen, self.labels, known, pages, turns=self._turns and pages == 1)
         must = marked and (ticks or chosen or len(known) > 1)

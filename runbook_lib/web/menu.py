@@ -87,9 +87,7 @@ def _decided(view: PageView, before: Screen, screen: Screen, shown: Stability, *
     if says(" \n ".join(words), view.labels.phrases["locked"]):
         raise _refused(view, "the account is locked", words, "Unlock the account, or wait until its lock ends.")
     if len(passwords) > 1 or (words and says(" \n ".join(words), view.labels.phrases["expired"])):
-        raise _refused(
-            view, "the password has expired", words, "Change it in the web pages, then in the secret's place."
-        )
+        raise _refused(view, "the password has expired", words, _CHANGE)
     if not is_login(screen, view.labels):
         # Some first pages hide their menu: whatever stays and asks for no password is inside.
         rest_s = (0.0 if view.at_rest else _LOADED_S) if new and view.traffic.quiet and not words else _WORDS_S
@@ -103,6 +101,7 @@ def _decided(view: PageView, before: Screen, screen: Screen, shown: Stability, *
     return False
 
 
+_CHANGE = "Change it in the web pages, then in the secret's place."
 _CHECK = "Check the user and the secret in the site's file. It was tried once, so that nothing gets locked."
 
 
@@ -187,10 +186,9 @@ async def follow_menu(actions: PageActions, path: Sequence[str], arrived: Callab
     gone, others = set[object](), frozenset[object]()  # the entries that were clicked, and those that lead nowhere
     while done < len(path):
         screen = await actions.view.look()
-        if screen.blocked and not any(
-            find(screen.in_dialog(), actions.labels[key], kinds=_PRESS) for key in path[done:]
-        ):
-            await dismiss(actions.view, screen.in_dialog())
+        front = screen.in_dialog()
+        if screen.blocked and not any(find(front, actions.labels[key], kinds=_PRESS) for key in path[done:]):
+            await dismiss(actions.view, front)
         try:
             position, item, before = await _next(actions, path, done, before, gone, others, slowly=slowly)
         except PageNotUnderstood:

@@ -199,9 +199,7 @@ class PrimePages:
                     return result
             if unseen:
                 then = "Make a new plan (20_list_certificates), then run this stage again: it reads the list first."
-                error = self._view.refused(f"{what}, and it was not done", unseen, then)
-                error.declined = True
-                raise error
+                raise self._view.refused(f"{what}, and it was not done", unseen, then, declined=True)
         raise self._view.unknown(what)
 
     async def _registered(self) -> HaPage | None:

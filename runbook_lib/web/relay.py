@@ -241,8 +241,8 @@ class PinnedRelay:
         """Carry bytes both ways until either side ends, or nothing was carried for too long."""
         last = [time.monotonic()]
         ways = {
-            asyncio.ensure_future(self._carry(one[0], other[1], last, out=True)),
-            asyncio.ensure_future(self._carry(other[0], one[1], last)),
+            asyncio.ensure_future(self._carry(one, other, last, out=True)),
+            asyncio.ensure_future(self._carry(other, one, last)),
         }
         try:
             while (left := last[0] + _IDLE_S - time.monotonic()) > 0:
@@ -259,15 +259,13 @@ class PinnedRelay:
             async with asyncio.timeout(_LAST_WORDS_S):
                 await one[1].wait_closed()
 
-    async def _carry(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, last: list[float], *, out: bool = False
-    ) -> None:
+    async def _carry(self, one: _Connection, other: _Connection, last: list[float], *, out: bool = False) -> None:
         """Carry bytes one way, ``out`` to the server or in; ``last`` holds when any were carried."""
-        while (chunk := await reader.read(_CHUNK)) and not (out and self._shut):
+        while (chunk := await one[0].read(_CHUNK)) and not (out and self._shut):
             self.sent += out
             last[0] = time.monotonic()
-            writer.write(chunk)
-            await writer.drain()
+            other[1].write(chunk)
+            await other[1].drain()
 
 
 def _trust_nothing() -> ssl.SSLContext:

@@ -62,24 +62,23 @@ def _choice(screen: Screen, label: Label) -> list[Item]:
 
 
 async def _choose_radio(actions: PageActions, radios: Sequence[Item], key: str, option: str) -> None:
-    hits = find(Screen(tuple(radios)), actions.labels[option]) or find(
-        await actions.view.look(), actions.labels[option]
-    )
+    wanted = actions.labels[option]
+    hits = find(Screen(tuple(radios)), wanted) or find(await actions.view.look(), wanted)
     hits = [hit for hit in hits if hit.item.index in {radio.index for radio in radios}]
-    hits = [hit for hit in hits if not hit.rank[0] or _means(hit.item.text, actions.labels[option], actions.labels)]
+    hits = [hit for hit in hits if not hit.rank[0] or _means(hit.item.text, wanted, actions.labels)]
     if not hits:
-        raise _no_option(actions, actions.labels[option], actions.labels[key], [radio.text for radio in radios])
+        raise _no_option(actions, wanted, actions.labels[key], [radio.text for radio in radios])
     text = hits[0].item.text
     if not hits[0].item.checked:
         actions.changed = True
         await actions.click_box(hits[0].item)
 
     def chosen(screen: Screen) -> bool | None:
-        near = [hit.item for hit in find(screen, actions.labels[option], kinds=("radio",)) if hit.item.text == text]
+        near = [hit.item for hit in find(screen, wanted, kinds=("radio",)) if hit.item.text == text]
         return any(item.checked for item in near) if near else None
 
     actions.kept.append(chosen)
-    await actions.view.wait(chosen, f"{named(actions.labels[key])} set to {named(actions.labels[option])}")
+    await actions.view.wait(chosen, f"{named(actions.labels[key])} set to {named(wanted)}")
 
 
 async def _choose_native(actions: PageActions, item: Item, wanted: Label, label: Label) -> str:
@@ -181,7 +180,7 @@ class Submit:
     about: str = ""
     ready: Callable[[], Awaitable[None]] | None = None
     form: Callable[[], Awaitable[None]] | None = None
-    only: Only | None = None
+    only: Only = None
     _new: tuple[str, ...] = ()
 
     async def send(self, done: Callable[[Screen], T | None]) -> T:
@@ -199,9 +198,8 @@ class Submit:
         await view.forget_messages()
         try:
             keep = partial(self.actions.fill_until_kept, self.form) if self.form else self.ready
-            await self.actions.press_once(
-                self.key, keep, only=self.actions.stands_with_fields if self.form else self.only
-            )
+            only = self.actions.stands_with_fields if self.form else self.only
+            await self.actions.press_once(self.key, keep, only=only)
             return await self._outcome(before, done)
         finally:
             view.dialogs.expect()
@@ -305,9 +303,8 @@ class Submit:
             return self._unknown("the server has an error, and may have done what it was asked for", words)
         shown = f" ({meant.replace('_', ' ')})" if meant else ""
         step = {_DECLINED: _WHOLE, _CHANGED: _FILLED}.get(what, NEXT_STEPS[meant])
-        error = self.actions.view.refused(f"{self.name}: {what}{shown}", words, step)
-        error.declined = what in (_DECLINED, _CHANGED)
-        return error
+        declined = what in (_DECLINED, _CHANGED)
+        return self.actions.view.refused(f"{self.name}: {what}{shown}", words, step, declined=declined)
 
 
 def _name_of(screen: Screen) -> str:

@@ -25,7 +25,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.params.hosts import same_host
 from runbook_lib.params.labels import SECONDARY, Labels
-from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.browser import LOOKS_FIRST, PinnedBrowser
 from runbook_lib.web.controls import LOGIN_PATH, bare_words, is_login
 from runbook_lib.web.reading import agrees
 from runbook_lib.web.screen import (
@@ -82,16 +82,16 @@ ELEMENT_LOST = (Error, ElementGone)  # what acting on something that is drawn an
 
 
 class Traffic:
-    """What the page asks its server. ``loads`` counts the pages and frames that were loaded; what goes through
-    ``sockets`` is in no request. ``status`` is HTTP's of the page that was loaded last. ``sent_to_login``: a part of
-    the page was answered with the login page, and may not show it; ``failed_at`` is when one was last answered with
-    that or with a server's error.
+    """What the page asks its server. ``loads`` counts the pages and frames that were loaded, and no frame that only
+    loads itself anew; what goes through ``sockets`` is in no request. ``status`` is HTTP's of the page that was loaded
+    last. ``sent_to_login``: a part of the page was answered with the login page, and may not show it; ``failed_at`` is
+    when one was last answered with that or with a server's error.
     """
 
     def __init__(self, page: Page) -> None:
         self.loads = self.status = 0
-        self.sent_to_login = False
-        self.failed_at = 0.0
+        self.sent_to_login, self.failed_at = False, 0.0
+        self._at: dict[Frame, str] = {}
         self.sockets: list[WebSocket] = []
         self._asked: dict[Request, int] = {}
         # When each question was asked, and when it was last answered: what is no picture, style or script.
@@ -153,8 +153,10 @@ class Traffic:
             elif response.request.resource_type in _PARTS and response.status >= _BROKEN:
                 self.failed_at = time.monotonic()
 
-    def _note_load(self, _: Frame) -> None:
-        self.loads += 1
+    def _note_load(self, frame: Frame) -> None:
+        at = _NUMBER.sub("", frame.url)
+        self.loads += frame.parent_frame is None or self._at.get(frame) != at
+        self._at[frame] = at
 
 
 class Dialogs:
@@ -215,8 +217,7 @@ class PageView:
         self._holders: dict[Frame, ElementHandle] = {}
         self._listed: list[Frame] = []
         self._shown: Screen | None = None
-        self._last = Screen()
-        self._shown_at = 0.0
+        self._last, self._shown_at = Screen(), 0.0
         self.traffic = Traffic(browser.page)
         self.dialogs = Dialogs(browser, labels)
         browser.page.on("framenavigated", lambda _: self.forget_last_look())
@@ -231,9 +232,7 @@ class PageView:
         """
         self.browser.raise_for_certificate()
         if self.browser.page.is_closed():
-            raise ConnectionLost(
-                "the browser ended", next_step="Run the stage again: it looks at what the servers say."
-            )
+            raise ConnectionLost("the browser ended", next_step=LOOKS_FIRST)
         if self._shown is not None and not anew and time.monotonic() - self._shown_at < _FRESH_S:
             return self._shown
         screen = screen_from(await self._list(), self.browser.page.url, self.browser.secrets)
@@ -384,9 +383,11 @@ class PageView:
         then = "Check what both servers report before you repeat anything."
         return OutcomeUnknown(what, where=self.browser.page.url, found=found, next_step=then)
 
-    def refused(self, what: str, found: str, next_step: str) -> PageRefused:
-        """Return the error for what the page refuses in the words ``found``."""
-        return PageRefused(what, where=self.browser.page.url, found=found, next_step=next_step)
+    def refused(self, what: str, found: str, next_step: str, *, declined: bool = False) -> PageRefused:
+        """Return the error for what the page refuses in the words ``found``, or for what was not done."""
+        error = PageRefused(what, where=self.browser.page.url, found=found, next_step=next_step)
+        error.declined = declined
+        return error
 
     def problem(self, what: str, found: str = "", next_step: str = "") -> PageNotUnderstood:
         """Return the error for something about the page that is shown now."""

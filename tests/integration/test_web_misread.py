@@ -118,6 +118,16 @@ def test_a_notice_is_closed_whatever_its_cross_is_called(tmp_path: Path) -> None
     assert heard(product) == ["register"]
 
 
+def test_a_message_that_stays_over_a_button_is_clicked_away(tmp_path: Path) -> None:
+    """As toolkits close one that has no button."""
+    toast = """<p id=toast style="position:fixed;left:0;top:25%;width:60%;height:75%;background:#ffd">
+      <b>Backup is done.</b> The job took 4 minutes.</p>
+      <script>toast.addEventListener('click', () => toast.remove())</script>"""
+    product = Product(rewrite=((HEADING, toast + HEADING),))
+    drive_form(product, tmp_path)
+    assert heard(product) == ["register"]
+
+
 @pytest.mark.parametrize("buttons", [("Yes", "No"), ("Install now", "Remind me")])
 def test_a_question_with_a_cross_is_left_to_a_person(buttons: tuple[str, ...], tmp_path: Path) -> None:
     """Its words and what it offers stand in the error and in the guide for that person; nothing is registered."""
@@ -886,9 +896,13 @@ def test_a_click_that_a_page_swallows_is_made_again(tmp_path: Path) -> None:
     assert heard(product) == ["register"]
 
 
-def test_a_result_that_is_folded_away_in_part_is_not_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All rows that are seen have passed, and a closed section beside them may hold one that has not."""
+def test_a_result_that_stands_elsewhere_is_not_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows that are seen have passed, and a closed section beside them may hold one that has not.
+
+    A result in a window of its own is not read, and told as that; the earlier one that still stands there is none.
+    """
     monkeypatch.setattr(ha_page, "_STUCK_S", 1.0)
+    monkeypatch.setattr(ha_page, "_LONG_S", 1.0)
     closed = "<details><summary>Network</summary><table><tr><td>Port 1522<td>Failed</table></details>"
     head = "<table><tr><th>Check"
     product = Product(readiness=(("CPU", "Passed"), ("RAM", "Passed")), rewrite=((head, closed + head),))
@@ -896,6 +910,10 @@ def test_a_result_that_is_folded_away_in_part_is_not_passed(tmp_path: Path, monk
     async def use(pages: PrimePages) -> None:
         with pytest.raises(PageNotUnderstood, match="is collapsed: Network"):
             await pages.check_readiness(FORM)
+        product.rewrite = (("<form method=post action=/ha>", "<form method=post action=/ha target=_blank>"),)
+        assert len(await pages.check_readiness(FORM)) == 2
+        with pytest.raises(PageNotUnderstood, match=r"in a window of its own, which is not read: https://.*/ha"):
+            await pages.check_readiness(FORM)
 
     drive_form(product, tmp_path, use)
-    assert heard(product) == ["readiness"]
+    assert heard(product) == ["readiness"] * 3

@@ -621,6 +621,22 @@ def test_what_covers_something_and_loads_is_waited_for(monkeypatch: pytest.Monke
         assert tried[0] == (7 if loads else 4)
 
 
+@pytest.mark.parametrize(
+    ("words", "more", "clicked"),
+    [
+        ("Backup is done.", None, True),
+        ("Click to restart the services.", None, False),
+        ("Restart the services?", None, False),
+        ("Backup is done.", Item(kind="link", names=((0, "Delete it"),)), False),
+        ("Backup is done.", Item(kind="icon"), False),
+    ],
+)
+def test_only_words_that_tell_something_are_clicked_away(words: str, more: Item | None, clicked: bool) -> None:
+    """What asks, invites to a click or holds anything to press may do something else than close."""
+    shown = (Item(kind="text", names=((0, words),)), *filter(None, (more,)))
+    assert dialogs.is_message(Screen(shown), LABELS) is clicked
+
+
 FORM_SAVE = Item(kind="button", names=((0, "Save"),))
 
 
@@ -633,14 +649,17 @@ FORM_SAVE = Item(kind="button", names=((0, "Save"),))
         ("secondary_server", "PI-2.Example.com", True),
         ("secondary_server", "pi-20.example.com", False),
         ("virtual_ipv6", "2001:0DB8::9", True),
+        ("virtual_ipv4", "10_.0__.0__.12 ", True),
+        ("virtual_ipv4", "10_.0__.0__.1_2", False),
+        ("secondary_server", "pi-2_.example.com", False),
         ("auth_key", "KEY", False),
         ("ise_user", "ADMIN", False),
     ],
 )
 def test_a_field_may_spell_what_means_the_same_otherwise(key: str, held: str, same: bool) -> None:
-    """Hosts and mail addresses do so in capitals; neither secrets nor names of users."""
+    """Hosts and mail addresses do so in capitals, addresses in masks; neither secrets nor names of users."""
     planned = {"email": "noc@example.com,ops@example.com", "secondary_server": "pi-2.example.com"}
-    planned |= {"virtual_ipv6": "2001:db8::9", "auth_key": "key", "ise_user": "admin"}
+    planned |= {"virtual_ipv4": "10.0.0.12", "virtual_ipv6": "2001:db8::9", "auth_key": "key", "ise_user": "admin"}
     assert actions.is_kept(key, held, planned[key]) is same
 
 

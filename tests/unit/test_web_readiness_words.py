@@ -18,7 +18,7 @@ from runbook_lib.web.ha_page import HaPages
 from runbook_lib.web.readiness import readiness, with_others
 from runbook_lib.web.reading import state_of
 from runbook_lib.web.screen import RowGrowth, Screen, ScreenRow
-from runbook_lib.web.view import Stability
+from runbook_lib.web.view import Stability, Traffic
 
 LABELS = labels_for()
 
@@ -146,6 +146,7 @@ def hand() -> Mock:
     """The hands on a page that shows nothing yet, and whose server has answered everything."""
     made = Mock(labels=LABELS, fill_until_kept=AsyncMock())
     made.view.traffic = Mock(loads=0, sockets=[], **{"answered.return_value": True, "asks_on.return_value": False})
+    made.view.windows = []
     made.view.look, made.view.forget_messages = AsyncMock(return_value=checked()), AsyncMock()
     made.view.earlier_messages = made.view.new_messages = made.view.dialogs.said = ()
     made.view.problem = lambda what, *_: PageNotUnderstood(what)
@@ -264,3 +265,14 @@ def test_a_check_that_shows_more_than_when_it_had_ended_stops_the_click(
         asyncio.run(pages._as_checked(HaForm(secondary_server="10.0.0.2", auth_key="k3y-Secret")))
     pages._checked, pages.view.look = (), AsyncMock(side_effect=AssertionError)  # type: ignore[method-assign]
     asyncio.run(pages._as_checked(HaForm(secondary_server="10.0.0.2", auth_key="k3y-Secret")))
+
+
+def test_a_frame_that_loads_itself_anew_brings_nothing_new() -> None:
+    """Such as one with alarms: what stands on the page was not loaded again by that."""
+    traffic, main = Traffic(Mock()), Mock(parent_frame=None, url="https://h/ha")
+    alarms = Mock(parent_frame=main, url="https://h/alarms?t=1")
+    for frame, url, loads in ((main, "/ha", 1), (alarms, "/alarms?t=1", 2), (alarms, "/alarms?t=2", 2),
+                              (alarms, "/result", 3), (main, "/ha", 4)):  # fmt: skip
+        frame.url = url
+        traffic._note_load(frame)
+        assert traffic.loads == loads

@@ -501,7 +501,7 @@ def test_only_the_row_of_a_server_is_chosen_when_it_is_removed(
     rows = [replace(row, selected=by == "selected" and row.cells[0] in chosen) for row in page.rows]
     pages = Turned(screen(*page.items, *(boxes if by == "ticked" else ()), rows=tuple(rows))).ise(monkeypatch)
     with pytest.raises(PageNotUnderstood, match="nothing was removed") if stops else nullcontext():
-        asyncio.run(pages._require_alone(ONE))
+        asyncio.run(pages._require_alone(ONE, ise_servers(page, LABELS)))
 
 
 def test_a_server_is_not_gone_from_a_list_that_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
