@@ -12,24 +12,25 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from runbook_lib.cli import DiagnoseRequest
 from runbook_lib.cli.terminal import err
-from runbook_lib.errors import UsageError, one_line
+from runbook_lib.errors import AnswerNotUnderstood, UsageError, cut, one_line
 from runbook_lib.logs.conclusions import exit_code, with_entries
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.formats import Report, as_json, as_text
-from runbook_lib.logs.jobs import Settings
-from runbook_lib.logs.rules import RULES
-from runbook_lib.models import PI_SERVERS
+from runbook_lib.logs.jobs import UNKNOWN, Settings
+from runbook_lib.logs.rules import RULES, load_rules
+from runbook_lib.logs.search import Rule
+from runbook_lib.models import PI_SERVERS, TofuStore
 from runbook_lib.processes import Gated
 
 if TYPE_CHECKING:
-    from runbook_lib.logs.rules import Rule
-    from runbook_lib.models import TofuStore
     from runbook_lib.observations import Diagnosis
     from runbook_lib.params.model import Site
 
@@ -119,8 +120,6 @@ def _sources(request: DiagnoseRequest, site: Site | None) -> dict[str, list[Path
 def _stores(given: Sequence[str]) -> tuple[TofuStore, ...]:
     if not given:
         return ()
-    from runbook_lib.logs.site_rules import read_stores
-
     paths: dict[str, list[Path]] = {}
     for server, path in _pairs("--listcerts", given):
         paths.setdefault(server, []).append(Path(path))
@@ -131,10 +130,6 @@ def _rules(request: DiagnoseRequest, site: Site | None) -> tuple[Rule, ...]:
     files = [Path(request.rules)] if request.rules else []
     if site is not None and site.rules is not None:
         files.append(site.rules)
-    if not files:
-        return RULES
-    from runbook_lib.logs.site_rules import load_rules
-
     return (*RULES, *chain.from_iterable(map(load_rules, files)))
 
 
@@ -223,3 +218,49 @@ def _tell_news(diagnosis: Diagnosis, counts: dict[tuple[str, str], int]) -> None
         if counts.get((server, what)) != count:
             counts[server, what] = count
             err(f"{server}: {what}: {count} so far")
+
+
+# -- What ``listcerts`` printed, from files: the stores by which a diagnosis names entries ---------
+
+LONGEST_LIST = 8 << 20
+OWN_OF_SECONDARY = "127.0.0.1_8082"
+"""The entry that, as published, the secondary alone lists."""
+
+
+def read_stores(paths: Mapping[str, Sequence[Path]]) -> tuple[TofuStore, ...]:
+    """Return the stores of the files that are given per server; under ``""`` the list itself has to tell.
+
+    Raises UsageError for a file that cannot be read or that holds no such list.
+    """
+    return tuple(_store(server, path) for server, files in paths.items() for path in files)
+
+
+def _store(server: str, path: Path) -> TofuStore:
+    from runbook_lib.device.tofu import parse_tofu_list
+
+    try:
+        if path.stat().st_size > LONGEST_LIST:
+            raise _refused(path, "longer than any list")
+        raw = path.read_bytes()
+        read = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except (OSError, ValueError, OverflowError) as error:
+        raise _refused(path, str(error)) from error
+    text = raw.decode("utf-8-sig", "replace").replace("\0", "")
+    if text and not text.endswith("\n"):
+        text += "\n"  # a text that was copied often lacks it; a list that was cut off lacks entries as well
+    try:
+        store = parse_tofu_list(text, server or UNKNOWN, read)
+    except AnswerNotUnderstood as error:
+        raise _refused(path, f"{error.what} {cut(error.found, 200)}") from error
+    if not server and any(entry.key == OWN_OF_SECONDARY for entry in store.entries):
+        return replace(store, server=PI_SERVERS[1])
+    return store
+
+
+def _refused(path: Path, found: str) -> UsageError:
+    return UsageError(
+        "This is not what listcerts prints.",
+        where=str(path),
+        found=found,
+        next_step="Save the whole output of 'ncs certvalidation tofu-certs listcerts' and give that file.",
+    )

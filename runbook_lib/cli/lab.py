@@ -288,8 +288,7 @@ def _show_incident(site: Site, state: dict[str, Any]) -> None:
 
 
 def _state(state: dict[str, Any]) -> Table:
-    servers = state["servers"]
-    rows = [(f"HA state of the {name}", servers[name]["ha_state"]) for name in PI_SERVERS]
+    rows = [(f"HA state of the {name}", state["servers"][name]["ha_state"]) for name in PI_SERVERS]
     rows.append(("ISE servers that the primary lists", ise_words(state)))
     return Table(title="What works", headers=("what", "state"), rows=tuple(Row(*cells) for cells in rows))
 

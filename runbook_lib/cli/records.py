@@ -307,7 +307,5 @@ _MARKS = {"damaged": BAD, Outcome.FAILED: BAD, Outcome.UNKNOWN: BAD, Outcome.REP
 
 
 def _stands(one: PastIncident) -> str:
-    how = "closed" if one.closed_by else ""
-    if one.is_open:
-        how = "open"
+    how = "open" if one.is_open else "closed" if one.closed_by else ""
     return f"{one.state}, {how}" if how not in ("", one.state) else one.state

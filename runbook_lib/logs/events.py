@@ -11,7 +11,7 @@ from runbook_lib.device.names import Name, fits, name_key
 from runbook_lib.logs.likeness import FOREIGN, Likeness
 from runbook_lib.logs.lines import kind_of_thread
 from runbook_lib.logs.mismatch import MessageHit
-from runbook_lib.logs.rules import Rule
+from runbook_lib.logs.search import Rule
 from runbook_lib.observations import LogLine, NotALog
 
 # -- Events of one subject, together: how many, since when, on whose evidence. Bounded, whatever the logs hold

@@ -18,7 +18,7 @@ from runbook_lib.observations import Diagnosis, LogLine, LookAlike, Mismatch, Ne
 SCHEMA_VERSION = 1
 SHOWN_LINES = 8
 MOST_FILES = 8
-_WIDEST = 200
+_WIDEST, _LONGEST = 200, 20_000
 NARROWEST = 40
 _LABEL = re.compile(r" {2,6}(?:[a-z ]{4,11}: +|\d+\. |\d+: |- )?|[A-Z-]+ +")
 """What stands at the beginning of a line, below which the rest of it goes on."""
@@ -45,7 +45,7 @@ class Report:
 
 def as_text(report: Report, width: int = 0) -> str:
     """Return the report for a terminal of ``width`` columns (0: lines of any length): nothing in it can control one."""
-    return "\n".join(piece for line in _lines(report) for piece in _wrapped(_line(line), width)) + "\n"
+    return "\n".join(piece for line in _lines(report) for piece in _wrapped(one_line(line, _LONGEST), width)) + "\n"
 
 
 def _wrapped(line: str, width: int) -> list[str]:
@@ -191,10 +191,6 @@ def _evidence(lines: Sequence[LogLine]) -> Iterator[str]:
 def _again(numbers: Sequence[int]) -> Iterator[str]:
     if numbers:
         yield f"  {', '.join(map(str, numbers))}: the same words again"
-
-
-def _line(text: str) -> str:
-    return one_line(text, 20_000)
 
 
 # -- JSON -----------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from runbook_lib.device.names import common_name, fold_value
 from runbook_lib.errors import UsageError
 from runbook_lib.logs.events import Findings, Tally
 from runbook_lib.logs.lines import LONGEST, clock_of, read_prefix
-from runbook_lib.logs.rules import RULES, Rule
+from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.scanner import Scanner
+from runbook_lib.logs.search import Rule
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
 from runbook_lib.logs.streams import Notes, Peekable, oldest_first
 from runbook_lib.models import PI_SERVERS

@@ -333,8 +333,7 @@ def _header_above(window: Window, start: int) -> Prefix:
         return Prefix()
     above = window.line_start(start - 1)
     prefix = prefix_of(window, above)
-    alone = _HEADER.fullmatch(window.text(above + prefix.length, start - 1))
-    return prefix if alone else Prefix()
+    return prefix if _HEADER.fullmatch(window.text(above + prefix.length, start - 1)) else Prefix()
 
 
 def is_quoted(before: str, prose: str, *, sentence: bool) -> bool:

@@ -29,8 +29,7 @@ from runbook_lib.logs.mismatch import (
     read_folded,
     read_message,
 )
-from runbook_lib.logs.rules import Rule
-from runbook_lib.logs.search import AFTER, BEFORE, BEFORE_WRAPPED, Search, Window, count, find
+from runbook_lib.logs.search import AFTER, BEFORE, BEFORE_WRAPPED, Rule, Search, Window, count, find
 from runbook_lib.logs.streams import ByteSource
 from runbook_lib.logs.wrapped_json import JOURNAL, LEFT_OUT, LISTS, read_wrapped, readable_line, wrapped_time
 from runbook_lib.observations import LogLine

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from runbook_lib.logs.streams import CHUNK, ByteSource, Peekable
 
@@ -238,3 +238,30 @@ class Window:
         Carriage returns at the end are off, and what a terminal shows as colour.
         """
         return COLOUR.sub("", decode(self.data[max(start, self.low) : min(end, self.high)]))
+
+
+# -- What is searched for: the messages of which a rule knows the words -----------------------------
+
+Confidence = Literal["certain", "likely", "possible"]
+SITE_PARAMETERS = (("site", "{site}"), ("incident", "{incident}"))
+"""What the notebooks take; a value that is not known is left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One kind of message: how to find it, what it means and how surely, and the next step.
+
+    ``notebook`` is the stage that goes on from here, empty where none does; its ``parameters`` are filled in from
+    what is known. ``quoted`` marks the rule for texts that only quote the mismatch, which the scanner tells apart.
+    """
+
+    name: str
+    literals: tuple[bytes, ...]
+    patterns: tuple[re.Pattern[str], ...]
+    meaning: str
+    advice: str
+    confidence: Confidence = "likely"
+    notebook: str = ""
+    parameters: tuple[tuple[str, str], ...] = SITE_PARAMETERS
+    lines_before: int = 0
+    quoted: bool = False

@@ -8,7 +8,7 @@ from runbook_lib import event_loop, paths
 from runbook_lib.device.login import HOST_KEY, host_key_in_shell
 from runbook_lib.device.ssh import MEANING, presented_host_key
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, RunbookError, SiteFileInvalid, StageOutOfOrder
-from runbook_lib.models import Answer, Stage
+from runbook_lib.models import Stage
 from runbook_lib.notebook.changing_stages import Changing
 from runbook_lib.notebook.closing_stages import STAGES
 from runbook_lib.notebook.reading_stages import ListCertificates
@@ -226,16 +226,12 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     if not is_under_lock(settings.name):  # a run has noted and named both already
         later = after_newest_seal(record)
         note_template(record, which, opened_notebook(which), by_hand=True)
-
-    def keep(answer: Answer, parsed: object) -> None:
-        record.keep_answer(answer, parsed, stage=which)
-
     progress: ProgressCallback = Progress() if person else report_progress
     context = Context(
         site=settings,
         record=record,
         stage=which,
-        devices=devices_for(settings, record.incident, keep, progress),
+        devices=devices_for(settings, record.incident, partial(record.keep_answer, stage=which), progress),
         operator=operator(),
         records_root=paths.records_dir(),
         progress=progress,

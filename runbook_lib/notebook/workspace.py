@@ -262,11 +262,9 @@ def _command(notebooks: Path) -> list[str]:
     layouts = paths.lab_dir() / "jupyter" / "workspaces"
     command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={paths.records_dir()}"]
     command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/workspaces/{save_layout(layouts, notebooks)}"]
-    command += [f"--LabApp.workspaces_dir={layouts}"]
-    command += ["--ServerApp.answer_yes=True", "--LabApp.news_url=None"]
+    command += [f"--LabApp.workspaces_dir={layouts}", "--ServerApp.answer_yes=True", "--LabApp.news_url=None"]
     command += [f"--MultiKernelManager.kernel_manager_class={_KERNELS}.ServedKernelManager"]
-    shown = not sys.platform.startswith("linux") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
-    if not shown:
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
         command.append("--no-browser")
     if os.geteuid() == 0:
         command.append("--allow-root")

@@ -1,8 +1,13 @@
-"""Hosts as people write them: which spellings are one host, and which are this machine. Nothing is resolved."""
+"""Hosts and patterns as a site's file spells them: which are one host or this machine, and what a pattern may be."""
 
 from __future__ import annotations
 
 import ipaddress
+import math
+import re
+from typing import Any
+
+# -- Hosts as people write them. Nothing is resolved.
 
 _LOCALHOST = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
 _LOCALHOST_NAMES = frozenset(
@@ -71,3 +76,50 @@ def is_loopback(host: str) -> bool:
     """Whether a host is an address of the loopback network; a name is none."""
     address = address_of(host)
     return bool(address and address.is_loopback)
+
+
+# -- Patterns, which a site's file may hold where words are not enough ------------------------------
+
+MOST_WAYS, LONGEST_FIT = 2_000_000, 1000
+"""In so many ways a site's pattern may fit a line of such a length: Python's engine may try each of them."""
+
+
+def checked_pattern(text: str) -> re.Pattern[str]:
+    """Return a site's regular expression; ValueError for none, and for one that one line could keep busy for ever."""
+    try:
+        pattern = re.compile(text)
+        ways = _ways(re._parser.parse(text))  # type: ignore[attr-defined]
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    if ways > MOST_WAYS:
+        raise ValueError(
+            "may fit a line in so many ways that trying them never ends; repeat nothing that itself repeats or"
+            " branches, and use at most two repetitions that have no upper bound, such as + and *"
+        )
+    return pattern
+
+
+def _ways(parsed: Any) -> int:
+    """Return in how many ways a pattern may fit, as far as it matters; ``parsed`` is what Python's own parser says."""
+    ways = 1
+    for kind, argument in parsed:
+        if str(kind) == "BRANCH":
+            own = sum(map(_ways, argument[1]))
+        else:
+            parts = argument if isinstance(argument, tuple) else (argument,)
+            own = math.prod(_ways(part) for part in parts if isinstance(part, type(parsed)))
+        if str(kind).endswith("REPEAT"):
+            least, most = (min(int(times), LONGEST_FIT) for times in argument[:2])
+            own = (most - least + 1) * own**most
+        ways = min(ways * own, MOST_WAYS + 1)
+    return ways
+
+
+def line_pattern(words: str) -> str:
+    """Return the regular expression for a line of ``listing: ignore:``: one between slashes, or that of the text."""
+    return words[1:-1] if is_pattern(words) else re.escape(" ".join(words.split()))
+
+
+def is_pattern(words: str) -> bool:
+    """Return whether words of a site's file are a regular expression: they stand between slashes."""
+    return len(words) > 2 and words[0] == words[-1] == "/"

@@ -9,18 +9,18 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
-import math
 import re
 import zoneinfo
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from runbook_lib.params.hosts import checked_pattern, line_pattern
 from runbook_lib.secrets import SecretRef
 
 _OTHER_DIGESTS = {32: "MD5", 40: "SHA-1", 56: "SHA-224", 96: "SHA-384", 128: "SHA-512"}
@@ -83,51 +83,6 @@ def _line(text: str) -> str:
     if not text.strip() or not text.isprintable():
         raise ValueError("is empty or holds control characters; write one line of text")
     return text
-
-
-MOST_WAYS, LONGEST_FIT = 2_000_000, 1000
-"""In so many ways a site's pattern may fit a line of such a length: Python's engine may try each of them."""
-
-
-def checked_pattern(text: str) -> re.Pattern[str]:
-    """Return a site's regular expression; ValueError for none, and for one that one line could keep busy for ever."""
-    try:
-        pattern = re.compile(text)
-        ways = _ways(re._parser.parse(text))  # type: ignore[attr-defined]
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"is not a regular expression: {error}") from None
-    if ways > MOST_WAYS:
-        raise ValueError(
-            "may fit a line in so many ways that trying them never ends; repeat nothing that itself repeats or"
-            " branches, and use at most two repetitions that have no upper bound, such as + and *"
-        )
-    return pattern
-
-
-def _ways(parsed: Any) -> int:
-    """Return in how many ways a pattern may fit, as far as it matters; ``parsed`` is what Python's own parser says."""
-    ways = 1
-    for kind, argument in parsed:
-        if str(kind) == "BRANCH":
-            own = sum(map(_ways, argument[1]))
-        else:
-            parts = argument if isinstance(argument, tuple) else (argument,)
-            own = math.prod(_ways(part) for part in parts if isinstance(part, type(parsed)))
-        if str(kind).endswith("REPEAT"):
-            least, most = (min(int(times), LONGEST_FIT) for times in argument[:2])
-            own = (most - least + 1) * own**most
-        ways = min(ways * own, MOST_WAYS + 1)
-    return ways
-
-
-def line_pattern(words: str) -> str:
-    """Return the regular expression for a line of ``listing: ignore:``: one between slashes, or that of the text."""
-    return words[1:-1] if is_pattern(words) else re.escape(" ".join(words.split()))
-
-
-def is_pattern(words: str) -> bool:
-    """Return whether words of a site's file are a regular expression: they stand between slashes."""
-    return len(words) > 2 and words[0] == words[-1] == "/"
 
 
 def _ignored_line(text: str) -> str:

@@ -14,8 +14,7 @@ from typing import NamedTuple
 from runbook_lib.errors import RunbookError, printable
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.jobs import Settings
-from runbook_lib.logs.rules import RULES
-from runbook_lib.logs.site_rules import load_rules
+from runbook_lib.logs.rules import RULES, load_rules
 from runbook_lib.logs.sources import AFTER, BEFORE, lines_around, size_to_read
 from runbook_lib.models import Stage
 from runbook_lib.observations import Diagnosis, LogLine, Mismatch

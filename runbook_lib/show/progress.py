@@ -183,8 +183,7 @@ def _ended(state: _State, kind: type[BaseException] | None) -> dict[str, str]:
 
 def clock(seconds: float) -> str:
     """Return a length of time as ``0:42``, ``12:05`` or ``1:02:03``."""
-    whole = int(seconds)
-    hours, rest = divmod(whole, 3600)
+    hours, rest = divmod(int(seconds), 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 

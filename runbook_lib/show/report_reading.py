@@ -106,8 +106,7 @@ def read_folder(folder: Path) -> RecordFolder:
     except OSError:
         return RecordFolder(folder, (), ())
     text, _ = parse_whole_lines(data, path)
-    raw = tuple(data.split(b"\n")[: len(text.lines)])
-    return RecordFolder(folder, text.lines, raw)
+    return RecordFolder(folder, text.lines, tuple(data.split(b"\n")[: len(text.lines)]))
 
 
 # -- The changes of an incident, and the attempts at its stages, as the journal tells them ---------

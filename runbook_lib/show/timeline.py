@@ -96,8 +96,7 @@ def _ticks(axis: Axis, below: float) -> list[str]:
         x = axis.at(moment)
         strokes.append(svg.line(((x, _TOP - 12), (x, below)), tone="quiet", width=0.5))
         strokes.append(svg.label(words, x, _TOP - 20, anchor="middle", size=_SMALL, tone="quiet"))
-    day = svg.label(axis.day(), _EDGE, _TOP - 20, size=_SMALL, bold=True)
-    return [day, *strokes]
+    return [svg.label(axis.day(), _EDGE, _TOP - 20, size=_SMALL, bold=True), *strokes]
 
 
 def _lane(lane: MismatchLane, top: float, axis: Axis | None) -> str:

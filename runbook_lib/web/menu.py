@@ -1,123 +1,18 @@
-"""Log in to the web pages, and go to a page by its menu path."""
+"""Go to a page by its menu path, whether the menu opens by pointing, by clicking, or leads over pages."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from typing import TypeVar
 from urllib.parse import quote
 
-from runbook_lib.errors import DeviceSilent, LoginRefused, PageNotUnderstood
+from runbook_lib.errors import DeviceSilent, PageNotUnderstood
 from runbook_lib.web.actions import PageActions, named
-from runbook_lib.web.controls import ControlMatch, best, find, is_login, pressables
+from runbook_lib.web.controls import ControlMatch, best, find
 from runbook_lib.web.dialogs import dismiss, move_pointer_away
-from runbook_lib.web.reading import fresh_texts
-from runbook_lib.web.screen import Item, Screen, Stability, says
-from runbook_lib.web.view import ELEMENT_LOST, PageView, take_picture
-
-# -- Log in to the web pages; a wrong login, a locked account and an expired password are told apart
-
-# How long a page without a menu stays before it is a first page, or a login page before it came without a reason; one
-# that came whole and waits for no answer says nothing more, and sooner where it is still. Either way nothing is
-# changed, and nothing typed again.
-_WORDS_S, _LOADED_S = 3.0, 1.0
-_NOTICES, _NOTICE_S = 3, 8.0
-
-
-async def login(view: PageView, actions: PageActions, user: str, password: str) -> None:
-    """Load the first page and log in, once. The password is typed only into a page whose server was verified.
-
-    Raises LoginRefused (with the page's words), PageNotUnderstood, DeviceSilent or CertificateMoved.
-    """
-    view.logged_in = False
-    await view.browser.go("/")
-    view.forget_last_look()
-    await _arrive(view, actions)
-    if not _inside(await view.look(), view):
-        await _type(view, actions, user, password)
-    view.logged_in = True
-
-
-async def _arrive(view: PageView, actions: PageActions) -> None:
-    """Wait for the login page; a notice of the law before it is accepted, as nobody gets in otherwise."""
-    for left in reversed(range(_NOTICES + 1)):
-
-        def ready(screen: Screen, left: int = left) -> str | None:
-            if is_login(screen, view.labels) or _inside(screen, view):
-                return "arrived"
-            asks = any(item.kind in ("password", "textbox") for item in screen.items)
-            return "notice" if left and not asks and pressables(screen, view.labels["notice_accept"]) else None
-
-        if await view.wait(ready, "the login page") == "arrived":
-            return
-        with contextlib.suppress(PageNotUnderstood):  # it went by itself
-            await actions.press("notice_accept", deadline_s=_NOTICE_S)
-
-
-async def _type(view: PageView, actions: PageActions, user: str, password: str) -> None:
-    await actions.fill("login_user", user)
-    await actions.fill("login_password", password, secret=True)
-    before, loads = await view.look(), view.traffic.loads
-    await take_picture(view, "login-before")
-    await view.forget_messages()
-    if pressables(before, view.labels["login_button"]):
-        await actions.press_once("login_button")
-    else:
-        await actions.enter()
-    shown = Stability()
-    try:
-        await view.wait(
-            lambda screen: _decided(view, before, screen, shown, new=view.traffic.loads > loads),
-            "the page after the login",
-            rest=shown,
-        )
-    finally:
-        await take_picture(view, "login-after")
-
-
-def _decided(view: PageView, before: Screen, screen: Screen, shown: Stability, *, new: bool) -> bool:
-    """Whether the login succeeded; raises LoginRefused when it did not. ``new``: another page was loaded."""
-    if _inside(screen, view):
-        return True
-    said = tuple(dict.fromkeys((*view.new_messages, *fresh_texts(before, screen), *view.dialogs.said)))
-    kinds = ("locked", "expired", "login_wrong", "unauthorized")
-    no = [phrase for name in kinds for phrase in view.labels.phrases[name]]
-    words = [text for text in said if says(text, no)]
-    passwords = [item for item in screen.items if item.kind == "password"]
-    if says(" \n ".join(words), view.labels.phrases["locked"]):
-        raise _refused(view, "the account is locked", words, "Unlock the account, or wait until its lock ends.")
-    if len(passwords) > 1 or (words and says(" \n ".join(words), view.labels.phrases["expired"])):
-        raise _refused(view, "the password has expired", words, _CHANGE)
-    if not is_login(screen, view.labels):
-        # Some first pages hide their menu: whatever stays and asks for no password is inside.
-        rest_s = (0.0 if view.at_rest else _LOADED_S) if new and view.traffic.quiet and not words else _WORDS_S
-        return bool(screen.items) and not passwords and shown.is_stable(screen, rest_s)
-    if words:
-        raise _refused(view, "user name or password not accepted", words, _CHECK)
-    came_again = bool(passwords) and not passwords[0].value
-    # Its reason may still be on the way.
-    if came_again and shown.is_stable(screen, _WORDS_S):
-        raise _refused(view, "the login page came again without a reason", screen.texts, _CHECK)
-    return False
-
-
-_CHANGE = "Change it in the web pages, then in the secret's place."
-_CHECK = "Check the user and the secret in the site's file. It was tried once, so that nothing gets locked."
-
-
-def _refused(view: PageView, what: str, words: Iterable[str], next_step: str) -> LoginRefused:
-    return LoginRefused(f"web login: {what}", where=view.browser.page.url, found=" | ".join(words), next_step=next_step)
-
-
-def _inside(screen: Screen, view: PageView) -> bool:
-    """Whether this is a page of somebody who is logged in: it has the menu, or a way out."""
-    if is_login(screen, view.labels):
-        return False
-    keys = ("menu_administration", "logout", "menu_open")
-    return any(find(screen, view.labels[key]) for key in keys) and not any(i.kind == "password" for i in screen.items)
-
-
-# -- Go to a page by its menu path, whether the menu opens by pointing, by clicking, or leads over pages
+from runbook_lib.web.screen import Item, Screen, Stability
+from runbook_lib.web.view import ELEMENT_LOST, PageView
 
 T = TypeVar("T")
 Entries = Set[object]  # of a menu, each with its words and its place

@@ -28,7 +28,7 @@ from runbook_lib.web.browser import DrawnText, PinnedBrowser
 from runbook_lib.web.dialogs import script
 from runbook_lib.web.ha_page import HaPages
 from runbook_lib.web.ise_page import IsePages
-from runbook_lib.web.menu import login
+from runbook_lib.web.login import login
 from runbook_lib.web.reading import row_of
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, says
 from runbook_lib.web.view import Evidence, PageView, SessionEnded, take_picture

@@ -13,13 +13,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from log_kit import CORE, DN
 
+from runbook_lib.cli.diagnosing import read_stores
 from runbook_lib.errors import UsageError
 from runbook_lib.logs.conclusions import entry_note, exit_code, next_steps, timeline, verdict, with_entries
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.formats import Report, as_json, as_text
 from runbook_lib.logs.jobs import Settings
-from runbook_lib.logs.rules import PLACES, RULES
-from runbook_lib.logs.site_rules import load_rules, read_stores
+from runbook_lib.logs.rules import PLACES, RULES, load_rules
 from runbook_lib.observations import Diagnosis
 from runbook_lib.paths import project_root
 from runbook_lib.show.findings import diagnosis_page

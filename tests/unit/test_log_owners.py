@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from log_kit import CORE, HEAD, tgz_of, zip_of
 
+from runbook_lib.cli.diagnosing import read_stores
 from runbook_lib.logs.conclusions import exit_code, next_steps, verdict, with_entries
 from runbook_lib.logs.diagnosis import LogWatcher, diagnose_sources
 from runbook_lib.logs.formats import Report, as_json, as_text
 from runbook_lib.logs.jobs import Settings
 from runbook_lib.logs.rules import RULES
-from runbook_lib.logs.site_rules import read_stores
 from runbook_lib.observations import Diagnosis, LogLine
 from runbook_lib.show.findings import diagnosis_page
 

@@ -8,7 +8,8 @@ import pytest
 
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.mismatch import LITERAL
-from runbook_lib.logs.rules import PLACES, RULES, Place, Rule
+from runbook_lib.logs.rules import PLACES, RULES, Place
+from runbook_lib.logs.search import Rule
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "log-rules"
 
