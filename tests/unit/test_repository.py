@@ -145,7 +145,7 @@ def test_public_names_exist(name: str) -> None:
 # Bounds that hold now; the lab is an island and is not counted. Lower them when something was made smaller. Code is
 # counted, and neither docstrings nor comments: nothing gets better by losing its headings and its reasons. The bound
 # of code is a round figure with a little room: a condition is not made dense, nor two assignments one, to save a line.
-MOST_PACKAGES, MOST_MODULES, MOST_CODE, LONGEST_MODULE, MOST_LONG = 13, 150, 31_300, 435, 11
+MOST_PACKAGES, MOST_MODULES, MOST_CODE, LONGEST_MODULE, MOST_LONG = 13, 150, 31_300, 435, 9
 LONG = 350
 
 
@@ -224,13 +224,16 @@ ONE_PLACE = {
     r"\.chromium\.launch\(": {"web/launching.py"},
     r"\btempfile\.NamedTemporaryFile\(": set[str](),  # what is written whole is in record/files.py, states.py
     r"(?<!_)exit_code(: ClassVar\[int\])? = \d": {"errors.py"},
+    r'\("primary", "secondary"\)': {"models.py"},
+    r'"journal\.jsonl"': {"record/journal.py"},
+    r'tofu-certs listcerts"': {"device/tofu.py"},
 }
 """What is decided in one place, by how it is done, and where that is."""
 
 
 @pytest.mark.parametrize("pattern", ONE_PLACE)
 def test_one_decision_is_made_in_one_place(pattern: str) -> None:
-    """Nobody takes a signal, tells loopback, starts a browser, or numbers an exit in a way of his own."""
+    """Nobody takes a signal, tells loopback, starts a browser, numbers an exit or names a server in a way of his own."""
     wanted = re.compile(pattern)
     found = {path.relative_to(LIBRARY).as_posix() for path in rooms() if wanted.search(path.read_text("utf-8"))}
     assert found == ONE_PLACE[pattern]
