@@ -233,7 +233,7 @@ ONE_PLACE = {
 
 @pytest.mark.parametrize("pattern", ONE_PLACE)
 def test_one_decision_is_made_in_one_place(pattern: str) -> None:
-    """Nobody takes a signal, tells loopback, starts a browser, numbers an exit or names a server in a way of his own."""
+    """Nobody takes a signal, tells loopback, starts a browser, numbers an exit or names servers in their own way."""
     wanted = re.compile(pattern)
     found = {path.relative_to(LIBRARY).as_posix() for path in rooms() if wanted.search(path.read_text("utf-8"))}
     assert found == ONE_PLACE[pattern]
