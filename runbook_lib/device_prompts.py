@@ -31,7 +31,7 @@ class PromptRow:
 
 
 PROMPT = r"(?P<host>[^\s/#;=]{1,255})/(?P<user>[^\s/#;=()]{1,64}(?:\((?![Cc]onf)[^\s()]{1,40}\))?)[#>]"
-"""``<hostname>/<user># `` without its last blank; published. The whole line. That of the configuration mode is none."""
+"""``<hostname>/<user># `` without its last blank; published. The whole line; not that of the configuration mode."""
 
 OTHER_PROMPTS = (
     PromptRow(r"[^\s/#;=]{1,255}/[^\s/#;=()]{1,64}\(conf[^\s()]{0,40}\)[#>]", "prime-pri/admin(config)# "),

@@ -173,7 +173,7 @@ def _is_name(name_or_path: str | Path) -> bool:
 
 
 def known_sites() -> tuple[str, ...]:
-    """Return the names of the site files in ``params/``, sorted; a fleet's file there is none."""
+    """Return the names of the site files in ``params/``, sorted; a fleet's file is not one of them."""
     return tuple(sorted(name for name, path in params_files().items() if not _is_of_a_fleet(path)))
 
 

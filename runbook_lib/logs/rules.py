@@ -240,7 +240,7 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
     """Return the rules of a site's file.
 
     Raises UsageError that names every problem: a key that is missing, unknown or of the wrong kind, a pattern that
-    is none, a name that is taken, and a rule that does not do to its own two texts what they say.
+    is not one, a name that is taken, and a rule that its own two texts contradict.
     """
     problems: list[str] = []
     rules: list[Rule] = []
@@ -279,7 +279,7 @@ def _items(path: Path) -> list[Any]:
         if len(text) > LONGEST_FILE:
             raise _invalid(path, "the file is longer than a megabyte")
         data = yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: a date that is none
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: a date that does not exist
         raise _invalid(path, str(error)) from error
     if data is None:
         return []

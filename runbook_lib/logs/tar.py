@@ -23,7 +23,7 @@ _LONG_NAME, _LONG_LINK, _PAX, _PAX_FOR_ALL, _SPARSE = b"LKxgS"
 
 
 class WrongHeader(ValueError):
-    """What stands where a header should be is none."""
+    """What stands where a header should be is not one."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class _Member:
 
 
 def read_header(block: bytes) -> Header:
-    """Return what a header block says. Raises WrongHeader where it is none."""
+    """Return what a header block says. Raises WrongHeader where it is not one."""
     if len(block) < BLOCK:
         raise WrongHeader("a part of a header")
     blanked = block[:148] + b" " * 8 + block[156:]

@@ -37,7 +37,7 @@ _WORTH = re.compile(LITERAL + rb"[^\w\n]*(?:is[^\w\n]*(?:configure|\n|\Z)|\n|\Z)
 
 _SAYS = tuple(b'"MESSAGE"' + colon for colon in (b":", b": ", b" : "))
 LISTS = tuple(field + b"[" for field in _SAYS)
-"""What journalctl writes as numbers where it is no plain text (coloured text is none), or holds more than once."""
+"""What journalctl writes as numbers where it is no plain text (coloured text is not), or holds more than once."""
 
 LEFT_OUT = tuple(field + b"null" for field in _SAYS)
 """What it leaves out without ``--all``: more than 4,096 bytes, as one with its stack trace may have."""

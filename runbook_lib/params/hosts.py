@@ -73,7 +73,7 @@ def is_localhost(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is an address of the loopback network; a name is none."""
+    """Whether a host is an address of the loopback network; a name is not."""
     address = address_of(host)
     return bool(address and address.is_loopback)
 
@@ -81,7 +81,7 @@ def is_loopback(host: str) -> bool:
 # -- Patterns, which a site's file may hold where words are not enough ------------------------------
 
 MOST_WAYS, LONGEST_FIT = 2_000_000, 1000
-"""In so many ways a site's pattern may fit a line of such a length: Python's engine may try each of them."""
+"""The most ways in which a site's pattern may fit a line, and how long a line: Python's engine may try each way."""
 
 
 def checked_pattern(text: str) -> re.Pattern[str]:

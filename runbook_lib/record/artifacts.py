@@ -279,7 +279,7 @@ def _drift(version: Line, files: Mapping[str, ReadableFile], notebooks: Path) ->
 
 
 def changed_cells(then: bytes, now: bytes) -> tuple[str, ...]:
-    """Name each cell that was changed, added or removed between two notebooks; ``ValueError`` if one is none."""
+    """Name each cell that was changed, added or removed between two notebooks; ``ValueError`` unless both are."""
     old = _by_id(then)
     new = _by_id(now)
     changed = [f"{_name(new[key])} changed" for key in new if key in old and _text(old[key]) != _text(new[key])]

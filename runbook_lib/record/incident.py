@@ -52,7 +52,7 @@ class Record(ArtifactStore):
     PATTERN: ClassVar = INCIDENT
     NOT_THERE: ClassVar = "There is no such incident"
     TAKE_ANOTHER: ClassVar = "give the name of a folder there; runbook history lists them"
-    """What a fleet's round, which is a record too, says in its own way: its names, and that there is none such."""
+    """What a fleet's round, which is a record too, says in its own way: its names, and that it does not exist."""
 
     def __init__(self, root: Path, incident: str, site: str) -> None:
         super().__init__(root / incident)

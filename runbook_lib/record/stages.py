@@ -142,7 +142,7 @@ def attempts(lines: Iterable[Line]) -> tuple[Attempt, ...]:
     """Every attempt at every stage, in the order in which they began; the last one of a stage says how it stands.
 
     A stage that a person runs may stop, for example for the approval, and go on in the same notebook: what follows an
-    end is an attempt of its own as soon as it has an end or a change; a look at what was done is none. Of ends that
+    end is an attempt of its own as soon as it has an end or a change; a look at what was done is not. Of ends that
     follow one another with nothing between them the last counts. An attempt is ``interrupted`` if it has no end and
     its stage was begun anew or no process on this host runs it, and ``unknown`` if a change of it has no result,
     whatever its end says; so is the last attempt at a stage if any change of the stage has none.

@@ -211,8 +211,8 @@ def verify_record(
 ) -> Verification:
     """Check the record in ``folder``; a signature counts if it is one of ``keys``', a stamp by ``certificates``.
 
-    Where keys are given, a record that is not signed by one of them does not verify: a signature that was
-    taken away would else not be missed. Raises ``ParameterRefused`` if the folder holds no record at all.
+    Where keys are given, a record that is not signed by one of them does not verify: otherwise nobody
+    would miss a signature that was taken away. Raises ``ParameterRefused`` if the folder holds no record at all.
     """
     files, others = list_files(folder)
     result = Verification(folder=folder, names=(folder.resolve().name,))

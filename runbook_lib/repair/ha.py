@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 async def remove_ha(context: Context) -> None:
     """Send ``ncs ha remove`` to the primary, once, its intent in the journal; both servers' states decide.
 
-    Raises the errors of ``permit``, DecisionNeeded where they say right before that it may not be removed, RepairFailed
+    Raises the errors of ``permit``, DecisionNeeded where they forbid it right before, RepairFailed
     where one of them still has HA configured after the site's ``settle_s``, OutcomeUnknown where they do not say.
     """
     await require_release(context.site, context.devices)

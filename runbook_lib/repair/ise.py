@@ -85,7 +85,7 @@ async def ise_word(context: Context, settings: IseServer) -> Check:
 
 
 def _not_yet_presented(certificates: Sequence[IseCertificate], facts: CertificateFacts) -> IseCertificate | None:
-    """Return the certificate that ISE uses by its own word and does not show yet; one that is older is none."""
+    """Return the certificate that ISE uses by its own word and does not show yet; an older one does not count."""
     if any(one.sha256 == facts.sha256 for one in certificates):
         return None
     oldest = facts.not_before_utc - _UNSURE

@@ -97,7 +97,7 @@ def about_deletion(key: str) -> About:
 def deletion_intents(record: Record) -> dict[tuple[str, str], Line]:
     """Return the line in which each deletion of an incident was last about to be sent, by server and entry.
 
-    One whose command is known not to have left is none.
+    One whose command is known not to have left does not count.
     """
     return {(line.server, line.about.name): line for line in _intents(record) if line.about.topic is LineTopic.DELETE}
 
@@ -105,7 +105,7 @@ def deletion_intents(record: Record) -> dict[tuple[str, str], Line]:
 def change_intents(record: Record) -> tuple[tuple[About, datetime], ...]:
     """Return every change of stages 40 and 50 that this incident has sent, or may have sent, and when.
 
-    Each as the journal knows it. One that is known not to have left is none; one that the server refused is.
+    Each as the journal knows it. One that is known not to have left does not count; one that the server refused does.
     """
     sent = (line for line in _intents(record) if line.about.topic is not LineTopic.DELETE)
     return tuple((line.about.subject, line.utc) for line in sent)
