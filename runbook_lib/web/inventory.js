@@ -159,7 +159,7 @@
     // Some pages only draw it so: greyed out by a class, deaf to the pointer, or with a sign at it. A page that is all
     // so for a while says nothing of one button.
     const style = getComputedStyle(el), around = el.parentElement && getComputedStyle(el.parentElement);
-    const grey = (one) => one && [...one.classList].some((name) => /disabled$/i.test(name));
+    const grey = (one) => one && [...one.classList].some((name) => /disabled?$/i.test(name));
     const own = (name, value) => style[name] === value && !(around && around[name] === value);
     return el.disabled === true || el.getAttribute("aria-disabled") === "true" || !!el.closest("fieldset:disabled,[inert]")
       || own("cursor", "not-allowed") || own("pointerEvents", "none") || grey(el)
@@ -274,10 +274,12 @@
         const loose = [...el.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
         const parts = cells.length ? cells : loose ? [] : [...el.children].filter(shown);
         const all = [...el.querySelectorAll("th,[role=columnheader]")].filter(shown);
+        // Grids draw a table for each row, and mark what is around it.
+        const outer = el.closest("[role=row]"), marked = outer && nested(outer) === 1 ? outer : el;
         rows.push({
           cells: parts.length ? parts.map(words) : [words(el)],
           header: cells.length > 0 && all.length === cells.length,
-          selected: el.getAttribute("aria-selected") === "true" || /(^|[^n])selected/i.test(el.className),
+          selected: [el, marked].some((one) => one.getAttribute("aria-selected") === "true" || /(^|[^n])selected/i.test(one.className)),
           listed: !cells.length,
           spans: cells.length === 1 ? Math.max(cells[0].colSpan || 1, number(cells[0], "aria-colspan")) : 1,
           table: tableOf(el),
@@ -301,7 +303,7 @@
     // Buttons of a toolbar are often nothing but a picture, whose name shows under the pointer.
     const hint = inside.heading ? "" : clean(el.getAttribute("title") || el.getAttribute("aria-label") || el.getAttribute("alt"));
     // One in a row that can be pressed speaks for itself, unless that row is listed with all that it says.
-    const alone = hint && !(pressed && pressed.contains(el)) && !el.childElementCount && !clean(el.textContent);
+    const alone = hint && !(pressed && pressed.contains(el)) && ![...el.children].some(shown) && !words(el);
     if ((points || alone) && seen(el)) {
       const text = words(el) || hint;
       if (text && text.length <= 80 && !el.querySelector("input,select,textarea,button,a[href],[role=button],[role=option],[role=menuitem]")) {

@@ -290,6 +290,18 @@ def test_what_is_only_drawn_as_disabled_is(look: Look) -> None:
     assert found == [True, True, True, False, True, False, True, False, True]
 
 
+def test_the_row_and_the_pager_of_a_grid_are_read(look: Look) -> None:
+    """As dojox draws them: a chosen row is marked around its table, the next page is a picture over hidden words."""
+    row = "<div role=row aria-selected={}><table role=presentation><tr><td>{}<td>Up</table></div>"
+    hidden, size = "<span title='{0} Page' style='display:none'>&gt;</span>", "style='width:16px;height:16px'"
+    pager = f"<div title='{{0}} Page' class=btn{{1}} {size}>{hidden}</div>"
+    grid = f"<div role=grid>{row.format('false', '192.0.2.1')}{row.format('true', '192.0.2.2')}</div>"
+    shown = look(grid + pager.format("Next", "") + pager.format("Previous", "Disable"))
+    assert [row.selected for row in shown.rows] == [False, True]
+    pressed = [(item.text, item.disabled) for item in shown.items if item.kind == "clickable"]
+    assert pressed == [("Next Page", False), ("Previous Page", True)]
+
+
 def test_what_lies_over_a_page_as_tall_as_the_window_is_in_front(look: Look) -> None:
     """The document is as large as a cover there, and is none."""
     style = "<style>html, body {height: 100%} .over {position: fixed; inset: 0; background: #0006}</style>"
