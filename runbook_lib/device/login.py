@@ -1,4 +1,4 @@
-"""What an SSH connection asks of its client: the host key, the password, and texts in any encoding."""
+"""What an SSH connection asks of its client (host key, password, texts in any encoding), and what a server offers."""
 # ruff: noqa: ARG002 - asyncssh names the arguments of these calls
 
 from __future__ import annotations
@@ -286,3 +286,33 @@ class Login(asyncssh.SSHClient):
                 self._patience.reschedule(clock() + left_s)
         self.password_sent = True
         return password
+
+
+# -- What a server offers to use: its first packet says so before anything is agreed ----------------
+
+_LARGEST = 65536
+_KEXINIT = 20
+_LISTS = ("key exchange", "host key", "encryption", "encryption back", "integrity", "integrity back")
+
+
+async def read_offers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, list[str]]:
+    """Return what a server offers, from the first packet that it sends; nothing is negotiated.
+
+    Raises ``OSError``, ``ValueError`` or ``asyncio.IncompleteReadError`` where that is not what SSH servers send.
+    """
+    writer.write(b"SSH-2.0-runbook\r\n")
+    for _ in range(100):
+        if (await reader.readuntil(b"\n")).startswith(b"SSH-"):
+            break
+    length = int.from_bytes(await reader.readexactly(4), "big")
+    if length > _LARGEST:
+        raise ValueError("not a packet")
+    packet = await reader.readexactly(length)
+    if packet[1] != _KEXINIT:
+        raise ValueError("not the packet that begins a key exchange")
+    offers, at = {}, 18  # behind the padding's length, the kind of packet and 16 random bytes
+    for name in _LISTS:
+        size = int.from_bytes(packet[at : at + 4], "big")
+        offers[name] = packet[at + 4 : at + 4 + size].decode("ascii", "replace").split(",")
+        at += 4 + size
+    return offers

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncssh
 
-from runbook_lib.device.login import ALGORITHMS, HostKeyPins, Login
+from runbook_lib.device.login import ALGORITHMS, HostKeyPins, Login, read_offers
 from runbook_lib.errors import (
     ConnectionLost,
     DeviceError,
@@ -49,10 +49,6 @@ MEANING = (
 )
 """What it means to allow the old ones; an operator reads this before doing so."""
 
-_LARGEST = 65536
-_KEXINIT = 20
-_LISTS = ("key exchange", "host key", "encryption", "encryption back", "integrity", "integrity back")
-
 Offers = Mapping[str, Sequence[str]]
 
 
@@ -72,29 +68,6 @@ def missing_algorithms(offers: Offers) -> list[str] | None:
                 return None
             needed.append(old)
     return needed if set(ENCRYPTION) & set(offers.get("encryption", ())) else None
-
-
-async def read_offers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, list[str]]:
-    """Return what a server offers, from the first packet that it sends; nothing is negotiated.
-
-    Raises ``OSError``, ``ValueError`` or ``asyncio.IncompleteReadError`` where that is not what SSH servers send.
-    """
-    writer.write(b"SSH-2.0-runbook\r\n")
-    for _ in range(100):
-        if (await reader.readuntil(b"\n")).startswith(b"SSH-"):
-            break
-    length = int.from_bytes(await reader.readexactly(4), "big")
-    if length > _LARGEST:
-        raise ValueError("not a packet")
-    packet = await reader.readexactly(length)
-    if packet[1] != _KEXINIT:
-        raise ValueError("not the packet that begins a key exchange")
-    offers, at = {}, 18  # behind the padding's length, the kind of packet and 16 random bytes
-    for name in _LISTS:
-        size = int.from_bytes(packet[at : at + 4], "big")
-        offers[name] = packet[at + 4 : at + 4 + size].decode("ascii", "replace").split(",")
-        at += 4 + size
-    return offers
 
 
 # -- The SSH host key that a server shows before any is pinned: for a person to compare, trusted by nobody here
