@@ -23,11 +23,19 @@ _PROMPT = re.sub(r"\?P<\w+>", "?:", PROMPT)
 LEAST_SEEN = 8
 """Of a command that scrolled sideways, so many characters have to be seen at its end."""
 _LINE_END = re.compile(r"\r*\n\r*|\r+")
+_DRAWN = re.compile(
+    rf"\x1b\[(?P<count>\d{{0,4}})(?P<does>[CDGP]|(?<!1)K)|(?P<moves>[\b\r])|{_CONTROL.pattern}|\0|(?P<char>.)",
+    re.DOTALL,
+)
 
 
 def plain(raw: bytes) -> str:
     r"""Decode (UTF-8; other bytes as ``\xff``), take control sequences out, make every line end a line feed."""
-    return _LINE_END.sub("\n", _CONTROL.sub("", raw.decode("utf-8", "backslashreplace")))
+    return _LINE_END.sub("\n", _CONTROL.sub("", _decoded(raw)))
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def without_pagers(raw: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
@@ -42,30 +50,41 @@ def without_pagers(raw: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
 
 
 def rendered(line: str) -> str:
-    """Return what a terminal shows of one line in which backspaces move the cursor."""
-    if "\b" not in line:
-        return line
+    """Return what a terminal shows of one line in which the cursor is moved, and something inserted or erased."""
     cells: list[str] = []
     column = 0
-    for char in line:
-        if char == "\b":
-            column = max(0, column - 1)
-        else:
-            cells[column : column + 1] = [char]
+    for drawn in _DRAWN.finditer(line):
+        does, count = drawn["does"] or drawn["moves"], int(drawn["count"] or 0) or 1
+        if drawn["char"]:
+            cells[column : column + 1] = drawn["char"]
             column += 1
+        elif does == "P":
+            del cells[column : column + count]
+        elif does == "K":
+            cells[:] = " " * column if drawn["count"] == "2" else cells[:column]
+        elif does:
+            there = {"\r": 0, "G": count - 1, "C": column + count}.get(does, column - count)
+            column = min(max(there, 0), len(cells))
     return "".join(cells)
 
 
-def scrolled_echo_end(raw: bytes, command: str) -> int | None:
-    """Return the byte at which a first line ends that a narrow terminal scrolled sideways under ``command``; else None.
+def without_echo(raw: bytes, command: str, prompt: str) -> str | None:
+    """Return the text behind the echo of ``command``; None: the echo was not seen (yet).
 
-    Such a terminal draws the line anew with every few characters; what it shows in the end is the command's end.
+    A terminal may draw the line of a command anew with every character. One that is narrow scrolls it sideways, and
+    shows in the end what the command ends with.
     """
-    end = raw.find(b"\n") + 1
-    *drawn, last = raw[:end].rstrip(b"\r\n").split(b"\r")
-    shown = rendered(plain(last)).strip().strip("<>").strip()
-    long_enough = len(shown) > LEAST_SEEN and command.endswith(shown)
-    return end if drawn and long_enough else None
+    text = plain(raw)
+    end = echo_end(text, command, prompt)
+    if end is not None or not command:
+        return text[end or 0 :]
+    begin = len(raw) - len(raw.lstrip(b"\r\n"))
+    end = raw.find(b"\n", begin, begin + 8 * len(command) + _SAID) + 1
+    line = _decoded(raw[begin:end].rstrip(b"\r\n"))
+    *drawn, last = line.split("\r")
+    shown = rendered(last).strip().strip("<>").strip()
+    scrolled = bool(drawn) and len(shown) > LEAST_SEEN and command.endswith(shown)
+    return plain(raw[end:]) if scrolled or echo_end(f"{rendered(line)}\n", command, prompt) else None
 
 
 def echo_end(text: str, command: str, prompt: str) -> int | None:
@@ -152,13 +171,14 @@ class Transcript:
         start = self._line_start()
         if len(self.raw) - start > _TAIL:
             return ""
-        return rendered(plain(bytes(self.raw[start:])))
+        return rendered(_decoded(bytes(self.raw[start:])))
 
     @property
     def printed(self) -> str:
         """What was printed since the command, or since the last reply, without the command; at most 8 KB of it."""
-        text = plain(bytes(self.raw[max(self._floor, self._begin) :][-_SAID:]))
-        return text[echo_end(text, self.command, self.prompt) or 0 :].replace(self.command or "\0", "")
+        raw = bytes(self.raw[max(self._floor, self._begin) :][-_SAID:])
+        text = without_echo(raw, self.command, self.prompt)
+        return (plain(raw) if text is None else text).replace(self.command or "\0", "")
 
     @property
     def is_glued(self) -> bool:
@@ -170,11 +190,8 @@ class Transcript:
     def has_echo(self) -> bool:
         """Whether the echo of the command has arrived whole."""
         if not self._echoed and self.command:
-            head = bytes(self.raw[self._begin : self._begin + 8 * len(self.command) + 8192])
-            self._echoed = (
-                echo_end(plain(head), self.command, self.prompt) is not None
-                or scrolled_echo_end(head, self.command) is not None
-            )
+            head = bytes(self.raw[self._begin : self._begin + 8 * len(self.command) + _SAID])
+            self._echoed = without_echo(head, self.command, self.prompt) is not None
         return self._echoed
 
     @property
@@ -221,11 +238,8 @@ class Transcript:
         A last line that the device left open before its prompt stays open: a list that was cut must not look whole.
         """
         raw = without_pagers(self._whole, self._pagers)[self._begin :]
-        text = plain(raw)
-        end = echo_end(text, self.command, self.prompt) if self.command else 0
-        if end is None:
-            text = plain(raw[scrolled_echo_end(raw, self.command) or 0 :])
-        text = text[end or 0 :]
+        behind = without_echo(raw, self.command, self.prompt)
+        text = plain(raw) if behind is None else behind
         shown = self.prompt.rstrip()
         if not shown or not text.rstrip(" ").endswith(shown):
             return text

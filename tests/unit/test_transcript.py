@@ -51,7 +51,9 @@ def test_any_bytes_become_text(raw: bytes) -> None:
     assert bytes(transcript.raw).startswith(transcript.raw_answer())
 
 
-@pytest.mark.parametrize("piece", [b"\r", b"\x1b[", b"\x1b]", b"\x1b[0", b"s", b" ", b"a#", b"\x08", b"\n "])
+@pytest.mark.parametrize(
+    "piece", [b"\r", b"\x1b[", b"\x1b[9P", b"\x1b[D", b"\x1b]", b"\x1b[0", b"s", b" ", b"a#", b"\x08", b"\n "]
+)
 def test_large_answers_take_linear_time(piece: bytes) -> None:
     """Four times as much of what patterns find hard, up to 400,000 bytes, is text in about four times the time."""
 
@@ -97,6 +99,41 @@ def test_an_echo_that_scrolled_sideways_is_seen() -> None:
     assert not transcript.has_echo
     transcript.add(b"\r\n", 0.0)
     assert transcript.has_echo
+
+
+COMMAND = "ncs certvalidation tofu-certs deletecert host prime-sec.example.com_8082"
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        "".join(f"{char} \b" for char in COMMAND),
+        "".join(f"{char}\b{char}" for char in COMMAND),
+        "".join(f"\ra/b# {COMMAND[: end + 1]}\x1b[K" for end in range(len(COMMAND))),
+        "".join(f"\x1b[2K\x1b[1Ga/b# {COMMAND[: end + 1]}" for end in range(len(COMMAND))),
+        f"{COMMAND[:-4]}\x1b[8D\x1b[8C{COMMAND[-4:]}",
+        f"x{COMMAND}\x1b[{len(COMMAND) + 1}D\x1b[P\x1b[{len(COMMAND)}C",
+        f"\x1b[9999C{COMMAND}",
+        f"{COMMAND[:34]}\r<{COMMAND[12:60]} \b\r<{COMMAND[-40:]}",
+        f"{COMMAND[:38]}\r<{COMMAND[14:50]}\x1b[K\0\0\0\0{COMMAND[50:60]}\r\x1b[C\0{COMMAND[25:52]}\x1b[K\0\0{COMMAND[52:]}",
+    ],
+)
+def test_an_echo_is_read_as_the_terminal_shows_it(drawn: str) -> None:
+    """Whatever draws the line of a command anew, by backspaces or by moving and erasing, is no part of the answer."""
+    transcript = Transcript(COMMAND, "a/b# ")
+    transcript.add(f"{drawn}\r\nDelete it? (yes/no) ".encode(), 0.0)
+    assert (transcript.has_echo, transcript.printed) == (True, "Delete it? (yes/no) ")
+    transcript.note_reply("yes")
+    transcript.add(b"yes\r\ndone\r\na/b# ", 0.0)
+    assert transcript.text() == "Delete it? (yes/no) yes\ndone\n"
+
+
+@pytest.mark.parametrize("drawn", [f"{COMMAND}\b\b\b", f"{COMMAND[:-1]}\x1b[D?", f"\x1b[3P{COMMAND[:-1]}"])
+def test_another_line_than_the_command_is_no_echo(drawn: str) -> None:
+    """What a terminal shows decides: another entry's name that was drawn over ours is not ours."""
+    transcript = Transcript(COMMAND, "a/b# ")
+    transcript.add(f"{drawn.replace('8082', '9082')}\r\n".encode(), 0.0)
+    assert not transcript.has_echo
 
 
 @pytest.mark.parametrize("raw", [b"", b"\r\nbackup begins\r\n", b"\r\nbackup begins\r\n\x1b[1ma/b# \x1b[0m", b"a/b#"])
