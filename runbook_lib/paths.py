@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from runbook_lib.errors import BrowserMissing, RecordNotWritable, SiteFileInvalid, UsageError
 
 _PACKAGE = Path(__file__).resolve().parent
+RECORDS = "RUNBOOK_RECORDS"
 _SHIPPED = _PACKAGE / "shipped"  # only a wheel has it: see setup.py
 
 
@@ -33,6 +35,14 @@ def home_dir() -> Path:
     from platformdirs import user_data_path
 
     return _of_user(str(user_data_path("pi-tofu-runbook", appauthor=False)))
+
+
+def user_name() -> str:
+    """Return this user's name; its number where it has none, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # which of the two is a matter of Python's release
+        return str(os.getuid())
 
 
 def params_dir() -> Path:
@@ -71,7 +81,7 @@ def records_dir() -> Path:
 
     Raises RecordNotWritable where that is something else: it would be an empty history.
     """
-    folder = _from_environment("RUNBOOK_RECORDS", "records")
+    folder = _from_environment(RECORDS, "records")
     if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 - says no of one that is shut
         then = "name a folder (RUNBOOK_RECORDS); one that is not there is made"
         raise RecordNotWritable("This is no folder that can be entered", where=str(folder), next_step=then)
@@ -110,6 +120,13 @@ def locks_dir() -> Path:
     All users may write there, nobody may remove what is another's, and it outlives a restart.
     """
     return _from_environment("RUNBOOK_LOCKS", "/var/tmp")  # noqa: S108 - names there are not guessed, and files not followed
+
+
+def setting_of(path: Path) -> str:
+    """Return the variable that says in which folder a file of the records, the locks or the keys is."""
+    with suppress(UsageError):  # without a home there is no folder of keys
+        return {locks_dir(): "RUNBOOK_LOCKS", key_dir(): "RUNBOOK_KEY_DIR"}.get(path.parent, RECORDS)
+    return RECORDS
 
 
 def python_path() -> str:

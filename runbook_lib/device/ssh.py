@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from runbook_lib.errors import (
     system_words,
 )
 from runbook_lib.params.model import SshAccess, SshLogin
+from runbook_lib.paths import user_name
 
 # -- Which SSH algorithms are used, which of the old ones a site may allow by name, and which a server would need
 
@@ -162,11 +162,7 @@ async def _connect(
 
 
 def _name_user() -> None:
-    """Give a user without a name, as in containers, its number for one: asyncssh asks for it, and we do not use it."""
-    try:
-        getpass.getuser()
-    except (KeyError, OSError):  # which of the two is a matter of Python's release
-        os.environ.update(LOGNAME=str(os.getuid()))
+    os.environ.update(LOGNAME=user_name())  # asyncssh asks for it, and nothing uses it
 
 
 async def _dial(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import getpass
 import json
 import os
 import pwd
@@ -21,6 +20,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from runbook_lib import secrets
 from runbook_lib.errors import RecordNotWritable, step_after
+from runbook_lib.paths import RECORDS, setting_of, user_name
 
 # -- The gate: all that is kept passes it as one joined piece, so that a secret that was split over two writes is found.
 #    Whether it was good enough is asked by ``secret_scan``, which shares no code with it.
@@ -165,12 +165,13 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        setting = setting_of(path)
         usual = (
-            "free disk space, make the folder writable for you, or name another one (RUNBOOK_RECORDS); then"
+            f"free disk space, make the folder writable for you, or name another one ({setting}); then"
             " run the same command again; nothing that needed this was sent to a device"
         )
         raise RecordNotWritable(
-            "The record cannot be written",
+            "The record cannot be written" if setting == RECORDS else "A file beside the record cannot be written",
             where=str(path),
             found=error.strerror or type(error).__name__,
             next_step=step_after(error, usual),
@@ -276,13 +277,8 @@ def read_plain(path: Path) -> bytes:
 
 def operator() -> str:
     """The person on whose behalf this runs: ``RUNBOOK_OPERATOR``, or the user's name at this host."""
-    if named := os.environ.get("RUNBOOK_OPERATOR", "").strip():
-        return named
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in containers
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
+    named = os.environ.get("RUNBOOK_OPERATOR", "").strip()
+    return named or f"{user_name()}@{socket.gethostname()}"
 
 
 def account() -> str:

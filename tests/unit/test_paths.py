@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pwd
 from pathlib import Path
 from typing import NoReturn
@@ -10,7 +11,8 @@ import pytest
 
 from runbook_lib import paths
 from runbook_lib.cli.app import show_paths
-from runbook_lib.errors import ParameterRefused, UsageError
+from runbook_lib.errors import ParameterRefused, RecordNotWritable, UsageError
+from runbook_lib.record.files import writing
 
 
 def test_the_root_holds_the_project_file() -> None:
@@ -50,6 +52,19 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("RUNBOOK_RECORDS", "~/kept")
     with pytest.raises(UsageError, match="no home folder"):
         paths.records_dir()
+
+
+def test_what_cannot_be_written_names_the_variable_of_its_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another folder for the records helps nobody whose folder of locks, or of keys, is full."""
+    for variable in ("RUNBOOK_LOCKS", "RUNBOOK_KEY_DIR", "RUNBOOK_RECORDS"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    for variable, file in (("RUNBOOK_LOCKS", "a.lock"), ("RUNBOOK_KEY_DIR", "seen"), ("RUNBOOK_RECORDS", "a/b.txt")):
+        with pytest.raises(RecordNotWritable) as caught, writing(tmp_path / variable / file):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        assert f"name another one ({variable})" in caught.value.next_step
+        assert caught.value.what.startswith("The record") == (variable == "RUNBOOK_RECORDS")
 
 
 def test_the_command_prints_each_place_whole_and_one_alone(
