@@ -263,7 +263,9 @@ class NotebookKernel:
         goes_on = False
         try:
             if not used:
-                await client.async_start_new_kernel(**start)
+                # The user's settings and start-up files of IPython are no part of what was approved.
+                own = {"IPYTHONDIR": str(Path(manager.connection_file).parent / "ipython")}
+                await client.async_start_new_kernel(**{**start, "env": {**(start.get("env") or os.environ), **own}})
             client.kc = manager.client()
             client.kc.start_channels(hb=False)  # whether it lives, its process tells
             client.kc.allow_stdin = False

@@ -49,10 +49,14 @@ def told(tmp_path_factory, make, read):
     steps = []
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
+    startup = folder / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text(f"open({str(folder / 'started')!r}, 'w')\n")
     handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUNBOOK_TEST_PASSED_ON", "yes")
         patch.setenv("TZ", "Asia/Tokyo")
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         result = execute(
             template,
             folder / "out {not a format}.ipynb",
@@ -99,6 +103,12 @@ def test_the_kernel_has_the_folder_that_was_asked_for_and_the_callers_environmen
     """`cwd` is the kernel's working folder, and environment variables pass through."""
     assert told["kernel"]["cwd"] == str(told["folder"] / "elsewhere")
     assert told["kernel"]["passed_on"] == "yes"
+
+
+def test_the_users_start_up_files_of_ipython_are_not_run(told):
+    """What lies there was not approved: a run does and records the same whoever's home it is in."""
+    assert (told["folder"] / "ipython" / "profile_default" / "startup" / "00.py").exists()
+    assert not (told["folder"] / "started").exists()
 
 
 def test_times_are_utc(told):

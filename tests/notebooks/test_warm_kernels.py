@@ -36,7 +36,7 @@ print(json.dumps({
     "names": sorted(name for name in globals() if not name.startswith("_")),
     "argv": sys.argv[0],
     "path": sys.path,
-    "environment": dict(os.environ),
+    "environment": {name: value for name, value in os.environ.items() if name != "IPYTHONDIR"},  # a folder of its own
     "cwd": os.getcwd(),
     "umask": [mask := os.umask(0), os.umask(mask)][0],
     "zone": time.tzname,
