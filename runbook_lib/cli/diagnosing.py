@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -146,9 +146,8 @@ def _names(site: Site | None) -> dict[str, tuple[str, ...]]:
     return {key: (server.address, *server.names, server.ssh.prompt_host) for key, server in servers.items()}
 
 
-def _pairs(option: str, given: Sequence[str]) -> list[tuple[str, str]]:
-    """Return server and value of ``SERVER=VALUE``; the server is empty where only a value is given."""
-    pairs = []
+def _pairs(option: str, given: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield server and value of ``SERVER=VALUE``; the server is empty where only a value is given."""
     for text in given:
         server, mark, value = text.partition("=")
         named = bool(mark) and server in PI_SERVERS
@@ -156,8 +155,7 @@ def _pairs(option: str, given: Sequence[str]) -> list[tuple[str, str]]:
             raise UsageError(
                 f"{option} {text}: there is no server {server!r}", next_step=f"Write {' or '.join(PI_SERVERS)}."
             )
-        pairs.append((server, value) if named else ("", text))
-    return pairs
+        yield (server, value) if named else ("", text)
 
 
 # -- while it runs ------------------------------------------------------------------------------------

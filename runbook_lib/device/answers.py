@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -253,25 +253,23 @@ def _release_of_fix(fix: str, base: tuple[int, ...]) -> tuple[int, ...]:
     return release if release[:2] == base[:2] else ()
 
 
-def _releases(lines: list[str]) -> list[tuple[tuple[int, ...], str]]:
-    """Return each release that stands on, or in the block under, a line that names the product."""
-    releases = []
+def _releases(lines: list[str]) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Yield each release that stands on, or in the block under, a line that names the product."""
     inside = False
     for line in lines:
         product = _VERSION_PRODUCT.search(line)
         if _SYSTEM.search(line):
             inside = False
         elif product is not None and (number := _ON_ONE_LINE.match(line, product.end())):
-            releases.append((_numbers(number["release"]), line.strip()))
+            yield (_numbers(number["release"]), line.strip())
             inside = False
         elif product is not None:
             inside = _HEADING_END.fullmatch(line, product.end()) is not None
         elif inside and (number := _VERSION_LINE.match(line)):
-            releases.append((_numbers(number["release"]), line.strip()))
+            yield (_numbers(number["release"]), line.strip())
             inside = False
         elif not _RULE.fullmatch(line) and not _FACT.match(line):
             inside = False
-    return releases
 
 
 def _numbers(release: str) -> tuple[int, ...]:

@@ -237,7 +237,7 @@ def mismatches_of(
             first_said=group.times.first_said,
             last_said=group.times.last_said,
             zone_known=bool(zone) or not group.times.zoneless,
-            notes=group.times.notes(zone),
+            notes=tuple(group.times.notes(zone)),
             undated=group.times.unsaid + group.times.undated,
             guessed=guessed,
         )

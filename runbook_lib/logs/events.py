@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -62,21 +62,19 @@ class Times:
         self.zoneless += other.zoneless
         self.backwards |= other.backwards
 
-    def notes(self, zone: str) -> tuple[str, ...]:
-        """Say what is not known of these times; ``zone`` is the one that was named for the server, or empty."""
-        remarks = []
+    def notes(self, zone: str) -> Iterator[str]:
+        """Yield what is not known of these times; ``zone`` is the one that was named for the server, or empty."""
         if self.unsaid:
-            remarks.append(f"{self.unsaid} of its events have no time")
+            yield f"{self.unsaid} of its events have no time"
         if self.undated:
-            remarks.append(
+            yield (
                 f"{self.undated} of its times have no year, or fall into an hour that a clock skips or repeats:"
                 " first and last leave them out"
             )
         if self.zoneless and not zone:
-            remarks.append("the log does not say in which time zone it was written: its times are read as UTC")
+            yield "the log does not say in which time zone it was written: its times are read as UTC"
         if self.backwards:
-            remarks.append("time goes backwards between its events: first and last are by time, not by their order")
-        return tuple(remarks)
+            yield "time goes backwards between its events: first and last are by time, not by their order"
 
 
 @dataclass

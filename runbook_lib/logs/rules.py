@@ -8,7 +8,7 @@ to hold every one of the ``patterns``. Wordings of Java and of the product's pub
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -304,28 +304,26 @@ def _problems(item: object, taken: set[str]) -> list[str]:
     return wrong or [*_worse_problems(item, taken)]
 
 
-def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> list[str]:
-    """Return what is wrong with values that are of the right kind."""
-    wrong = []
+def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> Iterator[str]:
+    """Yield what is wrong with values that are of the right kind."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", item["name"]):
-        wrong.append("name: write small letters, digits and underscores")
+        yield "name: write small letters, digits and underscores"
     if item["name"] in taken:
-        wrong.append("name: there is a rule of that name already")
+        yield "name: there is a rule of that name already"
     if min((len(_bytes(text)) for text in item["literals"]), default=0) < SHORTEST_LITERAL:
-        wrong.append(f"literals: write at least one, of {SHORTEST_LITERAL} bytes or more: rare words are quick to find")
+        yield f"literals: write at least one, of {SHORTEST_LITERAL} bytes or more: rare words are quick to find"
     for text in item.get("patterns", []):
         try:
             checked_pattern(text)
         except ValueError as error:
-            wrong.append(f"patterns: {cut(text, 60)!r} {error}")
+            yield f"patterns: {cut(text, 60)!r} {error}"
     if item.get("confidence", "likely") not in get_args(Confidence):
-        wrong.append(f"confidence: write one of {', '.join(get_args(Confidence))}")
+        yield f"confidence: write one of {', '.join(get_args(Confidence))}"
     if item.get("notebook", Stage.START) not in set(Stage):
-        wrong.append(f"notebook: write one of {', '.join(Stage)}")
+        yield f"notebook: write one of {', '.join(Stage)}"
     lines = item.get("lines_before", 0)
     if type(lines) is not int or not 0 <= lines <= MOST_LINES_BEFORE:
-        wrong.append(f"lines_before: write a number from 0 to {MOST_LINES_BEFORE}")
-    return wrong
+        yield f"lines_before: write a number from 0 to {MOST_LINES_BEFORE}"
 
 
 def _bytes(text: str) -> bytes:

@@ -270,7 +270,7 @@ def _manifest(record: Record) -> tuple[bytes, Manifest]:
     part = journal_part(data[:end] + text.torn, text)
     ours = {line.artifact.path for line in text.lines if line.artifact}
     files, _ = list_files(record.folder)
-    listed = entries(files.items(), lambda path: path if path in ours else gate_text(path))
+    listed = tuple(entries(files.items(), lambda path: path if path in ours else gate_text(path)))
     return data, Manifest(incident=record.incident, journal=part, files=listed)
 
 

@@ -102,8 +102,8 @@ class SiteLock:
         self.purpose = purpose
         self._servers = servers
         self.token = ""
-        self._own: list[tuple[Path, int]] = []
-        self._others: list[int] = []
+        self._own: list[int] = []
+        self._taken = ExitStack()  # whatever of its end fails, the rest is done
 
     def __enter__(self) -> SiteLock:
         holder, token = self._holder()
@@ -111,9 +111,11 @@ class SiteLock:
             for path in lock_paths(self._servers):
                 descriptor = _create(path, holder)
                 if descriptor is None:
-                    self._others.append(_enter_as_child(path, self.site))
+                    self._taken.callback(os.close, _enter_as_child(path, self.site))
                 else:
-                    self._own.append((path, descriptor))
+                    self._own.append(descriptor)
+                    self._taken.callback(os.close, descriptor)
+                    self._taken.callback(_leave, path, descriptor)
         except BaseException:
             with suppress(RecordNotWritable):
                 self._release()
@@ -134,19 +136,12 @@ class SiteLock:
             self._release()
 
     def _release(self) -> None:
-        own = self._own
-        others = self._others
-        self._own = []
-        self._others = []
-        with ExitStack() as last:  # whatever of it fails, the rest is done
-            for descriptor in (*others, *(each for _, each in own)):
-                last.callback(os.close, descriptor)
-            for path, descriptor in own:
-                last.callback(_leave, path, descriptor)
+        self._own.clear()
+        self._taken.close()
 
     def alone(self) -> bool:
         """Whether no child process works under this lock any more; for who holds it, after a child of his has died."""
-        return bool(self._own) and all(_alone_at(descriptor) for _, descriptor in self._own)
+        return bool(self._own) and all(map(_alone_at, self._own))
 
     def _holder(self) -> tuple[Holder, str]:
         token = secrets.token_hex(16)

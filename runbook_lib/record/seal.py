@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -166,16 +166,14 @@ def measured(file: ReadableFile) -> tuple[str, int]:
         return digest.hexdigest(), stream.tell()
 
 
-def entries(files: Iterable[tuple[str, Path]], name: Callable[[str], str]) -> tuple[FileEntry, ...]:
+def entries(files: Iterable[tuple[str, Path]], name: Callable[[str], str]) -> Iterator[FileEntry]:
     """Read each file; ``name`` spells its path. One that goes meanwhile was never the record's, and is left out."""
-    files_there = []
     for relative, path in sorted(files):
         try:
             data = path.read_bytes()
         except FileNotFoundError:
             continue
-        files_there.append(FileEntry(path=name(relative), sha256=sha256_hex(data), size=len(data)))
-    return tuple(files_there)
+        yield FileEntry(path=name(relative), sha256=sha256_hex(data), size=len(data))
 
 
 # -- RFC 3161 time stamps: a third party's signed word that some bytes existed at a time. ----------

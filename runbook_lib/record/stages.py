@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -197,7 +197,7 @@ def after_seal(lines: Iterable[Line], signed: Collection[str] = ()) -> tuple[Lin
     newest = seals[-1]
     covered = next((line.n for line in lines if line.hash == newest.expected), 0)
     folder = newest.artifact.path.partition("/")[0] if newest.artifact else ""
-    return without_seal(lines[covered:], folder, newest.expected)
+    return tuple(without_seal(lines[covered:], folder, newest.expected))
 
 
 def files_of_seals(lines: Iterable[Line], name: str) -> list[Line]:
@@ -206,21 +206,19 @@ def files_of_seals(lines: Iterable[Line], name: str) -> list[Line]:
     return [line for line in sealed if line.artifact and line.artifact.path.endswith(f"/{name}")]
 
 
-def without_seal(lines: Iterable[Line], folder: str, head: str) -> tuple[Line, ...]:
-    """Return what follows the line ``head``, without the own lines of the seal in ``folder``, which covers it.
+def without_seal(lines: Iterable[Line], folder: str, head: str) -> Iterator[Line]:
+    """Yield what follows the line ``head``, without the own lines of the seal in ``folder``, which covers it.
 
     Those are one for each of its files, and one without a file, which says why it has no time stamp. No signature is on
     them, and anybody can add more of the kind.
     """
     own = {"", *(f"{folder}/{name}" for name in (MANIFEST, ENVELOPE, STAMP))}
-    left = []
     for line in lines:
         path = line.artifact.path if line.artifact else ""
         if line.kind is Kind.SEALED and line.expected == head and path in own:
             own.remove(path)
         else:
-            left.append(line)
-    return tuple(left)
+            yield line
 
 
 def named_in_words(line: Line) -> str:

@@ -131,13 +131,10 @@ def _check_signature(result: Verification, path: str, envelope: Envelope, keys: 
     result.key = next((key for key in keys if envelope.signed_by(key)), None)
     if result.key:
         return
-    if not keys:
-        result.say(
-            path, f"the signature (by key {claimed}, it says) was not checked: no public key here; give --key FILE"
-        )
-    else:
-        known = ", ".join(key.id for key in keys)
-        result.say(path, f"the signature is not by a key that is trusted here: says {claimed}, trusted {known}")
+    known = ", ".join(key.id for key in keys)
+    unchecked = f"the signature (by key {claimed}, it says) was not checked: no public key here; give --key FILE"
+    foreign = f"the signature is not by a key that is trusted here: says {claimed}, trusted {known}"
+    result.say(path, foreign if keys else unchecked)
 
 
 def _mismatch(result: Verification, files: Mapping[str, ReadableFile], manifest: Manifest | None, value: Any) -> str:
@@ -356,7 +353,7 @@ def _check_journal_part(result: Verification, manifest: Manifest, data: bytes, j
         result.say(JOURNAL, f"cut short: {len(data)} bytes of the {part.bytes} that were sealed")
     elif sha256_hex(data[: part.bytes]) != part.sha256:
         result.say(JOURNAL, f"edited: its first {part.lines} lines are not those that were sealed")
-    result.later = without_seal(journal.lines[part.lines :], result.seal, part.head)
+    result.later = tuple(without_seal(journal.lines[part.lines :], result.seal, part.head))
     if result.later:
         more = ["…"] if len(result.later) > _MOST_NAMED else []
         named = "; ".join([*map(named_in_words, result.later[:_MOST_NAMED]), *more])
