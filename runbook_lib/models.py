@@ -195,7 +195,8 @@ class Presented:
     """What one host answered in TLS handshakes from one vantage.
 
     ``chain`` holds the DER certificates in the order in which the host sent them, leaf first;
-    it is empty where nothing was seen. ``problem`` says why, or why the host was not seen each time.
+    it is empty where nothing was seen. ``others`` are the leaves that it shows to whoever takes another kind of key.
+    ``problem`` says why nothing was seen, or why the host was not seen each time.
     ``available`` is false where the vantage itself could not be used (forwarding refused, no SSH access),
     as against a host that did not answer, and ``resolved`` where this machine does not know the host's name,
     so that nothing that stands in between is to blame. ``stable`` is false where two probes differ; ``chain``
@@ -207,11 +208,17 @@ class Presented:
     vantage: Vantage
     via: str = ""
     chain: tuple[bytes, ...] = ()
+    others: tuple[bytes, ...] = ()
     available: bool = True
     resolved: bool = True
     stable: bool = True
     problem: str = ""
     seen_utc: datetime
+
+    @property
+    def served(self) -> tuple[bytes, ...]:
+        """Each leaf that was seen, the one of ``chain`` first."""
+        return (*self.chain[:1], *self.others)
 
     @property
     def seen_each_time(self) -> bool:
@@ -223,7 +230,8 @@ class Presented:
 class Judgement:
     """The verdict on one remote host: why, against what, and as seen from where.
 
-    ``facts`` describe the certificate that was judged (None where none was seen).
+    ``facts`` describe the certificate that was judged (None where none was seen); ``others`` holds the SHA-256 of those
+    that the host serves beside it, for other kinds of key.
     """
 
     target: str
@@ -233,6 +241,7 @@ class Judgement:
     reason: str
     expectation: str
     facts: CertificateFacts | None = None
+    others: tuple[str, ...] = ()
     seen_from: tuple[Vantage, ...] = ()
     not_available: tuple[tuple[Vantage, str], ...] = ()
 

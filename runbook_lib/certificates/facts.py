@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -186,19 +186,17 @@ def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
     return f"expired {shown} ago" if expired else f"expires in {shown}"
 
 
-def _of_strength(certificate: x509.Certificate, key_type: str, key_bits: int | None, algorithm: str) -> list[str]:
-    weaknesses = []
+def _of_strength(certificate: x509.Certificate, key_type: str, key_bits: int | None, algorithm: str) -> Iterator[str]:
     if algorithm in WEAK_HASHES:
-        weaknesses.append(f"signed with {'SHA-1' if algorithm == 'sha1' else algorithm.upper()}, which can be forged")
+        yield f"signed with {'SHA-1' if algorithm == 'sha1' else algorithm.upper()}, which can be forged"
     if key_bits is not None and key_bits < SMALLEST_BITS.get(key_type.split()[0], 0):
-        weaknesses.append(f"{key_type} key of {key_bits} bits: too short")
+        yield f"{key_type} key of {key_bits} bits: too short"
     if key_type == UNREADABLE:
-        weaknesses.append("its key type is not supported here")
+        yield "its key type is not supported here"
     try:
         names_of(certificate)
     except ValueError as error:
-        weaknesses.append(str(error))
-    return weaknesses
+        yield str(error)
 
 
 def may_issue(certificate: x509.Certificate, below: int = 0) -> bool:

@@ -26,12 +26,12 @@ from runbook_lib.certificates.facts import (
     WEAK_HASHES,
     extension_of,
     facts_as_far_as_read,
-    key_sha256,
     load,
     may_issue,
     names_of,
     read_or,
     sha256_of,
+    spki_sha256_of,
 )
 from runbook_lib.models import Judgement, Presented, Vantage, Verdict
 from runbook_lib.params.hosts import is_address
@@ -50,30 +50,33 @@ class _Comparison:
 
 
 def judge(
-    target: str, seen: Sequence[Presented], known: Knowledge, *, now_utc: datetime, previous_sha256: str = ""
+    target: str, seen: Sequence[Presented], known: Knowledge, *, now_utc: datetime, previous_sha256: Sequence[str] = ()
 ) -> Judgement:
     """Return the verdict on one host and port from all that was seen of it.
 
     ``seen`` holds one value per vantage, all of the same host and port, at least one;
-    ``previous_sha256`` is the certificate that the host was last known to present, where it is
+    ``previous_sha256`` are the certificates that the host was last known to serve, where they are
     known. Never raises for what a host presents.
     """
     verdict, reason, judged = _decide(seen, known, now_utc, previous_sha256)
+    others = [facts_as_far_as_read(der, now_utc) for der in (judged.others if judged else ())]
+    also = (f"the other one that it serves ({each.key_type}) has to be confirmed too: {each.sha256}" for each in others)
     return Judgement(
         target=target,
         host=seen[0].host,
         port=seen[0].port,
         verdict=verdict,
-        reason=reason,
+        reason="; ".join((reason, *also)),
         expectation=known.words,
         facts=facts_as_far_as_read(judged.chain[0], now_utc) if judged else None,
+        others=tuple(facts.sha256 for facts in others),
         seen_from=tuple(look.vantage for look in seen if look.seen_each_time),
         not_available=tuple((look.vantage, look.problem) for look in seen if not look.seen_each_time),
     )
 
 
 def _decide(
-    seen: Sequence[Presented], known: Knowledge, now_utc: datetime, previous: str
+    seen: Sequence[Presented], known: Knowledge, now_utc: datetime, previous: Sequence[str]
 ) -> tuple[Verdict, str, Presented | None]:
     looks = [look for look in seen if look.chain]
     compared = [comparison for look in looks for comparison in _compare(look, looks, known, now_utc)]
@@ -86,16 +89,20 @@ def _decide(
             return Verdict.UNSTABLE, "; ".join(filter(None, (words, alarm))), look
     if against:
         judged = against[0].look
-        if previous == sha256_of(judged.chain[0]):
+        if sha256_of(judged.chain[0]) in previous:
             alarm += " (it is the one that was there before: is the new one in use yet?)"
         return Verdict.CONTRADICTED, alarm, judged
-    # From here on every vantage shows one and the same certificate. One that did not answer each time confirms nothing.
+    # From here on every vantage shows the same. One that did not answer each time confirms nothing.
     looks = [look for look in looks if look.seen_each_time]
     if not looks:
         problems = "; ".join(f"{look.vantage}: {look.problem}" for look in seen)
         return Verdict.UNREACHABLE, f"no answer from any vantage ({problems})", None
-    if previous == sha256_of(looks[0].chain[0]):
+    there_before = {sha256_of(der) in previous for der in looks[0].served}
+    if there_before == {True}:
         return Verdict.UNCHANGED, "the host presents the certificate that was there before", looks[0]
+    if any(there_before):
+        words = "a certificate that was there before is served beside another one; which one PI holds is not known"
+        return Verdict.UNCONFIRMED, words, looks[0]
     undecided = tuple(dict.fromkeys(each.words for each in compared if each.same is None))
     confirming = sorted((each for each in compared if each.same), key=lambda each: list(Verdict).index(each.verdict))
     if confirming:
@@ -106,18 +113,19 @@ def _decide(
 
 def _compare(look: Presented, looks: list[Presented], known: Knowledge, now_utc: datetime) -> Iterator[_Comparison]:
     """Yield one comparison per thing that is known."""
-    leaf = look.chain[0]
     if known.spki_sha256:
-        same = {read_or("", lambda: key_sha256(load(leaf)))} == set(known.spki_sha256)
-        words = "its key is the CSR's" if same else "its key is not the CSR's"
+        same = _same([read_or("", partial(spki_sha256_of, der)) for der in look.served], known.spki_sha256)
+        words = "its key is not the CSR's" if same is False else "its key is the CSR's"
         yield _Comparison(look=look, same=same, verdict=Verdict.CONFIRMED_KEY, words=words)
     sent = tuple(dict.fromkeys(der for one in looks for der in one.chain[1:]))
     for issuer in known.issuers:
-        issued, words = issued_for(leaf, sent, issuer.ca, issuer.names, now_utc)
-        yield _Comparison(look=look, same=issued, verdict=Verdict.CONFIRMED_CHAIN, words=words)
+        answers = [issued_for(der, sent, issuer.ca, issuer.names, now_utc) for der in look.served]
+        issued, words = answers[0]
+        same = issued and (all(other for other, _ in answers) or None)
+        yield _Comparison(look=look, same=same, verdict=Verdict.CONFIRMED_CHAIN, words=words)
     if known.sha256:
-        same = {sha256_of(leaf)} == set(known.sha256)
-        words = "it is the expected certificate" if same else "it is not the expected certificate"
+        same = _same([sha256_of(der) for der in look.served], known.sha256)
+        words = "it is not the expected certificate" if same is False else "it is the expected certificate"
         yield _Comparison(look=look, same=same, verdict=Verdict.CONFIRMED_FINGERPRINT, words=words)
     if known.self_:
         own = _own(looks)
@@ -129,6 +137,16 @@ def _compare(look: Presented, looks: list[Presented], known: Knowledge, now_utc:
         yield _Comparison(look=look, same=True if own else None, verdict=Verdict.CONFIRMED_SELF, words=words)
 
 
+def _same(served: Sequence[str], known: Sequence[str]) -> bool | None:
+    """Whether all that is served is known, and all that is known is served; None: another one is served beside it.
+
+    The first has to be a known one. PI may be shown any of what is served, so that none of them confirms another.
+    """
+    if served[0] not in known or not set(known) <= set(served):
+        return False
+    return True if set(served) == set(known) else None
+
+
 def _differences(looks: list[Presented]) -> Iterator[_Comparison]:
     """Yield every look that differs from what the host shows through its own SSH server, or else from the first.
 
@@ -136,7 +154,7 @@ def _differences(looks: list[Presented]) -> Iterator[_Comparison]:
     """
     reference = _own(looks) or next(iter(looks), None)
     for look in looks:
-        if reference and look.chain[0] != reference.chain[0]:
+        if reference and set(look.served) != set(reference.served):
             words = f"it differs from what is seen from {reference.vantage}"
             yield _Comparison(look=look, same=False, verdict=Verdict.CONTRADICTED, words=words)
 

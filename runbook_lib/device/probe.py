@@ -14,12 +14,13 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Protocol
 
 import asyncssh
 
 from runbook_lib.device.command_line import Console
-from runbook_lib.errors import ConnectionLost, DeviceUnreachable, VantageUnavailable, step_after, system_words
+from runbook_lib.errors import ConnectionLost, DeviceError, VantageUnavailable, step_after, system_words
 from runbook_lib.event_loop import abort_connection, unjudged_tls
 from runbook_lib.models import Presented, Vantage
 from runbook_lib.params.hosts import is_address, is_loopback
@@ -28,6 +29,8 @@ from runbook_lib.params.model import Deadlines
 _CHUNK = 65536
 _LOOPBACK = "127.0.0.1"
 _LONGEST_PAGE = 1 << 18
+_ANY_KEY, _RSA, _ECDSA = "ALL", "aRSA", "aECDSA"  # which keys a server may prove itself with, as OpenSSL says it
+_RSA_KEY = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption: how a certificate names the kind of its own key
 
 
 class _TlsWriter(Protocol):
@@ -60,9 +63,12 @@ async def present(
     forward makes the vantage not ``available``, and leaves that differ make it not ``stable``. What was seen before a
     look that failed is kept beside the ``problem``: it may contradict, and confirms nothing. A host that is a name is
     asked for by it (SNI) at the first look only; one that is an address, by the first full name of ``names`` at others.
+    In the end it is asked once for a certificate with another kind of key, up to TLS 1.2: it may hold an RSA
+    and an ECDSA certificate, and PI be shown the other one.
     """
-    others = [name for name in names if "." in name and not is_address(name)][:1] if is_address(host) else [""]
+    called = [name for name in names if "." in name and not is_address(name)][:1] if is_address(host) else [""]
     chains: list[tuple[bytes, ...]] = []
+    other = b""
     problem = ""
     available = resolved = True
     own = vantage is Vantage.SELF and not is_loopback(host)
@@ -70,22 +76,27 @@ async def present(
         if number:
             await asyncio.sleep(deadlines.probe_spacing_s)
         try:
-            asked = [*others, host] if number else [host]  # PI may call the host otherwise: what it is shown counts too
+            asked = [*called, host] if number else [host]  # PI may call the host otherwise: what it is shown counts too
             chains.append(await _look(asked, host, port, via, deadlines.probe_s, own=own))
         except (VantageUnavailable, ConnectionLost, asyncssh.Error) as error:
             problem = str(error)
             available = False
-        except (DeviceUnreachable, OSError, EOFError, ValueError) as error:
+        except (DeviceError, OSError, EOFError, ValueError) as error:
             problem = _words(error, deadlines.probe_s)
             resolved = not isinstance(error, socket.gaierror)
         if problem:
             break
+    if chains and not problem:  # last, so that two certificates in turn are still seen as such
+        keys = _ECDSA if _RSA_KEY in chains[-1][0] else _RSA
+        with contextlib.suppress(DeviceError, asyncssh.Error, OSError, EOFError):
+            other, *_ = await _look([host], host, port, via, deadlines.probe_s, own=own, keys=keys)
     return Presented(
         host=host,
         port=port,
         vantage=vantage,
         via=via.server if via else "",
         chain=chains[-1] if chains else (),
+        others=(other,) if other and other != chains[-1][0] else (),
         available=available,
         resolved=resolved,
         stable=len({chain[0] for chain in chains}) <= 1,
@@ -134,29 +145,30 @@ def not_available(host: str, port: int, vantage: Vantage, *, via: str, problem: 
 
 
 async def _look(
-    names: Sequence[str], host: str, port: int, via: Console | None, probe_s: float, *, own: bool
+    names: Sequence[str], host: str, port: int, via: Console | None, probe_s: float, *, own: bool, keys: str = _ANY_KEY
 ) -> tuple[bytes, ...]:
     """Make one handshake, in the first of several ways that shows something; ``own``: the host's loopback comes first.
 
-    ``names`` are asked for in turn (SNI): none where one is an address or empty.
+    ``names`` are asked for in turn (SNI): none where one is an address or empty. Of the ways, only the first is tried
+    for certain ``keys``: that a server has none of them is no reason to ask another.
     """
     place = host
     if own:
         place = "::1" if ":" in host else _LOOPBACK
     ways = [(name, place) for name in names]
-    if own and is_address(host):
+    if own and is_address(host) and keys == _ANY_KEY:
         ways.append((host, host))
     for name, place in ways[:-1]:
-        with contextlib.suppress(VantageUnavailable, DeviceUnreachable, OSError, EOFError):
-            return await _probe(name, place, port, via, probe_s)
-    return await _probe(*ways[-1], port, via, probe_s)
+        with contextlib.suppress(DeviceError, OSError, EOFError):
+            return await _probe(name, place, port, via, probe_s, keys)
+    return await _probe(*ways[-1], port, via, probe_s, keys)
 
 
-async def _probe(host: str, place: str, port: int, via: Console | None, probe_s: float) -> tuple[bytes, ...]:
+async def _probe(host: str, place: str, port: int, via: Console | None, probe_s: float, keys: str) -> tuple[bytes, ...]:
     if not 1 <= port <= 65535:
         raise ValueError(f"{port} is not a port")
     async with asyncio.timeout(probe_s), _stream(place, port, via) as (reader, writer):
-        return await _handshake(host, reader, writer)
+        return await _handshake(host, reader, writer, keys)
 
 
 @asynccontextmanager
@@ -175,9 +187,10 @@ async def _stream(host: str, port: int, via: Console | None) -> AsyncIterator[tu
             await writer.wait_closed()
 
 
-async def _handshake(host: str, reader: _TlsReader, writer: _TlsWriter) -> tuple[bytes, ...]:
+async def _handshake(host: str, reader: _TlsReader, writer: _TlsWriter, keys: str) -> tuple[bytes, ...]:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = seeing_context().wrap_bio(incoming, outgoing, server_hostname=None if is_address(host) else host or None)
+    name = None if is_address(host) else host or None
+    tls = seeing_context(keys).wrap_bio(incoming, outgoing, server_hostname=name)
     while True:
         try:
             tls.do_handshake()
@@ -202,10 +215,13 @@ async def _flush(outgoing: ssl.MemoryBIO, writer: _TlsWriter) -> None:
         await writer.drain()
 
 
-def seeing_context() -> ssl.SSLContext:
+@cache
+def seeing_context(keys: str = _ANY_KEY) -> ssl.SSLContext:
     """Return settings that talk to old servers too: the certificate is to be seen, whatever protects the connection."""
     context = unjudged_tls(ssl.TLSVersion.MINIMUM_SUPPORTED)
-    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.set_ciphers(f"{keys}:@SECLEVEL=0")
+    if keys != _ANY_KEY:  # of TLS 1.3 Python cannot choose the kind
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)
     return context
 
@@ -234,5 +250,6 @@ def _words(error: Exception, probe_s: float) -> str:
     if isinstance(error, socket.gaierror):
         return f"the name does not resolve on this machine ({error})"
     if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake failed: {error.reason or error}"
+        ended = f"the TLS handshake failed: {error.reason or error}"
+        return f"{ended}; does the server demand a client certificate? A look has none" if "ALERT" in ended else ended
     return ": ".join(filter(None, (system_words(error) or type(error).__name__, step_after(error, ""))))

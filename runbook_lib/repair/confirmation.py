@@ -156,7 +156,7 @@ def certificate_check(context: Context, judgement: Judgement) -> Check:
         kind=CheckKind.CERTIFICATE,
         target=judgement.target,
         verdict=judgement.verdict,
-        values=(judgement.facts.sha256,) if judgement.facts else (),
+        values=(judgement.facts.sha256, *judgement.others) if judgement.facts else (),
     )
 
 
@@ -197,7 +197,7 @@ async def _look_and_judge(
     known = instead if instead and not instead.empty else knowledge_of(context, target.name)
     looks = await context.devices.look(target)
     for look in looks:
-        for der in look.chain:
+        for der in (*look.chain, *look.others):
             context.record.keep_certificate(der, stage=context.stage, server=target.name)
     return looks, judge_target(context, target, looks, known)
 
@@ -340,4 +340,4 @@ async def look_at_certificate(target: Target, *, login: bool) -> Look:
         await console.close()
     if not own.chain:
         return look._replace(problem=own.problem)
-    return look._replace(own="same" if own.chain[0] == here.chain[0] else "other")
+    return look._replace(own="same" if set(own.served) == set(here.served) else "other")

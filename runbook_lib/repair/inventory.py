@@ -18,7 +18,7 @@ from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import About, Kind, LineTopic
 from runbook_lib.repair.context import Context, Target, ask_both, require_two_servers, target_named, targets
-from runbook_lib.repair.sent_changes import INVENTORY_FACTS, facts_or, last_known_certificate, settle_interrupted
+from runbook_lib.repair.sent_changes import INVENTORY_FACTS, facts_or, last_known_certificates, settle_interrupted
 
 # -- What is known of each host's certificate by another way: the site's file, and what was given to stage 20
 
@@ -165,7 +165,7 @@ async def look_at_all(
     looks = await asyncio.gather(*(context.devices.look(target) for target in hosts))
     for look in looks:
         for presented in look:
-            for der in presented.chain:
+            for der in (*presented.chain, *presented.others):
                 context.record.keep_certificate(der, stage=context.stage, server=f"{presented.host}:{presented.port}")
     looked = zip(hosts, looks, strict=True)
     judgements = tuple(judge_target(context, target, look, known[target.name]) for target, look in looked)
@@ -174,7 +174,7 @@ async def look_at_all(
 
 def judge_target(context: Context, target: Target, look: tuple[Presented, ...], known: Knowledge) -> Judgement:
     """Return the verdict on one host and write it to the journal."""
-    previous = last_known_certificate(context, target.name)
+    previous = last_known_certificates(context, target.name)
     judgement = judge(target.name, look, known, now_utc=context.now(), previous_sha256=previous)
     seen = judgement.facts.sha256 if judgement.facts else "nothing"
     about = About(topic=LineTopic.CERTIFICATE, name=f"{target.address}:{target.port}", seen=judgement.verdict)

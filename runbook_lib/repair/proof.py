@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -47,7 +47,8 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     unique = tuple({(check.kind, check.server, check.target): check for check in checks}.values())
     context.record.write_facts(context.stage, "checks", unique)
     confirmed = {each.target: each.facts.sha256 for each in judgements if each.facts and each.verdict.accepted}
-    at_end = ConfirmedCertificates(sha256=confirmed, at_utc=context.now())
+    others = {each.target: each.others for each in judgements}
+    at_end = ConfirmedCertificates(sha256=confirmed, others=others, at_utc=context.now())
     context.record.write_facts(context.stage, CONFIRMED_FACTS, at_end)
     return unique
 
@@ -83,56 +84,48 @@ def undecided(checks: Sequence[Check]) -> str:
 
 def _deletion_checks(
     context: Context, diagnosis: Diagnosis, inventory: Inventory, checks: Sequence[Check]
-) -> list[Check]:
-    """Return a check per deletion that nobody saw happen, and that nothing proves: not the pair, the page or the logs.
+) -> Iterator[Check]:
+    """Yield a check per deletion that nobody saw happen, and that nothing proves: not the pair, the page or the logs.
 
     Those of earlier incidents count: whether the entry that is listed now is the new one rests on them as well.
     One that the logs disprove fails; one of which nobody knows leaves the outcome unknown.
     """
     answering = {check.target for check in checks if check.ok and check.kind is CheckKind.ISE_PAGE}
-    made = []
     for (server, key), end in sorted(ends_of_deletions(context, diagnosis, inventory, earlier=True).items()):
         target = target_of_key(context.site, server, key)
         answers = target is not None and target.name in answering
         if end is End.HAPPENED or (end is End.NOT_KNOWN and answers):
             continue
-        made.append(
-            Check(
-                expected="it happened",
-                actual=end,
-                ok=False if end is End.DID_NOT_HAPPEN else None,
-                note="the deletion was not observed, and the list shows no fingerprint",
-                kind=CheckKind.DELETION,
-                server=server,
-                target=key,
-            )
+        yield Check(
+            expected="it happened",
+            actual=end,
+            ok=False if end is End.DID_NOT_HAPPEN else None,
+            note="the deletion was not observed, and the list shows no fingerprint",
+            kind=CheckKind.DELETION,
+            server=server,
+            target=key,
         )
-    return made
 
 
-def _lost_checks(context: Context, inventory: Inventory) -> list[Check]:
-    """Return a check per entry that went or changed with a deletion of another: what is stored since, nobody confirmed.
+def _lost_checks(context: Context, inventory: Inventory) -> Iterator[Check]:
+    """Yield a check per entry that went or changed with a deletion of another: what is stored since, nobody confirmed.
 
     Unless it is listed again and is the server's own, or that of a host whose certificate is looked at here.
     """
-    checks = []
     lost = [(each.server, entry) for each in recorded_deletions(context.record) for entry in collateral_of(each)]
     for server, entry in lost:
         again = entry.key in [each.key for each in inventory.store(server).entries]
         if again and (is_own(context.site, server, entry) or target_of(context.site, server, entry)):
             continue
-        checks.append(
-            Check(
-                expected="as it was",
-                actual="listed again" if again else "not listed",
-                ok=None,
-                note="it went or changed with a deletion; what the server stores since then is not confirmed",
-                kind=CheckKind.ENTRY,
-                server=server,
-                target=entry.key,
-            )
+        yield Check(
+            expected="as it was",
+            actual="listed again" if again else "not listed",
+            ok=None,
+            note="it went or changed with a deletion; what the server stores since then is not confirmed",
+            kind=CheckKind.ENTRY,
+            server=server,
+            target=entry.key,
         )
-    return checks
 
 
 async def _log_checks(context: Context, before: Diagnosis, since: float) -> tuple[Diagnosis, list[Check]]:

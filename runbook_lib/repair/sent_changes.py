@@ -62,9 +62,10 @@ class ChangeHistory:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmedCertificates:
-    """The certificates that a verified repair ended with, by target, and when."""
+    """What a verified repair ended with, by target, and when; ``others`` were served beside it, with another key."""
 
     sha256: dict[str, str]
+    others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     at_utc: datetime
 
 
@@ -230,8 +231,8 @@ def _without_result(record: Record, results: Sequence[DeletionResult]) -> dict[t
     return {place: line for place, line in deletion_intents(record).items() if not has_result(place, line)}
 
 
-def last_known_certificate(context: Context, target: str) -> str:
-    """Return the fingerprint with which the newest repaired incident before this one ended, or nothing.
+def last_known_certificates(context: Context, target: str) -> tuple[str, ...]:
+    """Return the fingerprints with which the newest repaired incident before this one ended, or nothing.
 
     Nothing too where an incident after that deleted entries and was not proven: whatever the host
     showed last is not known then. With a key at hand a record that no trusted key signed proves nothing.
@@ -239,7 +240,7 @@ def last_known_certificate(context: Context, target: str) -> str:
     return last_confirmed(records_of_site(context.records_root, context.site.name), target, but=context.record.incident)
 
 
-def last_confirmed(records: Iterable[Record], target: str, *, but: str = "") -> str:
+def last_confirmed(records: Iterable[Record], target: str, *, but: str = "") -> tuple[str, ...]:
     """The same from a site's records, newest first, without the incident ``but``."""
     for record in records:
         if record.incident == but:
@@ -249,12 +250,12 @@ def last_confirmed(records: Iterable[Record], target: str, *, but: str = "") -> 
             try:
                 confirmed = facts_or(record, Stage.VERIFY, CONFIRMED_FACTS, ConfirmedCertificates, nothing)
             except RecordError:
-                return ""
+                return ()
             if target in confirmed.sha256:
-                return confirmed.sha256[target]
+                return (confirmed.sha256[target], *confirmed.others.get(target, ()))
         elif deletion_intents(record):
-            return ""
-    return ""
+            return ()
+    return ()
 
 
 def records_of_site(root: Path, site: str) -> Iterator[Record]:
@@ -286,16 +287,14 @@ class InterruptedDeletion:
     seen: str = ""
 
 
-def interrupted_deletions(record: Record) -> tuple[InterruptedDeletion, ...]:
-    """Return the deletions that may have been sent and whose result is not kept with the others, oldest first."""
+def interrupted_deletions(record: Record) -> Iterator[InterruptedDeletion]:
+    """Yield the deletions that may have been sent and whose result is not kept with the others, oldest first."""
     results = (line for line in record.journal.read().lines if line.kind is Kind.RESULT)
     ends = {(line.server, line.about.subject): line for line in results if line.about.seen != NOT_SENT}
-    interrupted = []
     for place, line in _without_result(record, recorded_deletions(record)).items():
         end = ends.get((line.server, line.about.subject))
         seen = end.seen if end and end.n > line.n else ""
-        interrupted.append(InterruptedDeletion(*place, command=line.about.command, intent_utc=line.utc, seen=seen))
-    return tuple(interrupted)
+        yield InterruptedDeletion(*place, command=line.about.command, intent_utc=line.utc, seen=seen)
 
 
 async def settle_interrupted(context: Context, stores: Iterable[TofuStore]) -> None:

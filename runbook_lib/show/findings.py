@@ -218,7 +218,7 @@ def _facts_row(judgement: Judgement, now_utc: datetime) -> Row:
 
 def _look_row(look: Presented) -> Row:
     place = f"{look.host}:{look.port}"
-    seen = sha256_of(look.chain[0]) if look.chain else ""
+    seen = ", ".join(map(sha256_of, look.served))
     if not look.seen_each_time:
         word = "no answer" if look.available else "not available"
         once = f"; seen before that: {seen}" if seen else ""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
+import threading
 import warnings
 from pathlib import Path
 
@@ -42,11 +45,11 @@ def test_the_whole_chain_is_seen_as_sent(tmp_path: Path) -> None:
     assert (seen.host, seen.port) == ("127.0.0.1", server.port)
 
 
-def test_two_handshakes_without_a_byte_of_data_and_without_an_addresss_name(tmp_path: Path) -> None:
-    """A probe makes two handshakes, sends nothing inside them, and asks for no name where it has an address."""
+def test_handshakes_without_a_byte_of_data_and_without_an_addresss_name(tmp_path: Path) -> None:
+    """A probe makes two handshakes and one for another kind of key, sends nothing, and asks for no address's name."""
     server = TlsServer(Chain(tmp_path, "a"))
     look_at(server)
-    assert server.handshakes == [None, None]
+    assert server.handshakes == [None, None, None]
     assert server.received == b""
 
 
@@ -54,7 +57,7 @@ def test_a_name_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
     """A host that is known by name is asked for by that name (SNI), and once by none, as PI may do."""
     server = TlsServer(Chain(tmp_path, "a"))
     assert look_at(server, "localhost").seen_each_time
-    assert server.handshakes == ["localhost", None]
+    assert server.handshakes == ["localhost", None, "localhost"]
 
 
 def test_another_certificate_for_whoever_asks_for_no_name_is_seen(tmp_path: Path) -> None:
@@ -67,10 +70,25 @@ def test_another_certificate_for_whoever_asks_for_no_name_is_seen(tmp_path: Path
     assert (seen.stable, seen.chain) == (False, other.der)
     needs_one = TlsServer(named, of_no_name=None)
     assert look_at(needs_one, "localhost").seen_each_time
-    assert needs_one.handshakes == ["localhost", None, "localhost"]
+    assert needs_one.handshakes == ["localhost", None, "localhost", "localhost"]
     known_as = TlsServer(named, of_no_name=other)
     seen = look_at(known_as, "127.0.0.1", ("127.0.0.1", "prime-sec", "prime-sec.example.com"))
-    assert (seen.stable, known_as.handshakes) == (False, [None, "prime-sec.example.com"])
+    assert (seen.stable, known_as.handshakes) == (False, [None, "prime-sec.example.com", None])
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_certificate_for_another_kind_of_key_is_seen_too(tmp_path: Path, newest: ssl.TLSVersion) -> None:
+    """A server may hold an RSA and an ECDSA certificate: which of them PI is shown depends on what PI takes."""
+    ecdsa, rsa = Chain(tmp_path, "a"), Chain(tmp_path, "a", small_rsa_key())
+
+    def both(context: ssl.SSLContext) -> None:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.maximum_version = newest
+        context.load_cert_chain(rsa.pem)
+
+    seen = look_at(TlsServer(ecdsa, tune=both))
+    assert set(seen.served) == {ecdsa.der[0], rsa.der[0]}
+    assert (seen.stable, seen.problem) == (True, "")
 
 
 def test_two_certificates_in_turn_are_not_stable(tmp_path: Path) -> None:
@@ -108,9 +126,29 @@ def test_a_failed_handshake_shows_no_certificate(tmp_path: Path) -> None:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
 
     seen = look_at(TlsServer(Chain(tmp_path, "a"), tune=demand))
-    assert seen.chain == ()
-    assert seen.available
+    assert (seen.chain, seen.available) == ((), True)
     assert "handshake" in seen.problem
+
+
+def test_a_server_that_demands_a_client_certificate_is_asked_about_it(tmp_path: Path) -> None:
+    """Up to TLS 1.2 it shows nothing to whoever has none, and its alert says no more than that something failed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Chain(tmp_path, "a").pem)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(ssl.SSLError):  # unlike asyncio this sends the alert
+                context.wrap_socket(connection, server_side=True)
+
+        server = threading.Thread(target=refuse)
+        server.start()
+        seen = asyncio.run(look("127.0.0.1", listener.getsockname()[1]))
+        server.join()
+    assert (seen.chain, seen.available) == ((), True)
+    assert "does the server demand a client certificate?" in seen.problem
 
 
 def test_what_was_seen_before_a_look_that_failed_is_kept(tmp_path: Path) -> None:
@@ -183,7 +221,7 @@ def test_the_ssh_server_carries_a_probe(tmp_path: Path) -> None:
                 seen = await present("127.0.0.1", server.port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
             assert seen.chain == chain.der
             assert (seen.via, seen.vantage, seen.problem) == ("primary", Vantage.PEER, "")
-            assert ade.forwarded == [("127.0.0.1", server.port)] * 2
+            assert ade.forwarded == [("127.0.0.1", server.port)] * 3
             assert server.received == b""
 
     asyncio.run(talk())
@@ -199,8 +237,8 @@ def test_a_host_shows_itself_on_its_own_loopback_whatever_its_name_leads_to(tmp_
                 seen = await present("prime.invalid", server.port, vantage=Vantage.SELF, deadlines=QUICK, via=console)
                 given = await present("127.0.0.2", server.port, vantage=Vantage.SELF, deadlines=QUICK, via=console)
             assert (seen.chain, seen.problem, seen.host) == (chain.der, "", "prime.invalid")
-            assert server.handshakes == ["prime.invalid", None]
-            assert ade.forwarded == [("127.0.0.1", server.port)] * 2 + [("127.0.0.2", server.port)]
+            assert server.handshakes == ["prime.invalid", None, "prime.invalid"]
+            assert ade.forwarded == [("127.0.0.1", server.port)] * 3 + [("127.0.0.2", server.port)]
             assert given.chain == ()
 
     asyncio.run(talk())
@@ -221,7 +259,7 @@ def test_an_address_that_is_translated_on_the_way_is_seen_on_the_hosts_own_loopb
 
             async with closing(console):
                 called, seen = await look("192.0.2.20", server.port)
-                assert (called, seen.chain, seen.problem, seen.host) == (["127.0.0.1"], chain.der, "", "192.0.2.20")
+                assert (called, seen.chain, seen.problem, seen.host) == (["127.0.0.1"] * 2, chain.der, "", "192.0.2.20")
                 with closed_port() as port:
                     assert (await look("192.0.2.20", port))[0] == ["127.0.0.1", "192.0.2.20"]
                     assert (await look("2001:db8::1", port))[0] == ["::1", "2001:db8::1"]

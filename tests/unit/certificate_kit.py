@@ -121,13 +121,21 @@ def with_weak_hash(made: Made, signer: rsa.RSAPrivateKey, kind: str) -> bytes:
     return made.der.replace(old, new).replace(sha256_with_rsa, weak).replace(made.certificate.signature, signature)
 
 
-def seen(vantage: Vantage, *chain: bytes, available: bool = True, stable: bool = True, problem: str = "") -> Presented:
-    """What was seen from a vantage: a chain, or nothing."""
+def seen(
+    vantage: Vantage,
+    *chain: bytes,
+    others: tuple[bytes, ...] = (),
+    available: bool = True,
+    stable: bool = True,
+    problem: str = "",
+) -> Presented:
+    """What was seen from a vantage: a chain, or nothing, and leaves for other kinds of key."""
     return Presented(
         host="192.0.2.20",
         port=8082,
         vantage=vantage,
         chain=chain,
+        others=others,
         available=available,
         stable=stable,
         problem=problem,

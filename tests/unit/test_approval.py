@@ -63,7 +63,7 @@ from runbook_lib.repair.sent_changes import (
     change_history,
     deletion_intents,
     interrupted_deletions,
-    last_known_certificate,
+    last_known_certificates,
     recorded_deletions,
     unseen_changes,
 )
@@ -662,7 +662,7 @@ def test_no_clock_that_is_set_back_hides_a_later_deletion(
     later.sent(*ISE_ENTRY, result)
     assert set(change_history(later.context).undecided) == {ISE_ENTRY}
     assert [what.name for _, what in unseen_changes(later.record)] == [ISE_ENTRY[1]]
-    assert len(interrupted_deletions(later.record)) == (result is None)
+    assert len(list(interrupted_deletions(later.record))) == (result is None)
 
 
 @pytest.mark.parametrize("result", [Deletion.NOT_DELETED_OR_CAME_BACK, Deletion.COLLATERAL])
@@ -687,15 +687,15 @@ def test_the_certificate_of_before_is_that_of_the_newest_proven_repair(
     first, second, now = opened(1), opened(2), opened(3)
     finish(first, Outcome.REPAIRED, "1" * 64)
     finish(second, Outcome.FAILED, "2" * 64)
-    assert last_known_certificate(now.context, "ise") == "1" * 64
-    assert last_known_certificate(now.context, "secondary") == ""
+    assert last_known_certificates(now.context, "ise") == ("1" * 64,)
+    assert last_known_certificates(now.context, "secondary") == ()
     second.sent(*ISE_ENTRY, Deletion.NOT_SENT)
-    assert last_known_certificate(now.context, "ise") == "1" * 64
+    assert last_known_certificates(now.context, "ise") == ("1" * 64,)
     second.sent(*ISE_ENTRY)
-    assert last_known_certificate(now.context, "ise") == ""
+    assert last_known_certificates(now.context, "ise") == ()
     finish(now, Outcome.REPAIRED, "3" * 64)
-    assert last_known_certificate(now.context, "ise") == ""
-    assert last_known_certificate(opened(4).context, "ise") == "3" * 64
+    assert last_known_certificates(now.context, "ise") == ()
+    assert last_known_certificates(opened(4).context, "ise") == ("3" * 64,)
 
 
 def test_with_a_key_only_a_signed_record_says_what_was_there_before(
@@ -704,15 +704,15 @@ def test_with_a_key_only_a_signed_record_says_what_was_there_before(
     """A record that somebody else put there would make an impostor the host of before, which passwords are sent to."""
     finish(incident, Outcome.REPAIRED, "1" * 64)
     later = Incident(tmp_path)
-    assert last_known_certificate(later.context, "ise") == "1" * 64  # without a key every record is believed
+    assert last_known_certificates(later.context, "ise") == ("1" * 64,)  # without a key every record is believed
     colleague(keys)
-    assert last_known_certificate(later.context, "ise") == ""
+    assert last_known_certificates(later.context, "ise") == ()
     seal_record(incident.record, {"name": "lab"}, key_folder=keys.parent / "stranger")
-    assert last_known_certificate(later.context, "ise") == ""
+    assert last_known_certificates(later.context, "ise") == ()
     seal_record(incident.record, {"name": "lab"}, key_folder=keys.parent / "bob")
-    assert last_known_certificate(later.context, "ise") == "1" * 64
+    assert last_known_certificates(later.context, "ise") == ("1" * 64,)
     finish(incident, Outcome.REPAIRED, "2" * 64)  # by whoever can write there: no signature covers it
-    assert last_known_certificate(later.context, "ise") == ""
+    assert last_known_certificates(later.context, "ise") == ()
 
 
 def finish(incident: Incident, outcome: Outcome, ise_sha256: str) -> None:

@@ -36,7 +36,7 @@ def everywhere(*chain: bytes) -> tuple[Presented, ...]:
 
 
 def verdict(looks: tuple[Presented, ...], known: Knowledge = NOTHING, previous: str = "") -> Judgement:
-    return judge("secondary", looks, known, now_utc=NOW, previous_sha256=previous)
+    return judge("secondary", looks, known, now_utc=NOW, previous_sha256=previous.split())
 
 
 def refused(vantage: Vantage) -> Presented:
@@ -226,6 +226,50 @@ def test_another_vantages_intermediates_lead_to_the_ca_too() -> None:
     """Which intermediates came over which vantage does not matter: they are certificates, and signed."""
     looks = (seen(HERE, ISSUED.der, INTER.der), seen(PEER, ISSUED.der))
     assert verdict(looks, CA).verdict is Verdict.CONFIRMED_CHAIN
+
+
+# -- an RSA and an ECDSA certificate of one server -------------------------------------------------
+
+
+def served(one: Made, other: Made) -> tuple[Presented, ...]:
+    return tuple(seen(vantage, one.der, others=(other.der,)) for vantage in Vantage)
+
+
+def test_two_certificates_of_one_server_are_confirmed_together_or_not_at_all() -> None:
+    """PI may be shown either: what is known of one says nothing of the other, which may be an impostor's."""
+    ours, twin = make("prime-sec", key=key_of("rsa2048", 1), by=ROOT), make("prime-sec", key=key_of("ec", 5), by=ROOT)
+    prints = tuple(sha256_of(each.der) for each in (ours, twin))
+    keys = tuple(key_sha256(each.certificate) for each in (ours, twin))
+    for known, expected in (
+        (Knowledge(sha256=prints), Verdict.CONFIRMED_FINGERPRINT),
+        (Knowledge(spki_sha256=keys), Verdict.CONFIRMED_KEY),
+        (CA, Verdict.CONFIRMED_CHAIN),
+        (OWN, Verdict.CONFIRMED_SELF),
+        (NOTHING, Verdict.UNCONFIRMED),
+        (Knowledge(sha256=prints[:1]), Verdict.UNCONFIRMED),
+        (Knowledge(spki_sha256=keys[:1]), Verdict.UNCONFIRMED),
+        (Knowledge(sha256=prints[1:]), Verdict.CONTRADICTED),
+        (Knowledge(spki_sha256=keys[1:]), Verdict.CONTRADICTED),
+    ):
+        judged = verdict(served(ours, twin), known)
+        assert (judged.verdict, judged.others) == (expected, prints[1:]), known
+        assert f"the other one that it serves (EC secp256r1) has to be confirmed too: {prints[1]}" in judged.reason
+    assert verdict(served(ours, IMPOSTOR), CA).verdict is Verdict.UNCONFIRMED
+    assert verdict(served(IMPOSTOR, ours), CA).verdict is Verdict.CONTRADICTED
+    here, *rest = served(ours, twin)
+    assert verdict((here, *served(ours, IMPOSTOR)[1:]), OWN).verdict is Verdict.CONTRADICTED
+    assert verdict((seen(HERE, twin.der, others=(ours.der,)), *rest), CA).verdict is Verdict.CONFIRMED_CHAIN
+
+
+def test_a_certificate_that_is_still_served_beside_another_one_is_neither_stale_nor_unchanged() -> None:
+    """An entry may hold it, or the one that has changed: nothing is deleted for that, and no all-clear is given."""
+    there, new = sha256_of(OLD.der), sha256_of(NEW.der)
+    for looks in (served(OLD, NEW), served(NEW, OLD)):
+        for known in (Knowledge(sha256=(there, new)), NOTHING):
+            judged = verdict(looks, known, there)
+            assert judged.verdict is Verdict.UNCONFIRMED
+            assert "served beside another one" in judged.reason
+        assert verdict(looks, NOTHING, f"{there} {new}").verdict is Verdict.UNCHANGED
 
 
 # -- before, and several things known --------------------------------------------------------------
