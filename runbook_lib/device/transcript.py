@@ -81,9 +81,9 @@ def without_echo(raw: bytes, command: str, prompt: str) -> str | None:
     begin = len(raw) - len(raw.lstrip(b"\r\n"))
     end = raw.find(b"\n", begin, begin + 8 * len(command) + _SAID) + 1
     line = _decoded(raw[begin:end].rstrip(b"\r\n"))
-    *drawn, last = line.split("\r")
-    shown = rendered(last).strip().strip("<>").strip()
-    scrolled = bool(drawn) and len(shown) > LEAST_SEEN and command.endswith(shown)
+    *drawn, last = (rendered(part).strip().strip("<>").strip() for part in line.split("\r"))
+    own = all(part in f"{prompt}{command}" for part in drawn)
+    scrolled = bool(drawn) and own and len(last) > LEAST_SEEN and command.endswith(last)
     return plain(raw[end:]) if scrolled or echo_end(f"{rendered(line)}\n", command, prompt) else None
 
 
@@ -177,7 +177,7 @@ class Transcript:
     def printed(self) -> str:
         """What was printed since the command, or since the last reply, without the command; at most 8 KB of it."""
         raw = bytes(self.raw[max(self._floor, self._begin) :][-_SAID:])
-        text = without_echo(raw, self.command, self.prompt)
+        text = without_echo(raw, self.command, self.prompt) if self._floor <= self._begin else None
         return (plain(raw) if text is None else text).replace(self.command or "\0", "")
 
     @property

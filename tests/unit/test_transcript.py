@@ -128,6 +128,18 @@ def test_an_echo_is_read_as_the_terminal_shows_it(drawn: str) -> None:
     assert transcript.text() == "Delete it? (yes/no) yes\ndone\n"
 
 
+@pytest.mark.parametrize("behind_a_reply", [False, True])
+def test_a_line_that_was_drawn_over_by_the_commands_end_is_no_echo(behind_a_reply: bool) -> None:
+    """What a question says beside our command is judged: nothing of it goes because the command ends the line."""
+    transcript = Transcript(COMMAND, "a/b# ")
+    if behind_a_reply:
+        transcript.add(f"{COMMAND}\r\nSure? ".encode(), 0.0)
+        transcript.note_reply("yes")
+    drawn = COMMAND[:20] if behind_a_reply else "all entries go"
+    transcript.add(f"{drawn}\r{COMMAND[-20:]}\r\nContinue? (yes/no) ".encode(), 0.0)
+    assert drawn in transcript.printed
+
+
 @pytest.mark.parametrize("drawn", [f"{COMMAND}\b\b\b", f"{COMMAND[:-1]}\x1b[D?", f"\x1b[3P{COMMAND[:-1]}"])
 def test_another_line_than_the_command_is_no_echo(drawn: str) -> None:
     """What a terminal shows decides: another entry's name that was drawn over ours is not ours."""
