@@ -267,6 +267,8 @@ async def _click_open(actions: PageActions, item: Item, left: Sequence[str]) -> 
     before = entries(await actions.view.look())
     await actions.click(await actions.view.current(item))
     if not before:
+        if item.folded and not await _shows(actions, left):  # a tree may open by its sign or by this key alone
+            await actions.view.browser.page.keyboard.press("ArrowRight")
         return
 
     def changed(screen: Screen) -> set[tuple[str, str]] | None:

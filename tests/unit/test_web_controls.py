@@ -290,3 +290,19 @@ def test_a_page_is_looked_for_in_the_search_of_the_menu_and_in_no_other(caption:
     with nullcontext() if asked else pytest.raises(PageNotUnderstood):
         asyncio.run(menu.follow_menu(page, ("menu_servers", "menu_ise_servers"), lambda _: False))  # type: ignore[arg-type]
     assert (page.typed, page.clicked) == (asked, [(0, 30)] if asked else [])
+
+
+@pytest.mark.parametrize(
+    ("folded", "comes", "keys"), [(True, False, ["ArrowRight"]), (True, True, []), (False, False, [])]
+)
+def test_a_tree_that_a_click_does_not_open_is_opened_by_the_key_for_it(
+    folded: bool, comes: bool, keys: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its entry says that it is closed, and nothing came up by the click."""
+    entry = Item(kind="menuitem", names=((0, "Administration"),), folded=folded)
+    hand = Mock(labels=labels_for(), click=AsyncMock())
+    hand.view.look, hand.view.current = AsyncMock(return_value=Screen((entry,))), AsyncMock(return_value=entry)
+    hand.view.browser.page.keyboard.press = press = AsyncMock()
+    monkeypatch.setattr(menu, "_shows", AsyncMock(return_value=comes))
+    asyncio.run(menu._click_open(hand, entry, ["menu_settings"]))
+    assert [call.args[0] for call in press.await_args_list] == keys
