@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import socket
 import ssl
@@ -160,8 +161,9 @@ async def poll_until(
 ) -> T:
     """Look until what is seen has settled, at most ``limit_s`` by the monotonic clock; return what was seen last.
 
-    ``on_look`` is given what was seen and the seconds so far before each pause. The time that the looks take counts: at
-    most one of them ends after the deadline. Raises what ``look`` raises, and nothing of its own.
+    ``on_look`` is given what was seen and the seconds so far before each pause, which is ``pause_s`` at first (see
+    ``pause_after``). The time that the looks take counts: at most one of them ends after the deadline. Raises what
+    ``look`` raises, and nothing of its own.
     """
     clock = asyncio.get_running_loop().time
     start = clock()
@@ -171,7 +173,15 @@ async def poll_until(
         if settled(seen) or waited >= limit_s:
             return seen
         on_look(seen, waited)
-        await asyncio.sleep(min(pause_s, limit_s - waited))
+        await asyncio.sleep(min(pause_after(waited, pause_s), limit_s - waited))
+
+
+def pause_after(waited_s: float, least_s: float, most_s: float = math.inf) -> float:
+    """Return how many seconds to wait before the next look: more once it has lasted, at most a twentieth of that.
+
+    What takes hours is then looked at some hundred times: each look is work for a server and a part of the record.
+    """
+    return min(max(least_s, waited_s / 20), most_s)
 
 
 def abort_connection(writer: asyncio.StreamWriter) -> None:

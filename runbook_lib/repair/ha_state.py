@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runbook_lib.device.answers import StateKind, kind_of_state
 from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, OutcomeUnknown, PageRefused, RepairFailed
-from runbook_lib.event_loop import first_of
+from runbook_lib.event_loop import first_of, pause_after
 from runbook_lib.models import PI_SERVERS, HaStatus, TofuStore
 from runbook_lib.observations import Check, CheckKind, Diagnosis, HaPage
 from runbook_lib.params.labels import HaForm
@@ -207,7 +206,7 @@ def _entry_check(site: Site, observer: str, target: str, store: TofuStore | Devi
 
 REGISTRATION = About(topic=LineTopic.REGISTER_HA)
 MILESTONES = About(topic=LineTopic.MILESTONES)
-_ASK_SERVERS_S = 10.0
+_ASK_SERVERS_S, _ASK_AT_LAST_S = 10.0, 120.0
 _NO_PAGE = "the web pages did not come back"
 
 
@@ -308,14 +307,15 @@ async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
     begun = False
     pages_when_healthy = -1
     last = ""
-    start = time.monotonic()
+    clock = asyncio.get_running_loop().time
+    start = clock()
     while True:
-        await asyncio.sleep(_ASK_SERVERS_S)
+        await asyncio.sleep(pause_after(clock() - start, _ASK_SERVERS_S, _ASK_AT_LAST_S))
         try:
             states = await observe_ha(context)
         except DeviceError:
             continue
-        watched_s = time.monotonic() - start
+        watched_s = clock() - start
         stands = not shown[-1].under_way if shown else watched_s > context.site.deadlines.page_s
         ended = stands and both_are(StateKind.HEALTHY, context.site, states)
         if ended and pages_when_healthy == len(shown):

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 
 from runbook_lib.errors import PageNotUnderstood, PageRefused
@@ -175,6 +175,8 @@ class HaPages:
         self._stood: tuple[str, ...] = ()  # on the pages before anything was done
         self._unchecked: tuple[ReadinessItem, ...] = ()  # what stood there before, such as a failed registration
         self._checked: tuple[ReadinessItem, ...] = ()
+        # Each look asks it of all that came up, and in the hours of a registration that is a lot.
+        self._reports = lru_cache(10_000)(partial(reports, labels=self.labels))
 
     async def open(self) -> None:
         """Go to Administration > Settings > High Availability by the menu."""
@@ -329,7 +331,7 @@ class HaPages:
     # -- parts -------------------------------------------------------------------------------------
 
     def _read(self, screen: Screen) -> HaPage:
-        gone = (text for text in self.view.new_messages if reports(text, self.labels))
+        gone = (text for text in self.view.new_messages if self._reports(text))
         return ha_page(screen, self.labels, datetime.now(UTC), (*self.view.dialogs.said, *gone), self._earlier)
 
     def _checks_on(self, before: Screen, screen: Screen) -> bool:

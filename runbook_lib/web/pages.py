@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -21,6 +20,7 @@ from runbook_lib.errors import (
     RunbookError,
     UsageError,
 )
+from runbook_lib.event_loop import pause_after
 from runbook_lib.observations import HaPage, ListedIseServer, ReadinessItem
 from runbook_lib.params.labels import HaForm, Labels
 from runbook_lib.web.actions import PageActions
@@ -33,7 +33,8 @@ from runbook_lib.web.reading import row_of
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, says
 from runbook_lib.web.view import Evidence, PageView, SessionEnded, take_picture
 
-_REOPEN_AFTER = 3
+_REOPEN_AFTER, _REOPEN_AT_LAST = 3, 30  # times the pause between two looks; at last the one of the beginning
+_POLL_AT_LAST = 5  # times that of the beginning
 _FIRST_POLL_S = 0.25
 _LATE_S = 3.0  # after which a list is read once more where what was sent does not stand in it
 _AWAY = (DeviceUnreachable, DeviceSilent, PageNotUnderstood)
@@ -213,7 +214,11 @@ class PrimePages:
     async def _observe(self, reopen: bool) -> HaPage | None:
         """Read the page for :meth:`watch_registration`; None while the server or the session is away."""
         with self._surviving("watching the registration"), suppress(SessionEnded):
-            return await (self._ha.page() if reopen else self._ha.read())
+            page = await self._ha.read()
+            if reopen:  # from the first page: what a page leaves behind in its document adds up over the hours
+                await self._browser.go("/")
+                page = await self._ha.page()
+            return page
         return None
 
     @contextmanager
@@ -228,29 +233,31 @@ class PrimePages:
 
 
 class _Watch:
-    """One watch over a registration."""
+    """One watch over a registration. The longer it has lasted, the less often the page is looked at and opened anew."""
 
     def __init__(self, pages: PrimePages, on_change: Callable[[HaPage], None]) -> None:
         self._pages = pages
         self._on_change = on_change
+        self._clock = asyncio.get_running_loop().time
         self._last: HaPage | None = None
-        self._unchanged = 0
+        self._news_at: float | None = None  # or when the page was last opened; None: it has to be opened
 
     async def run(self) -> HaPage:
-        end = time.monotonic() + self._pages._browser.deadlines.registration_s
-        pause = min(_FIRST_POLL_S, self._pages._poll_s)
-        while time.monotonic() < end:
-            reopen = self._unchanged >= _REOPEN_AFTER
+        begun, poll_s = self._clock(), self._pages._poll_s
+        pause, self._news_at = min(_FIRST_POLL_S, poll_s), begun
+        while (lasted := self._clock() - begun) < self._pages._browser.deadlines.registration_s:
+            patience_s = pause_after(lasted, _REOPEN_AFTER * pause, _REOPEN_AT_LAST * poll_s)
+            reopen = self._news_at is None or self._clock() - self._news_at >= patience_s
             page = await self._pages._observe(reopen)
             if page is None:
                 await self._back()
             elif not reopen and not (page.configuration_mode or page.milestones):
-                self._unchanged = _REOPEN_AFTER  # this is another page
+                self._news_at = None  # this is another page
                 continue
             elif self._ended(page, reopen):
                 return page
             await self._pages._view.wait_for_change(pause)
-            pause = min(pause * 1.2, self._pages._poll_s)
+            pause = pause_after(lasted, min(pause * 1.2, poll_s), _POLL_AT_LAST * poll_s)
         raise DeviceSilent(
             "the registration has not ended within its deadline",
             where=self._pages._browser.base_url,
@@ -261,9 +268,9 @@ class _Watch:
     def _ended(self, page: HaPage, reopened: bool) -> bool:
         """Note a page; whether registration has succeeded. Raises PageRefused when it has failed."""
         bare = replace(page, read_utc=self._last.read_utc) if self._last else page
-        changed = bare != self._last
-        self._unchanged = 0 if changed or reopened else self._unchanged + 1
-        if changed:
+        if bare != self._last or reopened:
+            self._news_at = self._clock()
+        if bare != self._last:
             self._last = page
             self._on_change(page)
         failure = self._pages._ha.failure(page)
@@ -273,7 +280,7 @@ class _Watch:
 
     async def _back(self) -> None:
         """Load the pages anew after the session ended or the server was away; log in where that is asked for."""
-        self._unchanged = _REOPEN_AFTER
+        self._news_at = None
         with self._pages._surviving("logging in again"), suppress(OutcomeUnknown):
             await self._pages._login_again()
 

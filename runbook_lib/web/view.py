@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -53,9 +54,9 @@ _VISIBLE = "el => el.checkVisibility({ checkVisibilityCSS: true }) && el.offsetW
 _WAIT_FOR_CHANGE = "(h, ms) => h.changed(ms)"
 _PARTS = ("xhr", "fetch")  # of a page that it asks for itself
 _BROKEN = 500  # and above: HTTP's word for a server that cannot answer now
-_LEAST, _LEAST_S = 0.5, 1.0  # the part of a wait that is kept where a page changes all the time, and the most of it
+_LEAST = 0.5  # the part of a wait that is kept where a page changes all the time
 _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it is looked at again soon
-_MOST_HEARD = 5000  # of a page that never stops saying something new
+_MOST_HEARD = 5000  # of a page that never stops saying something new, as one with a clock: the latest
 _POLLS_S, _MOST_TIMES, _NUMBER = 3.0, 64, re.compile(r"[\d.]+")
 _AGAIN_S = 2.0  # within which a message that goes comes again, where its page draws it anew
 _ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "dialog_later", "session_stay", "notice_accept")
@@ -209,9 +210,9 @@ class PageView:
 
     def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None) -> None:
         self.browser, self.labels, self.evidence = browser, labels, evidence
-        self.new_messages: list[str] = []
+        self.new_messages: deque[str] = deque(maxlen=_MOST_HEARD)
         self.earlier_messages: tuple[str, ...] = ()
-        self._noted_messages: dict[tuple[str, str], float] = {}
+        self._noted_messages: OrderedDict[tuple[str, str], float] = OrderedDict()
         self.logged_in = self.at_rest = False
         self._observers: dict[Frame, JSHandle] = {}
         self._holders: dict[Frame, ElementHandle] = {}
@@ -284,11 +285,12 @@ class PageView:
         now = time.monotonic()
         for place, words in passing:
             key = (place, plain(words))
-            if key not in self._noted_messages and len(self._noted_messages) >= _MOST_HEARD:
-                continue
             if key not in self._noted_messages and not first:
                 self.new_messages.append(without_secrets(words, self.browser.secrets))
             self._noted_messages[key] = now
+            self._noted_messages.move_to_end(key)
+        while len(self._noted_messages) > _MOST_HEARD:
+            self._noted_messages.popitem(last=False)
 
     async def forget_messages(self) -> None:
         """Look, and forget what was said and came up until now: it is older than what is done next."""
@@ -364,7 +366,7 @@ class PageView:
 
     async def wait_for_change(self, seconds: float) -> None:
         """Return once a document has changed or come to rest since the last look, after ``seconds`` at the latest."""
-        await asyncio.sleep(least_s := min(seconds * _LEAST, _LEAST_S))
+        await asyncio.sleep(least_s := seconds * _LEAST)
         left_s = seconds - least_s
         waits = [
             asyncio.ensure_future(observer.evaluate(_WAIT_FOR_CHANGE, left_s * 1000))

@@ -6,6 +6,8 @@ import asyncio
 import selectors
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,11 +17,14 @@ from incident_kit import Incident
 
 from runbook_lib.batch import local
 from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, DeviceUnreachable
-from runbook_lib.models import PI_SERVERS, Inventory, Stage, TofuStore
-from runbook_lib.observations import Diagnosis
-from runbook_lib.repair import proof
+from runbook_lib.models import PI_SERVERS, HaStatus, Inventory, Stage, TofuStore
+from runbook_lib.observations import Diagnosis, HaPage
+from runbook_lib.repair import ha_state, proof
 from runbook_lib.repair.context import POLL_S, Context, wait_until
-from runbook_lib.repair.ha_state import entry_checks, settled_states
+from runbook_lib.repair.ha_state import _watch_servers, entry_checks, settled_states
+from runbook_lib.web.pages import _Watch
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class _Jumps(selectors.DefaultSelector):
@@ -109,6 +114,65 @@ def test_time_that_the_looks_take_counts(tmp_path: Path, look_s: float) -> None:
     assert took == pytest.approx(max(watched.looks) + look_s)
     assert took >= 600
     assert all(0 <= done <= 1 for _, done in watched.told)
+
+
+def test_what_takes_hours_is_looked_at_less_and_less_often(tmp_path: Path) -> None:
+    """Each is work for a server and a part of the record; what comes up is still seen within a twentieth of the time."""
+    watched = Watched(tmp_path, ["down"], settle_s=4 * 3600)
+    watched.wait()
+    gaps = [(after - before) / max(20 * POLL_S, before) for before, after in pairwise(watched.looks)]
+    assert max(gaps) <= 1 / 20 + 1e-6
+    assert len(watched.looks) < 200
+
+
+@pytest.mark.parametrize("lively", [True, False])
+def test_the_page_of_a_long_registration_is_opened_anew_now_and_then(lively: bool) -> None:
+    """Never while it shows something new; else within a minute, for four hours, and each time from the first page."""
+    opened: list[float] = []
+
+    async def watch() -> None:
+        clock = asyncio.get_running_loop().time
+
+        async def observe(reopen: bool) -> HaPage:
+            opened.extend([clock()] if reopen else [])
+            seen = f"at {clock()}" if lively else "Primary Syncing"
+            return HaPage(configuration_mode=seen, message="", read_utc=NOW, under_way=True)
+
+        deadlines = SimpleNamespace(registration_s=4 * 3600.0)
+        pages = SimpleNamespace(_poll_s=2.0, _observe=observe, is_active=lambda _: False)
+        pages._browser = SimpleNamespace(deadlines=deadlines, base_url="https://a")
+        pages._view, pages._ha = SimpleNamespace(wait_for_change=asyncio.sleep), SimpleNamespace(failure=lambda _: None)
+        await _Watch(cast("Any", pages), lambda _: None).run()
+
+    with asyncio.Runner(loop_factory=_HeldClock) as runner, pytest.raises(DeviceSilent):
+        runner.run(watch())
+    assert bool(opened) != lively
+    assert max((after - before for before, after in pairwise(opened)), default=0) <= 60 + 10
+    assert len(opened) < 400
+
+
+def test_both_servers_of_a_long_registration_are_asked_some_hundred_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten seconds apart at first, two minutes at last."""
+    asked: list[float] = []
+
+    async def observe(_: Context) -> tuple[HaStatus, ...]:
+        asked.append(asyncio.get_running_loop().time())
+        return ()
+
+    async def watch() -> None:
+        context = Incident(tmp_path, listed=False).context
+        page = HaPage(configuration_mode="", message="", read_utc=NOW, under_way=True)
+        async with asyncio.timeout(4 * 3600):
+            await _watch_servers(context, [page])
+
+    monkeypatch.setattr(ha_state, "observe_ha", observe)
+    with asyncio.Runner(loop_factory=_HeldClock) as runner, pytest.raises(TimeoutError):
+        runner.run(watch())
+    gaps = [after - before for before, after in pairwise(asked)]
+    assert (min(gaps), max(gaps)) == pytest.approx((10, 120))
+    assert len(asked) < 300
 
 
 def test_whoever_waits_for_a_sites_processes_goes_by_the_clock() -> None:

@@ -21,7 +21,7 @@ from runbook_lib.web.controls import find_radios, pressables
 from runbook_lib.web.dialogs import dismiss, question_in
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import Item, Screen, Stability
-from runbook_lib.web.view import ELEMENT_LOST, PageView, SessionEnded
+from runbook_lib.web.view import _MOST_HEARD, ELEMENT_LOST, PageView, SessionEnded
 
 LABELS = labels_for()
 HARMLESS = "Registration takes hours. Do you want to continue?"
@@ -59,6 +59,16 @@ class Dialog:
 
     async def dismiss(self) -> None:
         self.answer = "no"
+
+
+def test_a_message_is_heard_after_any_number_of_others() -> None:
+    """A clock in the page says something new each second of a registration; the latest thousands are kept."""
+    view = view_that_registers()
+    view.new_messages.clear()
+    view._note_messages([("SPAN", f"{number} s") for number in range(3 * _MOST_HEARD)], first=False)
+    view._note_messages([("DIV", "Database replication failed."), ("SPAN", "1 s")], first=False)
+    assert list(view.new_messages)[-2:] == ["Database replication failed.", "1 s"]
+    assert len(view.new_messages) == len(view._noted_messages) == _MOST_HEARD
 
 
 @pytest.mark.parametrize(
