@@ -246,7 +246,8 @@ def prove_deletions(context: Context, plan: Plan) -> tuple[Check, ...]:
         result = results.get(row.place)
         seen = result.result if result else Deletion.NOT_SENT
         ok = {Deletion.GONE: True, Deletion.NOT_DELETED_OR_CAME_BACK: None}.get(seen, False)
-        checks += [Check(name=f"{row.server}: {row.key}", expected=Deletion.GONE, actual=seen, ok=ok, note=row.command)]
+        name = f"{row.server}: {row.key}"
+        checks.append(Check(name=name, expected=Deletion.GONE, actual=seen, ok=ok, note=row.command))
     return tuple(checks)
 
 

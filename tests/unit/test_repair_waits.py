@@ -117,7 +117,7 @@ def test_time_that_the_looks_take_counts(tmp_path: Path, look_s: float) -> None:
 
 
 def test_what_takes_hours_is_looked_at_less_and_less_often(tmp_path: Path) -> None:
-    """Each is work for a server and a part of the record; what comes up is still seen within a twentieth of the time."""
+    """Each is work for a server and a part of the record; what comes up is seen within a twentieth of the time."""
     watched = Watched(tmp_path, ["down"], settle_s=4 * 3600)
     watched.wait()
     gaps = [(after - before) / max(20 * POLL_S, before) for before, after in pairwise(watched.looks)]
