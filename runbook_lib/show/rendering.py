@@ -55,7 +55,7 @@ SHORT = 24  # characters that are not worth a second line
 _LONG_TITLE = 100  # characters of a title that goes over lines: on one it would push its table out of view
 _DIGEST = re.compile(r"\b([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{16})\b")
 _HALVES, _QUARTER = r"\1\2\n\3\4", '<wbr class="quarter">'
-_OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
+_OPTION, _FOLDER_END = re.compile(r"(?<!\S)--[a-z][a-z-]*"), re.compile(r"(?<=[\w.-])/(?=[\w.])")
 _LONG = (
     "<style>.rb-long{max-height:40em}.rb-long thead th{position:sticky;top:0;background:var(--jp-layout-color0,Canvas)}"
     "@media print{.rb-long{max-height:none}}</style>"
@@ -86,9 +86,8 @@ def html(table: Table) -> str:
         f"{frame}<table{kind}><caption{wraps}{_LEFT}>{text_of(table.title)}</caption>"
         f"{head}<tbody>{body}</tbody></table>{note}</div>"
     )
-    if not table.fold:
-        return shown
-    return f'<details class="rb-fold"><summary>{text_of(table.fold)}</summary>{shown}</details>'
+    folded = f'<details class="rb-fold"><summary>{text_of(table.fold)}</summary>{shown}</details>'
+    return folded if table.fold else shown
 
 
 def figure(picture: Picture) -> str:
@@ -130,8 +129,9 @@ def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
 
 
 def text_of(text: str) -> str:
-    """Escape; a digest may be broken in the middle, or where room is short at each quarter; an option is not broken."""
-    shown = _OPTION.sub(r'<span class="option">\g<0></span>', escape(printable(text)))
+    """Escape; a path may be broken, a digest in the middle, or where room is short at each quarter; no option is."""
+    shown = _FOLDER_END.sub("/<wbr>", escape(printable(text)))
+    shown = _OPTION.sub(r'<span class="option">\g<0></span>', shown)
     return _DIGEST.sub(rf'<span class="digest">\1{_QUARTER}\2<wbr>\3{_QUARTER}\4</span>', shown)
 
 

@@ -54,7 +54,7 @@ _VISIBLE = "el => el.checkVisibility({ checkVisibilityCSS: true }) && el.offsetW
 _WAIT_FOR_CHANGE = "(h, ms) => h.changed(ms)"
 _PARTS = ("xhr", "fetch")  # of a page that it asks for itself
 _BROKEN = 500  # and above: HTTP's word for a server that cannot answer now
-_LEAST = 0.5  # the part of a wait that is kept where a page changes all the time
+_LEAST, _LEAST_S = 0.5, 5.0  # the part of a wait that is kept where a page changes all the time, and the most of it
 _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it is looked at again soon
 _MOST_HEARD = 5000  # of a page that never stops saying something new, as one with a clock: the latest
 _POLLS_S, _MOST_TIMES, _NUMBER = 3.0, 64, re.compile(r"[\d.]+")
@@ -366,7 +366,7 @@ class PageView:
 
     async def wait_for_change(self, seconds: float) -> None:
         """Return once a document has changed or come to rest since the last look, after ``seconds`` at the latest."""
-        await asyncio.sleep(least_s := seconds * _LEAST)
+        await asyncio.sleep(least_s := min(seconds * _LEAST, _LEAST_S))
         left_s = seconds - least_s
         waits = [
             asyncio.ensure_future(observer.evaluate(_WAIT_FOR_CHANGE, left_s * 1000))

@@ -56,7 +56,7 @@ def test_of_a_very_long_table_the_most_urgent_rows_are_shown_and_the_rest_counte
 ) -> None:
     """So many rows, how many there are, and where the whole list is."""
     shown = form(View(None, (table(MANY),)))
-    assert f"First {most} of 10,000; the whole list is at facts/x." in shown
+    assert f"First {most} of 10,000; the whole list is at facts/x." in shown.replace("<wbr>", "")
     assert "Read it." in shown
     assert f"entry {most - 1}" in shown
     assert f"entry {most}" not in shown

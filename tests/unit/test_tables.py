@@ -111,6 +111,14 @@ def test_a_digest_is_copied_in_one_piece_from_html() -> None:
     assert (shown.count("<wbr>"), shown.count('<wbr class="quarter">')) == (1, 2)
 
 
+def test_a_path_may_be_broken_behind_each_folder_and_is_copied_in_one_piece() -> None:
+    """Browsers break it at hyphens only: a log deep in folders would push the columns beside it out of view."""
+    path = "/data/logs/2026/primary/hm-0-0.log:4"
+    shown = view(path)._repr_html_().split("</style>")[1]
+    assert shown.count("/<wbr>") == path.count("/") - 1
+    assert path in re.sub(r"<[^>]+>", "", shown)
+
+
 def test_a_link_leads_to_a_file_beside_the_notebook() -> None:
     """The cell is a link in HTML and its text elsewhere."""
     shown = view(Link("10_diagnose_logs", "10_diagnose_logs.ipynb"))
