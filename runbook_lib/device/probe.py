@@ -29,7 +29,7 @@ from runbook_lib.params.model import Deadlines
 _CHUNK = 65536
 _LOOPBACK = "127.0.0.1"
 _LONGEST_PAGE = 1 << 18
-_ANY_KEY, _RSA, _ECDSA = "ALL", "aRSA", "aECDSA"  # which keys a server may prove itself with, as OpenSSL says it
+_ANY_KEY, _RSA, _ECDSA = "ALL", "aRSA:ALL", "aECDSA:ALL"  # the keys that a server proves itself with, the best first
 _RSA_KEY = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption: how a certificate names the kind of its own key
 
 
@@ -63,8 +63,9 @@ async def present(
     forward makes the vantage not ``available``, and leaves that differ make it not ``stable``. What was seen before a
     look that failed is kept beside the ``problem``: it may contradict, and confirms nothing. A host that is a name is
     asked for by it (SNI) at the first look only; one that is an address, by the first full name of ``names`` at others.
-    In the end it is asked once for a certificate with another kind of key, up to TLS 1.2: it may hold an RSA
-    and an ECDSA certificate, and PI be shown the other one.
+    In the end it is asked once, up to TLS 1.2, with another kind of key before all others: it may hold an RSA and an
+    ECDSA certificate, and PI be shown the other one. A server with one of them need not refuse that: no log of its
+    gains an error by our looks. One that goes by its own order shows the same one again.
     """
     called = [name for name in names if "." in name and not is_address(name)][:1] if is_address(host) else [""]
     chains: list[tuple[bytes, ...]] = []
@@ -149,8 +150,8 @@ async def _look(
 ) -> tuple[bytes, ...]:
     """Make one handshake, in the first of several ways that shows something; ``own``: the host's loopback comes first.
 
-    ``names`` are asked for in turn (SNI): none where one is an address or empty. Of the ways, only the first is tried
-    for certain ``keys``: that a server has none of them is no reason to ask another.
+    ``names`` are asked for in turn (SNI): none where one is an address or empty. Where certain ``keys`` come first, a
+    host is called at no other place than its loopback.
     """
     place = host
     if own:

@@ -84,11 +84,25 @@ def test_a_certificate_for_another_kind_of_key_is_seen_too(tmp_path: Path, newes
     def both(context: ssl.SSLContext) -> None:
         context.set_ciphers("ALL:@SECLEVEL=0")
         context.maximum_version = newest
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
         context.load_cert_chain(rsa.pem)
 
     seen = look_at(TlsServer(ecdsa, tune=both))
     assert set(seen.served) == {ecdsa.der[0], rsa.der[0]}
     assert (seen.stable, seen.problem) == (True, "")
+
+
+@pytest.mark.parametrize("kind", ["ECDSA", "RSA"])
+def test_a_server_with_one_certificate_has_no_look_to_refuse(tmp_path: Path, kind: str) -> None:
+    """Errors in a server's log would be of our making, and the diagnosis would read them."""
+    server = TlsServer(Chain(tmp_path, "a", *([small_rsa_key()] if kind == "RSA" else [])), tune=takes_all)
+    assert look_at(server).others == ()
+    assert len(server.handshakes) == 3
+    assert not [error for error in server.failed if isinstance(error, ssl.SSLError)]
+
+
+def takes_all(context: ssl.SSLContext) -> None:
+    context.set_ciphers("ALL:@SECLEVEL=0")
 
 
 def test_two_certificates_in_turn_are_not_stable(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ class TlsServer:
 
     Each connection gets the next of ``chains``, the last one for ever. ``handshakes`` holds the name that each
     client asked for, None where it asked for none. ``of_no_name`` is what that one is shown then; None: an alert.
+    ``failed`` holds why a handshake was not ended, or a connection was lost.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class TlsServer:
         self._tune = tune
         self._listen = listen
         self.handshakes: list[str | None] = []
+        self.failed: list[Exception] = []
         self.received = b""
 
     async def __aenter__(self) -> TlsServer:
@@ -109,7 +111,7 @@ class TlsServer:
         try:
             await writer.start_tls(context)
             self.received += await reader.read()
-        except (OSError, EOFError):
-            pass
+        except (OSError, EOFError) as error:
+            self.failed.append(error)
         finally:
             writer.close()
