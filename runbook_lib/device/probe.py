@@ -150,14 +150,13 @@ async def _look(
 ) -> tuple[bytes, ...]:
     """Make one handshake, in the first of several ways that shows something; ``own``: the host's loopback comes first.
 
-    ``names`` are asked for in turn (SNI): none where one is an address or empty. Where certain ``keys`` come first, a
-    host is called at no other place than its loopback.
+    ``names`` are asked for in turn (SNI): none where one is an address or empty.
     """
     place = host
     if own:
         place = "::1" if ":" in host else _LOOPBACK
     ways = [(name, place) for name in names]
-    if own and is_address(host) and keys == _ANY_KEY:
+    if own and is_address(host):
         ways.append((host, host))
     for name, place in ways[:-1]:
         with contextlib.suppress(DeviceError, OSError, EOFError):

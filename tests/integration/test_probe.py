@@ -17,6 +17,7 @@ from ssh_fakes import QUICK, FakeAde, closing, mute_server
 from tls_fakes import Chain, TlsServer, small_rsa_key
 from waiting import awaited
 
+from runbook_lib.device import probe
 from runbook_lib.device.command_line import Console
 from runbook_lib.device.probe import present
 from runbook_lib.models import Presented, Vantage
@@ -281,6 +282,22 @@ def test_an_address_that_is_translated_on_the_way_is_seen_on_the_hosts_own_loopb
                     assert (await look("prime.invalid", port))[0] == ["127.0.0.1"]
 
     asyncio.run(talk())
+
+
+def test_the_other_certificate_is_asked_for_where_the_first_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vantage that saw one of two would contradict those that saw both."""
+    called: list[str] = []
+
+    async def handshake(_host: str, place: str, *_given: object) -> tuple[bytes, ...]:
+        called.append(place)
+        if place == "127.0.0.1":
+            raise ConnectionRefusedError
+        return (b"the first" if len(called) <= 2 else b"the other",)
+
+    monkeypatch.setattr(probe, "_probe", handshake)
+    seen = asyncio.run(present("192.0.2.20", 443, vantage=Vantage.SELF, deadlines=QUICK, times=1))
+    assert called == ["127.0.0.1", "192.0.2.20"] * 2
+    assert seen.served == (b"the first", b"the other")
 
 
 def test_a_server_that_does_not_forward_makes_the_vantage_unavailable(tmp_path: Path) -> None:
