@@ -320,7 +320,7 @@ class HaPages:
         broken = [step.name for step in page.milestones if step.failed]
         said = page.message.splitlines()
         # What stood there before the click may speak of an earlier registration.
-        news = [text for text in unsaid(said, self._earlier) if reports(text, self.labels)]
+        news = [text for text in unsaid(said, self._earlier) if self._reports(text)]
         words = refusal(said if broken else news, self.labels)
         if page.under_way or not (broken or words):
             return None
