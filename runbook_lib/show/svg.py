@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import escape
 from itertools import pairwise
 from typing import Literal
@@ -222,23 +222,12 @@ def _number(value: str | Number) -> str:
     return value if isinstance(value, str) else f"{value:.1f}".rstrip("0").rstrip(".")
 
 
-# -- A time axis: where a moment stands between two edges, and round moments to write on it. Long times without any
-# event may be cut short on it, so that what happened around them can be seen.
+# -- A time axis: where a moment stands between two edges. A long time without any event is cut short on it, so that
+# what happened around it can be seen.
 
 CUT = 44.0
 """The pixels that stand for a time that is cut short."""
-_MOST_CUTS = 4
-_STEPS = tuple(
-    timedelta(seconds=seconds)
-    for seconds in (
-        *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
-        *(3600 * hours for hours in (1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160, 8760)),
-    )
-)
-_MOST_STEPS, _TICK = 6, 76.0
-"""Into how many steps an axis is divided at most, and the least pixels of one: a day and a time must fit."""
-_DAY = timedelta(days=1)
-_EPOCH = datetime(2001, 1, 1, tzinfo=UTC)  # a Monday, so that steps of a week begin on one
+MOST_CUTS = 4
 
 
 @dataclass(frozen=True)
@@ -269,44 +258,17 @@ class Axis:
         share = (moment - self.moments[place]) / (self.moments[place + 1] - self.moments[place])
         return self.pixels[place] + share * (self.pixels[place + 1] - self.pixels[place])
 
-    def ticks(self) -> list[tuple[datetime, str]]:
-        """Return round moments on the axis, at most seven, and how they are written."""
-        whole = self.last - self.first
-        most = max(1.0, min(_MOST_STEPS, (self.pixels[-1] - self.pixels[0]) / _TICK))
-        step = next((step for step in _STEPS if whole / step <= most), whole / most)
-        moment = _EPOCH + -((_EPOCH - self.first) // step) * step
-        ticks = []
-        while moment <= self.last and step:
-            if moment >= self.first:
-                ticks.append((moment, self._words(moment, step)))
-            moment += step
-        return ticks or [(self.first, self._words(self.first, timedelta(seconds=1)))]
-
-    def day(self) -> str:
+    def days(self) -> str:
         """Return the day, or the days, that the axis covers."""
         first, last = self.first.astimezone(UTC), self.last.astimezone(UTC)
         return f"{first:%Y-%m-%d} UTC" if first.date() == last.date() else f"{first:%Y-%m-%d} to {last:%Y-%m-%d} UTC"
 
-    def _words(self, moment: datetime, step: timedelta) -> str:
-        moment = moment.astimezone(UTC)
-        if step >= _DAY:
-            return f"{moment:%Y-%m-%d}" if self.last - self.first > 300 * _DAY else f"{moment:%m-%d}"
-        if self.last.astimezone(UTC).date() != self.first.astimezone(UTC).date():
-            return f"{moment:%m-%d %H:%M}"
-        return f"{moment:%H:%M}" if step >= timedelta(minutes=1) else f"{moment:%H:%M:%S}"
 
-
-def even_axis(events: Sequence[datetime], left: float, right: float) -> Axis:
-    """Return the axis from the first event to the last, no time cut short; a single moment stands in the middle."""
-    first, last = min(events), max(events)
-    return Axis((first, last), (left, right)) if first < last else Axis((first,), ((left + right) / 2,))
-
-
-def broken_axis(events: Iterable[datetime], left: float, right: float) -> Axis:
+def time_axis(events: Iterable[datetime], left: float, right: float, most_cuts: int = MOST_CUTS) -> Axis:
     """Return the axis from the first event to the last. A time longer than all others together is cut short."""
     moments = tuple(sorted(set(events)))
     gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(moments)]
-    cuts = _cuts(gaps)
+    cuts = _cuts(gaps, most_cuts)
     drawn = sum(gap for number, gap in enumerate(gaps) if number not in cuts)
     room = right - left - CUT * len(cuts)
     pixels = [left]
@@ -316,10 +278,10 @@ def broken_axis(events: Iterable[datetime], left: float, right: float) -> Axis:
     return Axis(moments, tuple(pixels), cuts)
 
 
-def _cuts(gaps: list[float]) -> tuple[int, ...]:
+def _cuts(gaps: list[float], most: int) -> tuple[int, ...]:
     left = dict(enumerate(gaps))
     cuts: list[int] = []
-    while len(left) > 1 and len(cuts) < _MOST_CUTS:
+    while len(left) > 1 and len(cuts) < most:
         longest = max(left, key=lambda number: left[number])
         if left[longest] <= sum(left.values()) - left[longest]:
             break

@@ -3,142 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from runbook_lib.i18n.language import duration, gettext, span
+from runbook_lib.i18n.language import AsIs, duration, gettext, span
 from runbook_lib.models import StageState
 from runbook_lib.observations import Diagnosis, Mismatch
 from runbook_lib.record.journal import Kind
 from runbook_lib.show import svg
 from runbook_lib.show.document import STATE_TONES, Drawn, Picture
 from runbook_lib.show.report_model import OWN_STAGE, Impact, PostMortem, StageRow
-from runbook_lib.show.svg import Axis, broken_axis, even_axis, shorten, width_of
-
-# -- The mismatches of a diagnosis over time: a lane for each server's log and subject, from its first to its last one.
-#
-# A diagnosis keeps when a mismatch was reported first and last, and how often; not every time in between. So a lane
-# says that much, and how long the log went on without it. Times that hold no date have no place on the axis and are
-# said in words, as are servers whose logs were not at hand.
-
-MOST_LANES = 20
-TITLE = "Mismatches over time, in UTC"
-_WIDTH, _EDGE, _LEFT, _RIGHT = 720.0, 12.0, 220.0, 190.0
-_TOP, _LANE, _SMALL = 56.0, 46.0, 12.0
-
-
-@dataclass(frozen=True)
-class MismatchLane:
-    """One server's mismatches of one subject, and when its log ends as far as that is known."""
-
-    of: Mismatch
-    end_utc: datetime | None
-
-    @property
-    def quiet(self) -> timedelta | None:
-        """How long the log went on after the last mismatch; None where one of the two is not known."""
-        if self.of.last_utc is None or self.end_utc is None:
-            return None
-        return max(self.end_utc - self.of.last_utc, timedelta())
-
-
-def draw_mismatches(diagnosis: Diagnosis) -> Picture:
-    """Return the picture, with what was not at hand or not read whole below its lanes."""
-    lanes = lanes_of(diagnosis)
-    dated = [lane for lane in lanes if lane.of.first_utc and lane.of.last_utc][:MOST_LANES]
-    times = [time for lane in dated for time in (lane.of.first_utc, lane.of.last_utc, lane.end_utc) if time]
-    axis = even_axis(times, _LEFT, _WIDTH - _RIGHT) if times else None
-    below = _TOP + max(len(dated), 1) * _LANE
-    drawn = [_lane(lane, _TOP + place * _LANE, axis) for place, lane in enumerate(dated)]
-    remarks = remarks_of(diagnosis)
-    notes = [
-        svg.label(shorten(note, _WIDTH - 2 * _EDGE, _SMALL), _EDGE, below + 44 + place * 18, size=_SMALL)
-        for place, note in enumerate(remarks)
-    ]
-    if not dated:
-        drawn = [svg.label("no mismatch with a date", _EDGE, _TOP + 24, tone="quiet")]
-    return Picture(
-        title=TITLE,
-        width=_WIDTH,
-        height=below + 44 + len(remarks) * 18,
-        body="".join((*(_ticks(axis, below) if axis else ()), *drawn, *notes)),
-    )
-
-
-def lanes_of(diagnosis: Diagnosis) -> tuple[MismatchLane, ...]:
-    """Return the lanes: those with dates first, by the time of their first mismatch."""
-    lanes = [MismatchLane(each, diagnosis.log_end_utc.get(each.server)) for each in diagnosis.mismatches]
-    latest = datetime.max.replace(tzinfo=UTC)
-    return tuple(sorted(lanes, key=lambda lane: lane.of.first_utc or latest))
-
-
-def remarks_of(diagnosis: Diagnosis) -> tuple[str, ...]:
-    """Say what the lanes of the picture cannot: logs that were not at hand or not read whole, and what is left out."""
-    lanes = lanes_of(diagnosis)
-    undated = [lane for lane in lanes if lane.of.first_utc is None]
-    left_out = len(lanes) - len(undated) - MOST_LANES
-    notes = [f"No logs of the {server} were available, so its mismatches are unknown." for server in diagnosis.no_logs]
-    if diagnosis.damaged:
-        notes.append(f"Sources that were read only in part: {len(diagnosis.damaged)}; what follows there is unknown.")
-    if undated:
-        notes.append(f"Kinds of mismatches without a date, which have no place in the picture: {len(undated)}.")
-    if left_out > 0:
-        notes.append(f"Kinds of mismatches that are left out of the picture: {left_out}; the table holds all.")
-    return tuple(notes)
-
-
-# -- strokes ----------------------------------------------------------------------------------------
-
-
-def _ticks(axis: Axis, below: float) -> list[str]:
-    strokes = []
-    for moment, words in axis.ticks():
-        x = axis.at(moment)
-        strokes.append(svg.line(((x, _TOP - 12), (x, below)), tone="quiet", width=0.5))
-        strokes.append(svg.label(words, x, _TOP - 20, anchor="middle", size=_SMALL, tone="quiet"))
-    return [svg.label(axis.day(), _EDGE, _TOP - 20, size=_SMALL, bold=True), *strokes]
-
-
-def _lane(lane: MismatchLane, top: float, axis: Axis | None) -> str:
-    """Draw one lane: a bar from first to last with the count, and broken on to the log's end."""
-    of = lane.of
-    if axis is None or of.first_utc is None or of.last_utc is None:
-        return ""
-    first, last, y = axis.at(of.first_utc), axis.at(of.last_utc), top + 14
-    zone = "" if of.zone_known else " (zone?)"
-    strokes = [
-        svg.label(f"{of.server}{zone}", _EDGE, y, size=_SMALL, bold=True),
-        svg.label(shorten(of.subject, _LEFT - _EDGE - 24, _SMALL), _EDGE, y + 16, size=_SMALL, tone="quiet"),
-        svg.rectangle(first - 3, y - 8, last - first + 6, 16, tone="bad", radius=3),
-    ]
-    end = last
-    if lane.end_utc is not None and lane.quiet:
-        end = axis.at(lane.end_utc)
-        strokes.append(svg.line(((last + 5, y), (end, y)), tone="quiet", dashed=True))
-        strokes.append(svg.line(((end, y - 7), (end, y + 7)), tone="quiet"))
-    strokes.append(svg.mark("bad", _WIDTH - _RIGHT + 24, y))
-    words = gettext(f"{of.count:,} mismatches" if of.count != 1 else "1 mismatch")
-    strokes.append(svg.label(words, _WIDTH - _RIGHT + 40, y + 4, size=_SMALL, tone="bad", bold=True))
-    if lane.quiet is not None:
-        words = f"then quiet for {span(lane.quiet)}" if lane.quiet else "up to the log's end"
-        strokes.append(svg.label(words, _WIDTH - _RIGHT + 40, y + 20, size=_SMALL, tone="quiet"))
-    return "".join(strokes)
-
+from runbook_lib.show.svg import MOST_CUTS, Axis, shorten, time_axis, width_of
 
 # -- An incident over time: what was rejected from when to when, the stages, the changes; lanes on one broken axis
 
-_MARGIN, _TITLE, _BAR, _GAP = 14.0, 18.0, 24.0, 10.0
-_DOT = 20.0
+_MARGIN, _DAY, _TITLE, _BAR, _GAP = 14.0, 22.0, 18.0, 24.0, 10.0
+_DOT, _SMALL = 20.0, 12.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
     """Something that lasted; ``end`` None: its end is not known, and it is drawn broken to the picture's edge."""
 
-    text: str
+    text: str = ""
     start: datetime
     end: datetime | None
     tone: str
+    broken: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,22 +43,28 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """One row of the picture: what lasted, and what happened at one moment."""
+    """One row of the picture: what lasted, and what happened at one moment; ``note`` stands at the end of its title."""
 
     title: str
+    note: str = ""
     spans: tuple[Span, ...] = ()
     points: tuple[Point, ...] = ()
 
 
-def draw_timeline(lanes: Sequence[Lane], *, end: datetime, title: str, width: float) -> Picture:
+def draw_timeline(
+    lanes: Sequence[Lane], *, end: datetime, title: str, width: float, most_cuts: int = MOST_CUTS
+) -> Picture:
     """Return the lanes one below the other, the axis at the foot. ``end`` is the last moment that is known of."""
-    axis = broken_axis([*_moments(lanes), end], _MARGIN, width - _MARGIN)
+    axis = time_axis([*_moments(lanes), end], _MARGIN, width - _MARGIN, most_cuts)
     height = _TITLE + _BAR + _GAP
-    top = _GAP / 2
+    top = _DAY
     floor = top + height * len(lanes)
-    body: list[str] = []
+    body: list[str] = [svg.label(axis.days(), _MARGIN, 14, size=_SMALL, tone="quiet")]
     for lane in lanes:
-        body.append(svg.label(lane.title, _MARGIN, top + 12, size=13, bold=True))
+        room = width - 2 * _MARGIN - (width_of(lane.note, _SMALL) + 3 * _GAP if lane.note else 0)
+        body.append(svg.label(shorten(lane.title, room, 13), _MARGIN, top + 12, size=13, bold=True))
+        if lane.note:
+            body.append(svg.label(AsIs(lane.note), width - _MARGIN, top + 12, anchor="end", size=_SMALL))
         body.append(_breaks(axis, top + _TITLE - 3, top + _TITLE + _BAR + 3))
         body += [_span(each, axis, top + _TITLE, width) for each in lane.spans]
         body.append(_points(lane.points, axis, top + _TITLE + _BAR / 2, width))
@@ -186,7 +83,7 @@ def _moments(lanes: Sequence[Lane]) -> Iterator[datetime]:
 def _span(each: Span, axis: Axis, y: float, width: float) -> str:
     left = axis.at(each.start)
     right = max(axis.at(each.end) if each.end else width - _MARGIN, left + 3)
-    box = svg.rectangle(left, y, right - left, _BAR, tone=each.tone, radius=3, dashed=each.end is None)
+    box = svg.rectangle(left, y, right - left, _BAR, tone=each.tone, radius=3, dashed=each.broken or each.end is None)
     if width_of(each.text, _SMALL) > right - left - 8:
         return box
     return box + svg.label(each.text, (left + right) / 2, y + 16, tone=each.tone, anchor="middle", size=_SMALL)
@@ -221,8 +118,8 @@ def _breaks(axis: Axis, top: float, floor: float) -> str:
 def _foot(axis: Axis, floor: float, width: float) -> str:
     """Return the axis with its times: the edges first, then whatever fits between; cut times say how long they are."""
     drawn = [svg.line(((_MARGIN, floor), (width - _MARGIN, floor)))]
-    taken: list[tuple[float, float]] = []
-    days = len({moment.astimezone(UTC).date() for moment in axis.moments}) > 1
+    taken: dict[str, tuple[float, float]] = {}
+    days = " to " in axis.days()
     ends = (0, len(axis.moments) - 1)
     around = [place + side for place in axis.cuts for side in (0, 1)]
     for place in dict.fromkeys((*ends, *around, *_inner(axis))):
@@ -230,9 +127,9 @@ def _foot(axis: Axis, floor: float, width: float) -> str:
         text = f"{moment:%m-%d %H:%M}" if days else f"{moment:%H:%M:%S}"
         half = width_of(text, _SMALL) / 2
         middle = min(max(x, _MARGIN + half), width - _MARGIN - half)
-        if any(left < middle + half and middle - half < right for left, right in taken):
+        if text in taken or any(left < middle + half and middle - half < right for left, right in taken.values()):
             continue
-        taken.append((middle - half - 8, middle + half + 8))
+        taken[text] = (middle - half - 8, middle + half + 8)
         drawn.append(svg.line(((x, floor), (x, floor + 5))))
         drawn.append(svg.label(text, middle, floor + 18, anchor="middle", size=_SMALL, tone="quiet"))
     for cut in axis.cuts:
@@ -248,6 +145,85 @@ def _inner(axis: Axis) -> list[int]:
     """Places between the edges, those in the middle first, so that the times are spread."""
     order = [len(axis.moments) * part // 8 for part in (4, 2, 6, 1, 3, 5, 7)]
     return [place for place in order if 0 < place < len(axis.moments) - 1]
+
+
+# -- The mismatches of a diagnosis over time: a lane for each server's log and subject, from its first to its last one.
+#
+# A diagnosis keeps when a mismatch was reported first and last, and how often; not every time in between. So a lane
+# says that much, and how long the log went on without it. Times that hold no date have no place on the axis and are
+# said in words, as are servers whose logs were not at hand.
+
+MOST_LANES = 20
+TITLE = "Mismatches over time, in UTC"
+_NOTE = 18.0
+
+
+@dataclass(frozen=True)
+class MismatchLane:
+    """One server's mismatches of one subject, and when its log ends as far as that is known."""
+
+    of: Mismatch
+    end_utc: datetime | None
+
+    @property
+    def quiet(self) -> timedelta | None:
+        """How long the log went on after the last mismatch; None where one of the two is not known."""
+        if self.of.last_utc is None or self.end_utc is None:
+            return None
+        return max(self.end_utc - self.of.last_utc, timedelta())
+
+    def drawn(self) -> Lane:
+        """Return the lane as it is drawn: a bar from first to last, and a broken one to the end of the log."""
+        first, last = self.of.first_utc, self.of.last_utc
+        assert first is not None
+        assert last is not None
+        spans = [Span(start=first, end=last, tone="bad")]
+        words = [gettext(f"{self.of.count:,} mismatches" if self.of.count != 1 else "1 mismatch")]
+        if self.quiet is not None:
+            words.append(gettext(f"then quiet for {span(self.quiet)}" if self.quiet else "up to the log's end"))
+        if self.quiet:
+            spans.append(Span(start=last, end=self.end_utc, tone="quiet", broken=True))
+        zone = "" if self.of.zone_known else " (zone?)"
+        title = AsIs(f"{self.of.server}{zone}: {self.of.subject}")
+        return Lane(title=title, note=", ".join(words), spans=tuple(spans))
+
+
+def draw_mismatches(diagnosis: Diagnosis) -> Picture:
+    """Return the picture, with what was not at hand or not read whole below its lanes."""
+    lanes = [lane for lane in lanes_of(diagnosis) if lane.of.first_utc and lane.of.last_utc][:MOST_LANES]
+    times = [time for lane in lanes for time in (lane.of.last_utc, lane.end_utc) if time]
+    if times:
+        all_of_it = [lane.drawn() for lane in lanes]
+        drawn = draw_timeline(all_of_it, end=max(times), title=TITLE, width=WIDE, most_cuts=0)
+    else:
+        none = svg.label("no mismatch with a date", _MARGIN, 24, tone="quiet")
+        drawn = Picture(title=TITLE, width=WIDE, height=36, body=none)
+    notes = [shorten(note, WIDE - 2 * _MARGIN, _SMALL) for note in remarks_of(diagnosis)]
+    body = [svg.label(note, _MARGIN, drawn.height + at * _NOTE, size=_SMALL) for at, note in enumerate(notes, 1)]
+    height = drawn.height + len(notes) * _NOTE + 6 * bool(notes)
+    return replace(drawn, height=height, body="".join((drawn.body, *body)))
+
+
+def lanes_of(diagnosis: Diagnosis) -> tuple[MismatchLane, ...]:
+    """Return the lanes: those with dates first, by the time of their first mismatch."""
+    lanes = [MismatchLane(each, diagnosis.log_end_utc.get(each.server)) for each in diagnosis.mismatches]
+    latest = datetime.max.replace(tzinfo=UTC)
+    return tuple(sorted(lanes, key=lambda lane: lane.of.first_utc or latest))
+
+
+def remarks_of(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Say what the lanes of the picture cannot: logs that were not at hand or not read whole, and what is left out."""
+    lanes = lanes_of(diagnosis)
+    undated = [lane for lane in lanes if lane.of.first_utc is None]
+    left_out = len(lanes) - len(undated) - MOST_LANES
+    notes = [f"No logs of the {server} were available, so its mismatches are unknown." for server in diagnosis.no_logs]
+    if diagnosis.damaged:
+        notes.append(f"Sources that were read only in part: {len(diagnosis.damaged)}; what follows there is unknown.")
+    if undated:
+        notes.append(f"Kinds of mismatches without a date, which have no place in the picture: {len(undated)}.")
+    if left_out > 0:
+        notes.append(f"Kinds of mismatches that are left out of the picture: {left_out}; the table holds all.")
+    return tuple(notes)
 
 
 # -- The same of a post-mortem: what was rejected, the stages, what people decided and what was changed
