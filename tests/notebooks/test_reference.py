@@ -88,6 +88,13 @@ def test_a_digest_is_sanitised_as_tables_show_it() -> None:
     assert '<span class="digest">DIGEST</span>' in sanitised(shown._repr_html_())
 
 
+def test_no_copy_for_readers_says_in_which_folder_it_was_made() -> None:
+    """A table breaks a path behind each folder, and there the rule that replaces one is applied alone."""
+    shown = View(None, (Table(title="Title", headers=("where",), rows=(Row("/srv/x/runbook-fresh-a1/lab/ca.pem"),)),))
+    [rule] = [rule for rule in rules() if rule[1] == "/FOLDER"]
+    assert ">/FOLDER/lab/ca.pem<" in re.sub(*rule, shown._repr_html_()).replace("<wbr>", "")
+
+
 def test_hosts_are_told_apart_after_sanitising() -> None:
     """An address keeps its last number, so that one host in another's place is seen."""
     assert sanitised("127.62.250.11_8082 127.62.250.12_8082") == "127.x.x.11_8082 127.x.x.12_8082"
