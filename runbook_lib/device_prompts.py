@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 # -- What ADE-OS command lines print around an answer, as data: prompts, pagers, questions, refusals, login dialogs.
 #
@@ -156,73 +155,6 @@ def unfolded(text: str) -> str:
     lines = text.split("\n")
     joined = "".join(line if len(line) == COLUMNS else f"{line} " for line in lines)
     return " ".join(joined.split())
-
-
-# -- Which row of the tables a text is. Texts come without control sequences; capitals, blanks and breaks do not count
-
-_PROMPT = re.compile(PROMPT)
-_OTHER_PROMPT = re.compile(any_of(OTHER_PROMPTS), re.I)
-_PAGER = re.compile(any_of(PAGERS), re.I)
-_AT_LOGIN = re.compile(rf"(?:{any_of(LOGIN_QUESTIONS)})\Z", re.I)
-_BINDING = re.compile(any_of(BINDING), re.I)
-_EXPIRED = re.compile(any_of(EXPIRED), re.I)
-_SECOND_FACTOR = re.compile(any_of(SECOND_FACTORS), re.I)
-_YES_OR_NO_WANTED = re.compile(any_of(YES_OR_NO_WANTED), re.I)
-_REFUSAL = re.compile(any_of(REFUSALS), re.I)
-_ASKING = re.compile(rf"(?:{any_of((*ASKING, *LOGIN_QUESTIONS))})\Z", re.I)
-
-
-def prompt_host(line: str) -> str | None:
-    """Return the host's name where ``line`` is a prompt of the command line, and nothing else."""
-    shape = _PROMPT.fullmatch(line.strip())
-    return shape["host"] if shape else None
-
-
-def is_other_prompt(line: str) -> bool:
-    """Return whether ``line`` is a shell's prompt, and nothing else."""
-    return _OTHER_PROMPT.fullmatch(unfolded(line)) is not None
-
-
-def is_pager(line: str) -> bool:
-    """Return whether ``line`` is a pager's, and nothing else."""
-    return _PAGER.fullmatch(unfolded(line)) is not None
-
-
-def login_reply(text: str) -> str | None:
-    """Return what is typed where ``text`` ends in a question that may be answered before the first prompt."""
-    asked = _AT_LOGIN.search(words := unfolded(text))
-    return "" if asked and not is_binding(words[: asked.start()]) else None
-
-
-def _says(pattern: re.Pattern[str], text: str) -> bool:
-    return pattern.search(unfolded(text)) is not None
-
-
-is_binding = partial(_says, _BINDING)
-"""Whether a text says that going on accepts a licence, or ends somebody's session."""
-is_expired = partial(_says, _EXPIRED)
-"""Whether a text says that a password or an account is no longer good."""
-is_second_factor = partial(_says, _SECOND_FACTOR)
-"""Whether a text asks for something beside the password."""
-wants_yes_or_no = partial(_says, _YES_OR_NO_WANTED)
-"""Whether a text says that something else than yes or no was typed into a question."""
-
-
-def is_refusal(answer: str) -> bool:
-    """Return whether ``answer`` says that the command line does not know or allow a command.
-
-    Looked for at the beginning of each line and, where a narrow terminal broke one, of the whole; in short answers
-    only.
-    """
-    lines = answer.strip().split("\n")
-    if len(lines) > REFUSAL_LINES:
-        return False
-    return any(_REFUSAL.match(unfolded(line)) for line in (*lines, answer))
-
-
-def is_asking(text: str) -> bool:
-    """Return whether ``text`` ends like a question that waits for an answer, beside a yes/no question."""
-    return _ASKING.search(unfolded(text)[-400:]) is not None
 
 
 # -- The questions that a command line asks after one of our two changes, and whether they get a yes.

@@ -1,4 +1,4 @@
-"""Parsers of what a PI server prints: HA status (``STATES``), release, the Health Monitor's page. Pure and linear."""
+"""Parsers of what a PI server prints: HA status (``HA_STATES``), release, the page of its Health Monitor. Pure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def split_answer(text: str) -> tuple[list[str], bool]:
 # So only the bracketed labels are looked for, wherever they stand, and the states are a table to which
 # a site can add its own words.
 
-LABELS: Mapping[str, str] = {"role": "role", "state": "state", "failover type": "failover", "failover": "failover"}
+_BY_LABEL: Mapping[str, str] = {"role": "role", "state": "state", "failover type": "failover", "failover": "failover"}
 """The label between the brackets, in lower case, and the field that it fills."""
 
 
@@ -71,7 +71,7 @@ class StateKind(StrEnum):
     UNKNOWN = "unknown"
 
 
-STATES: Mapping[str, StateKind] = {
+HA_STATES: Mapping[str, StateKind] = {
     "ha not configured": StateKind.NOT_CONFIGURED,
     "stand alone": StateKind.NOT_CONFIGURED,
     "standalone": StateKind.NOT_CONFIGURED,
@@ -100,11 +100,11 @@ def parse_ha_status(text: str, server: str, read_utc: datetime) -> HaStatus:
     How it prints them is recalled (docs/product-facts.md).
     A label that is not there leaves its field empty; where none is, the whole answer is the state, which a site's
     own words can then explain. Different values of one label stand beside each other, which no table knows: the look
-    goes on, and whatever depends on the state stops. AnswerNotUnderstood is raised where nothing is said.
+    goes on, and whatever depends on the state stops. Raises AnswerNotUnderstood for an answer that says nothing.
     """
     by_name: dict[str, dict[str, None]] = {}
     for label, value in _FIELD.findall(text):
-        if name := LABELS.get(" ".join(label.split()).lower()):
+        if name := _BY_LABEL.get(" ".join(label.split()).lower()):
             by_name.setdefault(name, {})[_value(value)] = None
     fields = {name: " / ".join(filter(None, values)) for name, values in by_name.items()}
     if len(by_name.get("role", ())) > 1:
@@ -136,7 +136,7 @@ def kind_of_state(state: str, more: Mapping[str, StateKind] | None = None) -> St
     """
     words = _folded(state)
     own = {_folded(name): kind for name, kind in (more or {}).items()}
-    return own.get(words) or STATES.get(words, StateKind.UNKNOWN)
+    return own.get(words) or HA_STATES.get(words, StateKind.UNKNOWN)
 
 
 def _folded(state: str) -> str:

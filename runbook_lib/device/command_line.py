@@ -11,10 +11,16 @@ from typing import Any
 
 import asyncssh
 
-from runbook_lib import device_prompts
 from runbook_lib.device import ssh
 from runbook_lib.device.dialog import DECIDE_THERE, Dialog, Feed, no_reply
-from runbook_lib.device.transcript import Transcript, plain, stands_at_prompt
+from runbook_lib.device.transcript import (
+    Transcript,
+    is_refusal,
+    login_reply,
+    stands_at_prompt,
+    visible_text,
+    wants_yes_or_no,
+)
 from runbook_lib.device_prompts import Reply
 from runbook_lib.errors import (
     CommandRefused,
@@ -163,11 +169,11 @@ class Console:
 
     async def _greet(self, prompt_host: str) -> None:
         """Wait for a prompt, turn paging off, and learn the prompt and the echo from how that is answered."""
-        login = Dialog(server=self.server, reply=device_prompts.login_reply, echo=False, login=True, host=prompt_host)
+        login = Dialog(server=self.server, reply=login_reply, echo=False, login=True, host=prompt_host)
         banner = Transcript()
         try:
             await login.read_answer(self._feed, banner, self._deadlines.login_s)
-            paging = Dialog(server=self.server, reply=device_prompts.login_reply, login=True, host=prompt_host)
+            paging = Dialog(server=self.server, reply=login_reply, login=True, host=prompt_host)
             answer, transcript = await self._exchange("terminal length 0", paging, self._deadlines.login_s)
             if question := _question(answer):
                 raise question
@@ -186,7 +192,7 @@ class Console:
             raise ConnectionLost(
                 "the session is closed; the command was not sent",
                 where=self.server,
-                found=plain(self._feed.unread),
+                found=visible_text(self._feed.unread),
                 next_step="run the stage again",
             )
         transcript = Transcript("" if self._echoes is False else text, self.prompt, self._feed.take())
@@ -299,7 +305,7 @@ def _no_session(server: str, error: asyncssh.Error) -> ConnectionLost | LoginRef
 
 
 def _question(answer: Answer) -> LoginQuestion | None:
-    if not device_prompts.wants_yes_or_no(answer.text):
+    if not wants_yes_or_no(answer.text):
         return None
     asks = "the server asks a yes/no question before its prompt, and takes commands for answers; it got no yes"
     return LoginQuestion(asks, where=answer.server, found=answer.text.strip(), next_step=DECIDE_THERE)
@@ -321,7 +327,7 @@ def raise_if_refused(answer: Answer) -> None:
     ``CommandRefused``: the command line does not know or allow it. ``LoginQuestion``: a yes/no question took it.
     """
     problem: DeviceError | None = _question(answer)
-    if problem is None and device_prompts.is_refusal(answer.text):
+    if problem is None and is_refusal(answer.text):
         problem = CommandRefused(
             f"the server's command line does not know or allow {answer.command!r}",
             where=answer.server,

@@ -11,8 +11,16 @@ from typing import Any
 
 import asyncssh
 
-from runbook_lib import device_prompts
-from runbook_lib.device.transcript import Transcript, plain
+from runbook_lib.device.transcript import (
+    Transcript,
+    is_asking,
+    is_expired,
+    is_other_prompt,
+    is_pager,
+    prompt_host,
+    visible_text,
+    wants_yes_or_no,
+)
 from runbook_lib.device_prompts import Reply, is_yes_no, unfolded
 from runbook_lib.errors import (
     AnswerNotUnderstood,
@@ -177,19 +185,19 @@ class Dialog:
     def _next(self, transcript: Transcript) -> tuple[float, Act]:
         """How long to wait for more, and what to do if nothing comes."""
         line = transcript.last_line
-        if device_prompts.is_pager(line):
+        if is_pager(line):
             return PAGER_SETTLE_S, self._turn_page
         if self._is_prompt(line, transcript):
             return self._end_settle_s(transcript), self._finish
         if not self.login and transcript.is_glued:
             return max(transcript.settle_s, DOUBTFUL_SETTLE_S), self._finish
-        if self.login and device_prompts.wants_yes_or_no(transcript.printed[-200:]):
+        if self.login and wants_yes_or_no(transcript.printed[-200:]):
             return DOUBTFUL_SETTLE_S, self._asked
         if line.strip() and self._reply_to(transcript) is not None:
             return transcript.settle_s, self._reply
         if self._asks(transcript):
             return max(transcript.settle_s, DOUBTFUL_SETTLE_S), self._asked
-        if self.login and device_prompts.is_other_prompt(line):
+        if self.login and is_other_prompt(line):
             return DOUBTFUL_SETTLE_S, self._elsewhere
         # What comes unasked behind a prompt, as broadcasts do, brings no new one; nothing is typed to find out.
         behind = transcript.left_prompt
@@ -197,7 +205,7 @@ class Dialog:
 
     def _is_prompt(self, line: str, transcript: Transcript) -> bool:
         if self.login:
-            host = device_prompts.prompt_host(line)
+            host = prompt_host(line)
             return host is not None and self.host in ("", host)
         return line.rstrip() == transcript.prompt.rstrip()
 
@@ -211,7 +219,7 @@ class Dialog:
 
     def _asks(self, transcript: Transcript) -> bool:
         text = transcript.printed if transcript.last_line.strip() else ""
-        return is_yes_no(text) or device_prompts.is_asking(text)
+        return is_yes_no(text) or is_asking(text)
 
     def _reply_to(self, transcript: Transcript) -> str | None:
         return self.reply(transcript.printed) if self._replies < MOST_REPLIES else None
@@ -267,7 +275,7 @@ class Dialog:
         )
 
     def _at_login(self, transcript: Transcript) -> LoginRefused:
-        if device_prompts.is_expired(plain(bytes(transcript.raw[-4096:]))):
+        if is_expired(visible_text(bytes(transcript.raw[-4096:]))):
             return LoginRefused(
                 "the server wants a new password before it lets the user in, or the account has expired",
                 where=self.server,
@@ -311,7 +319,7 @@ class Dialog:
         )
 
     def _lost(self, feed: Feed, transcript: Transcript) -> ConnectionLost | LoginRefused:
-        if self.login and device_prompts.is_expired(plain(bytes(transcript.raw[-4096:]))):
+        if self.login and is_expired(visible_text(bytes(transcript.raw[-4096:]))):
             return self._at_login(transcript)
         cause = f" ({feed.cause})" if feed.cause and str(feed.cause) else ""
         if self.login:

@@ -12,7 +12,7 @@ from typing import Any
 import asyncssh
 from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, String, UInt32
 
-from runbook_lib.device_prompts import is_expired, is_second_factor
+from runbook_lib.device.transcript import is_expired, is_second_factor
 from runbook_lib.errors import HostKeyChanged, HostKeyUnknown, SecretUnavailable, SiteFileInvalid
 from runbook_lib.secrets import SecretRef
 

@@ -17,7 +17,8 @@ from runbook_lib.device.answers import parse_ha_status, parse_version
 from runbook_lib.device.command_line import Console, Session, raise_if_refused
 from runbook_lib.device.dialog import no_reply
 from runbook_lib.device.tofu import LIST_TOFU, parse_tofu_list
-from runbook_lib.device_prompts import DELETION, HA_REMOVAL, Reply, prompt_host, replies
+from runbook_lib.device.transcript import prompt_host
+from runbook_lib.device_prompts import DELETION, HA_REMOVAL, Reply, replies
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CommandRefused,

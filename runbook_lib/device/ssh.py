@@ -22,7 +22,7 @@ from runbook_lib.errors import (
     system_words,
 )
 from runbook_lib.params.model import SshAccess, SshLogin
-from runbook_lib.paths import user_name
+from runbook_lib.processes import user_name
 
 # -- Which SSH algorithms are used, which of the old ones a site may allow by name, and which a server would need
 

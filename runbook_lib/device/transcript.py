@@ -1,12 +1,14 @@
-"""What arrived since a command was sent: text without control sequences, paging and echo. Pure."""
+"""What arrived since a command: text without control sequences, paging and echo; and what a line of it is. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 
-from runbook_lib.device_prompts import ERASED, PROMPT
+from runbook_lib import device_prompts
+from runbook_lib.device_prompts import ERASED, PROMPT, PromptRow, any_of, unfolded
 
 # -- Raw terminal output → text. Pure; linear in its input; nothing visible is taken out but echo and paging
 
@@ -29,7 +31,7 @@ _DRAWN = re.compile(
 )
 
 
-def plain(raw: bytes) -> str:
+def visible_text(raw: bytes) -> str:
     r"""Decode (UTF-8; other bytes as ``\xff``), take control sequences out, make every line end a line feed."""
     return _LINE_END.sub("\n", _CONTROL.sub("", _decoded(raw)))
 
@@ -74,7 +76,7 @@ def without_echo(raw: bytes, command: str, prompt: str) -> str | None:
     A terminal may draw the line of a command anew with every character. One that is narrow scrolls it sideways, and
     shows in the end what the command ends with.
     """
-    text = plain(raw)
+    text = visible_text(raw)
     end = echo_end(text, command, prompt)
     if end is not None or not command:
         return text[end or 0 :]
@@ -84,7 +86,7 @@ def without_echo(raw: bytes, command: str, prompt: str) -> str | None:
     *drawn, last = (rendered(part).strip().strip("<>").strip() for part in line.split("\r"))
     own = all(part in f"{prompt}{command}" for part in drawn)
     scrolled = bool(drawn) and own and len(last) > LEAST_SEEN and command.endswith(last)
-    return plain(raw[end:]) if scrolled or echo_end(f"{rendered(line)}\n", command, prompt) else None
+    return visible_text(raw[end:]) if scrolled or echo_end(f"{rendered(line)}\n", command, prompt) else None
 
 
 def echo_end(text: str, command: str, prompt: str) -> int | None:
@@ -110,7 +112,7 @@ def stands_at_prompt(raw: bytes, prompt: str) -> bool:
 
     Where no prompt is known yet, nothing can be told.
     """
-    *_, line = plain(raw).split("\n")
+    *_, line = visible_text(raw).split("\n")
     return not prompt or rendered(line).strip() in ("", prompt.strip())
 
 
@@ -178,13 +180,13 @@ class Transcript:
         """What was printed since the command, or since the last reply, without the command; at most 8 KB of it."""
         raw = bytes(self.raw[max(self._floor, self._begin) :][-_SAID:])
         text = without_echo(raw, self.command, self.prompt) if self._floor <= self._begin else None
-        return (plain(raw) if text is None else text).replace(self.command or "\0", "")
+        return (visible_text(raw) if text is None else text).replace(self.command or "\0", "")
 
     @property
     def is_glued(self) -> bool:
         """Whether the prompt stands at the end of a longer line: an answer without a line end."""
         prompt = self.prompt.rstrip()
-        return bool(prompt) and plain(bytes(self.raw[self._floor :][-_TAIL:])).rstrip().endswith(prompt)
+        return bool(prompt) and visible_text(bytes(self.raw[self._floor :][-_TAIL:])).rstrip().endswith(prompt)
 
     @property
     def has_echo(self) -> bool:
@@ -199,7 +201,7 @@ class Transcript:
         """Whether, since the end was asked for, nothing came but the prompt, once at least."""
         if self._end is None:
             return False
-        since, prompt = plain(bytes(self.raw[self._end :])), self.prompt.rstrip()
+        since, prompt = visible_text(bytes(self.raw[self._end :])), self.prompt.rstrip()
         return prompt in since and not since.replace(prompt, "").strip()
 
     @property
@@ -207,7 +209,7 @@ class Transcript:
         """Whether, since the end was asked for, the prompt came and other lines behind it."""
         if self._end is None:
             return False
-        _, prompt, behind = plain(bytes(self.raw[self._end :])).rpartition(self.prompt.rstrip())
+        _, prompt, behind = visible_text(bytes(self.raw[self._end :])).rpartition(self.prompt.rstrip())
         return bool(prompt and behind.strip())
 
     def ask_for_proof(self) -> None:
@@ -239,7 +241,7 @@ class Transcript:
         """
         raw = without_pagers(self._whole, self._pagers)[self._begin :]
         behind = without_echo(raw, self.command, self.prompt)
-        text = plain(raw) if behind is None else behind
+        text = visible_text(raw) if behind is None else behind
         shown = self.prompt.rstrip()
         if not shown or not text.rstrip(" ").endswith(shown):
             return text
@@ -252,3 +254,71 @@ class Transcript:
     def _line_start(self) -> int:
         start = max(self.raw.rfind(b"\n", self._floor), self.raw.rfind(b"\r", self._floor)) + 1
         return max(start, self._floor)
+
+
+# -- Which row of the tables a text is. Texts come without control sequences; capitals, blanks and breaks do not count
+
+_PROMPT_LINE = re.compile(PROMPT)
+
+
+def _pattern(*rows: PromptRow, end: str = "") -> re.Pattern[str]:
+    return re.compile(f"(?:{any_of(rows)}){end}", re.I)
+
+
+_OTHER_PROMPT, _PAGER = _pattern(*device_prompts.OTHER_PROMPTS), _pattern(*device_prompts.PAGERS)
+_AT_LOGIN = _pattern(*device_prompts.LOGIN_QUESTIONS, end=r"\Z")
+_REFUSAL = _pattern(*device_prompts.REFUSALS)
+_ASKING = _pattern(*device_prompts.ASKING, *device_prompts.LOGIN_QUESTIONS, end=r"\Z")
+
+
+def prompt_host(line: str) -> str | None:
+    """Return the host's name where ``line`` is a prompt of the command line, and nothing else."""
+    shape = _PROMPT_LINE.fullmatch(line.strip())
+    return shape["host"] if shape else None
+
+
+def is_other_prompt(line: str) -> bool:
+    """Return whether ``line`` is a shell's prompt, and nothing else."""
+    return _OTHER_PROMPT.fullmatch(unfolded(line)) is not None
+
+
+def is_pager(line: str) -> bool:
+    """Return whether ``line`` is a pager's, and nothing else."""
+    return _PAGER.fullmatch(unfolded(line)) is not None
+
+
+def login_reply(text: str) -> str | None:
+    """Return what is typed where ``text`` ends in a question that may be answered before the first prompt."""
+    asked = _AT_LOGIN.search(words := unfolded(text))
+    return "" if asked and not is_binding(words[: asked.start()]) else None
+
+
+def _says(pattern: re.Pattern[str], text: str) -> bool:
+    return pattern.search(unfolded(text)) is not None
+
+
+is_binding = partial(_says, _pattern(*device_prompts.BINDING))
+"""Whether a text says that going on accepts a licence, or ends somebody's session."""
+is_expired = partial(_says, _pattern(*device_prompts.EXPIRED))
+"""Whether a text says that a password or an account is no longer good."""
+is_second_factor = partial(_says, _pattern(*device_prompts.SECOND_FACTORS))
+"""Whether a text asks for something beside the password."""
+wants_yes_or_no = partial(_says, _pattern(*device_prompts.YES_OR_NO_WANTED))
+"""Whether a text says that something else than yes or no was typed into a question."""
+
+
+def is_refusal(answer: str) -> bool:
+    """Return whether ``answer`` says that the command line does not know or allow a command.
+
+    Looked for at the beginning of each line and, where a narrow terminal broke one, of the whole; in short answers
+    only.
+    """
+    lines = answer.strip().split("\n")
+    if len(lines) > device_prompts.REFUSAL_LINES:
+        return False
+    return any(_REFUSAL.match(unfolded(line)) for line in (*lines, answer))
+
+
+def is_asking(text: str) -> bool:
+    """Return whether ``text`` ends like a question that waits for an answer, beside a yes/no question."""
+    return _ASKING.search(unfolded(text)[-400:]) is not None

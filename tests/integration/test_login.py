@@ -24,7 +24,7 @@ from runbook_lib.errors import (
     VantageUnavailable,
 )
 from runbook_lib.params.model import JumpHost, PiServer, SshAccess
-from runbook_lib.record.files import operator
+from runbook_lib.processes import operator
 
 pytestmark = pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")  # old servers have nothing else
 

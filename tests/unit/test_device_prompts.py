@@ -8,21 +8,22 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from runbook_lib import device_prompts
-from runbook_lib.device.transcript import plain
+from runbook_lib.device import transcript
+from runbook_lib.device.transcript import visible_text
 from runbook_lib.device_prompts import COLUMNS, DELETION, HA_REMOVAL, PromptRow, is_about_ours, is_yes_no, replies
 
 KEY = "10.0.0.2_8082"
 
 READERS: dict[str, Callable[[str], object]] = {
-    "PAGERS": device_prompts.is_pager,
-    "OTHER_PROMPTS": device_prompts.is_other_prompt,
-    "LOGIN_QUESTIONS": lambda text: device_prompts.login_reply(text) is not None,
-    "BINDING": device_prompts.is_binding,
-    "EXPIRED": device_prompts.is_expired,
-    "SECOND_FACTORS": device_prompts.is_second_factor,
-    "YES_OR_NO_WANTED": device_prompts.wants_yes_or_no,
-    "REFUSALS": device_prompts.is_refusal,
-    "ASKING": device_prompts.is_asking,
+    "PAGERS": transcript.is_pager,
+    "OTHER_PROMPTS": transcript.is_other_prompt,
+    "LOGIN_QUESTIONS": lambda text: transcript.login_reply(text) is not None,
+    "BINDING": transcript.is_binding,
+    "EXPIRED": transcript.is_expired,
+    "SECOND_FACTORS": transcript.is_second_factor,
+    "YES_OR_NO_WANTED": transcript.wants_yes_or_no,
+    "REFUSALS": transcript.is_refusal,
+    "ASKING": transcript.is_asking,
 }
 ROWS = [(name, row) for name in READERS for row in getattr(device_prompts, name)]
 
@@ -52,7 +53,7 @@ def test_every_row_is_read_however_it_is_printed(name: str, row: PromptRow) -> N
     assert row.source in (device_prompts.PUBLISHED, device_prompts.CAPTURED, device_prompts.RECALLED)
     for raw in variants(row.example):
         if broken(name) or not raw.startswith(b"xx"):
-            assert READERS[name](plain(raw)), raw
+            assert READERS[name](visible_text(raw)), raw
 
 
 def test_every_table_is_tried() -> None:
@@ -73,7 +74,7 @@ def test_every_table_is_tried() -> None:
 )  # fmt: skip
 def test_refusals_are_known(line: str) -> None:
     """What command lines say of commands that they do not know or allow."""
-    assert device_prompts.is_refusal(line)
+    assert transcript.is_refusal(line)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_refusals_are_known(line: str) -> None:
 )  # fmt: skip
 def test_answers_are_no_refusals(line: str) -> None:
     """Such words inside an answer, or behind a long one, do not make it a refusal."""
-    assert not device_prompts.is_refusal(line)
+    assert not transcript.is_refusal(line)
 
 
 @pytest.mark.parametrize(
@@ -93,16 +94,16 @@ def test_answers_are_no_refusals(line: str) -> None:
 )  # fmt: skip
 def test_pagers_are_known(line: str) -> None:
     """The spellings of a pager's line."""
-    assert device_prompts.is_pager(line)
-    assert not device_prompts.is_pager(f"x {line}")
+    assert transcript.is_pager(line)
+    assert not transcript.is_pager(f"x {line}")
 
 
 @pytest.mark.parametrize("line", ["prime-pri/admin#", "a.example.com/root# ", "p/user>"])
 def test_prompts_are_known(line: str) -> None:
     """The published shape, with and without its last blank; a prompt alone, and no shell's."""
-    assert device_prompts.prompt_host(line) == line.split("/")[0]
-    assert device_prompts.prompt_host(f"x {line}") is None
-    assert not device_prompts.is_other_prompt(line)
+    assert transcript.prompt_host(line) == line.split("/")[0]
+    assert transcript.prompt_host(f"x {line}") is None
+    assert not transcript.is_other_prompt(line)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +111,8 @@ def test_prompts_are_known(line: str) -> None:
 )
 def test_the_prompt_of_another_mode_is_none_of_the_command_line(line: str) -> None:
     """Its name stands in brackets behind the user; what is typed there would change the configuration."""
-    assert device_prompts.prompt_host(line) is None
-    assert device_prompts.is_other_prompt(line)
+    assert transcript.prompt_host(line) is None
+    assert transcript.is_other_prompt(line)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_the_prompt_of_another_mode_is_none_of_the_command_line(line: str) -> No
 )  # fmt: skip
 def test_enter_is_not_pressed_where_it_does_more_than_going_on(before: str) -> None:
     """It never accepts a licence, and never ends somebody's session, before the first prompt."""
-    assert device_prompts.login_reply(f"{before} Press Enter to continue... ") is None
+    assert transcript.login_reply(f"{before} Press Enter to continue... ") is None
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_enter_is_not_pressed_where_it_does_more_than_going_on(before: str) -> N
 )  # fmt: skip
 def test_enter_is_pressed_where_it_only_goes_on(before: str) -> None:
     """What banners say of monitoring and of unauthorized use is no reason to stop."""
-    assert device_prompts.login_reply(f"{before} Press Enter to continue... ") == ""
+    assert transcript.login_reply(f"{before} Press Enter to continue... ") == ""
 
 
 # -- questions after our own changes -----------------------------------------------------------------
@@ -209,7 +210,7 @@ def test_a_question_that_repeats_what_was_sent_or_says_nothing_else_gets_its_yes
     """Whatever the form of the choice and of its default: yes, in the spelling that is asked for."""
     reply = replies(DELETION, KEY)
     for raw in asked(words):
-        text = plain(raw)
+        text = visible_text(raw)
         assert is_yes_no(text), raw
         yes = reply(text)
         assert yes is not None, raw
@@ -227,7 +228,7 @@ def test_a_question_about_anything_else_gets_no_answer(words: str) -> None:
         reply = replies(topic, key)
         assert reply(words) is None
         for raw in asked(words):
-            assert reply(plain(raw)) is None, raw
+            assert reply(visible_text(raw)) is None, raw
 
 
 TURNED = [

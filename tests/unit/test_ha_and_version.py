@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from runbook_lib.device.answers import STATES, StateKind, kind_of_state, parse_ha_status, parse_version
+from runbook_lib.device.answers import HA_STATES, StateKind, kind_of_state, parse_ha_status, parse_version
 from runbook_lib.params.model import Site
 from runbook_lib.repair.ha_state import ha_states_in_words, served_by_secondary
 
@@ -38,7 +38,7 @@ def test_site_words_win_over_the_table() -> None:
 
 def test_states_are_written_as_they_are_looked_up() -> None:
     """Every state of the table can be found."""
-    assert all(kind_of_state(state) is kind for state, kind in STATES.items())
+    assert all(kind_of_state(state) is kind for state, kind in HA_STATES.items())
 
 
 def test_both_states_in_one_answer_are_a_look_and_no_decision() -> None:

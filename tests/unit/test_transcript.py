@@ -12,9 +12,9 @@ from runbook_lib.device.transcript import (
     SLOWEST_SETTLE_S,
     Transcript,
     echo_end,
-    plain,
     rendered,
     stands_at_prompt,
+    visible_text,
     without_pagers,
 )
 
@@ -31,22 +31,22 @@ from runbook_lib.device.transcript import (
 )
 def test_terminal_output_becomes_text(raw: bytes, text: str) -> None:
     """Line ends become one kind, control sequences go, and bytes that are no UTF-8 are shown escaped."""
-    assert plain(raw) == text
+    assert visible_text(raw) == text
 
 
 def test_no_sequence_reaches_over_a_line_end() -> None:
     """A title that begins in one line and ends in another hides nothing: a hostile name could hide entries so."""
     raw = b"host=a_1; subject=CN=\x1b]0;\r\nhost=b_2; subject=CN=b\r\nhost=c_3; subject=CN=\x07\r\n"
-    assert "host=b_2" in plain(raw)
+    assert "host=b_2" in visible_text(raw)
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_become_text(raw: bytes) -> None:
     """Whatever arrives, nothing raises, and printable ASCII without escapes stays as it is."""
-    assert isinstance(plain(raw), str)
+    assert isinstance(visible_text(raw), str)
     transcript = Transcript("show", "a/b# ")
     transcript.add(raw, 0.0)
-    assert transcript.text() in plain(raw) + "\n"
+    assert transcript.text() in visible_text(raw) + "\n"
     assert isinstance(transcript.last_line, str)
     assert bytes(transcript.raw).startswith(transcript.raw_answer())
 
@@ -163,7 +163,7 @@ def test_whatever_else_stands_open_is_no_command_line(raw: bytes) -> None:
 def test_pagers_are_cut_where_they_stood() -> None:
     """A line that reads like a pager and was none stays."""
     raw = b"1\r\n--More--\r        \r2\r\n--More--\r\n3"
-    assert plain(without_pagers(raw, [(3, 11)])) == "1\n2\n--More--\n3"
+    assert visible_text(without_pagers(raw, [(3, 11)])) == "1\n2\n--More--\n3"
 
 
 def test_a_prompt_that_stood_there_before_the_command_ends_nothing() -> None:
