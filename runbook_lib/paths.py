@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import shutil
@@ -35,14 +34,6 @@ def home_dir() -> Path:
     from platformdirs import user_data_path
 
     return _of_user(str(user_data_path("pi-tofu-runbook", appauthor=False)))
-
-
-def user_name() -> str:
-    """Return this user's name; its number where it has none, as in containers."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # which of the two is a matter of Python's release
-        return str(os.getuid())
 
 
 def params_dir() -> Path:
@@ -84,7 +75,7 @@ def records_dir() -> Path:
     folder = _from_environment(RECORDS, "records")
     if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 - says no of one that is shut
         then = "name a folder (RUNBOOK_RECORDS); one that is not there is made"
-        raise RecordNotWritable("This is no folder that can be entered", where=str(folder), next_step=then)
+        raise RecordNotWritable("This is not a folder that can be entered", where=str(folder), next_step=then)
     return folder
 
 

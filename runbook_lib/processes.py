@@ -1,17 +1,21 @@
-"""A process of this software: the environment it is given, its core dumps, its two outputs, and signals."""
+"""A process of this software: its environment, core dumps, outputs and signals, and who runs it."""
 
 from __future__ import annotations
 
 import ctypes
+import getpass
 import io
 import os
+import pwd
 import resource
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
@@ -64,9 +68,9 @@ def no_core() -> None:
 
 @cache
 def forbid_dumps() -> None:
-    """Do so, and on Linux let no other process of this user attach to this one either; done once in a process.
+    """Turn core dumps off, and on Linux keep other processes of this user from attaching; done once in a process.
 
-    Where the system does not let it, nothing is said: the secret is needed all the same.
+    If the system forbids it, nothing is said: the secret is needed anyway.
     """
     no_core()
     if sys.platform.startswith("linux"):
@@ -206,6 +210,97 @@ def signals_taken(act: Callable[[int], Any] = raise_for_signal) -> Iterator[None
             signal.signal(signum, handler)
 
 
+# -- Who runs this, and in which process: names that stay true after the process is gone -----------
+
+
+def user_name() -> str:
+    """Return this user's name; its number where it has none, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # which of the two is a matter of Python's release
+        return str(os.getuid())
+
+
+def name_of_user(uid: int) -> str:
+    """Return the name of any user of this machine, or ``user id`` and its number."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user id {uid}"
+
+
+def operator() -> str:
+    """Return the person on whose behalf this runs: ``RUNBOOK_OPERATOR``, or the user's name at this host."""
+    return os.environ.get("RUNBOOK_OPERATOR", "").strip() or f"{user_name()}@{os.uname().nodename}"
+
+
+def account() -> str:
+    """Return the account in which this runs, as the system knows it, such as ``ada (uid 1000)``."""
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+    return f"{name} (uid {uid})"
+
+
+def host() -> str:
+    """Return this machine's name."""
+    return os.uname().nodename.replace(" ", "_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessName:
+    """A process, told apart from a later one with the same number by the time at which it started."""
+
+    host: str
+    pid: int
+    started: str
+
+    def __str__(self) -> str:
+        return f"{self.host} {self.pid} {self.started}"
+
+    @classmethod
+    def parse(cls, text: str) -> ProcessName | None:
+        """Read what ``str`` of it wrote; None for anything else."""
+        parts = text.split(" ")
+        if len(parts) != 3 or not (parts[1].isascii() and parts[1].isdecimal() and len(parts[1]) < 20):
+            return None
+        return cls(host=parts[0], pid=int(parts[1]), started=parts[2])
+
+    @classmethod
+    def current(cls) -> ProcessName:
+        """Return the name of the process that asks."""
+        return cls(host=host(), pid=os.getpid(), started=_started(os.getpid()))
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs, or ran, on this host, so that ``alive`` can be known."""
+        return self.host == host()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs; only meaningful where ``is_here``."""
+        return self.started == _started(self.pid)
+
+
+def _started(pid: int) -> str:
+    """When the process started: boot and clock ticks on Linux, else what ``ps`` says; ``gone`` if there is none."""
+    try:
+        # The command's name stands in parentheses and may hold anything; state and times follow it.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return "gone"
+        import subprocess  # not on Linux
+
+        command = ["ps", "-o", "lstart=", "-p", str(pid)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no outside text in it
+        return answer.stdout.strip().replace(" ", "_") or "gone"
+    return "gone" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+
+
 # -- Loading papermill and Jupyter without what they do not need -----------------------------------
 
 _GRAMMAR = "rfc3987_syntax"
@@ -213,7 +308,7 @@ _GRAMMAR = "rfc3987_syntax"
 
 @contextmanager
 def quick_import() -> Iterator[None]:
-    """A context for the first import of papermill, nbformat or Jupyter's server: it takes a quarter of the time in it.
+    """A context for the first import of papermill, nbformat or Jupyter's server: a quarter of the time in it.
 
     Most of that time goes into a grammar of internationalized addresses, which jsonschema loads where it is
     installed (JupyterLab brings it) and no notebook's schema uses. Here jsonschema finds it missing; others can

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from runbook_lib.errors import SecretUnavailable, redact_with
 from runbook_lib.models import PI_SERVERS
-from runbook_lib.processes import forbid_dumps
+from runbook_lib.processes import forbid_dumps, name_of_user
 from runbook_lib.redactor import SHORTEST, Redactor
 
 # -- Reading a file that only its owner may have a hand in: a secret, or a key. --------------------
@@ -87,7 +87,7 @@ def _folders(path: Path) -> Iterator[Path]:
 def _check_folder(folder: Path) -> None:
     status = folder.stat()
     if status.st_uid not in _trusted():
-        raise NotPrivate(f"the folder {folder} belongs to another user ({user_name(status.st_uid)})")
+        raise NotPrivate(f"the folder {folder} belongs to another user ({name_of_user(status.st_uid)})")
     if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
         mode = stat.S_IMODE(status.st_mode)
         raise NotPrivate(f"others may write in the folder {folder} (mode {mode:04o})", f"chmod go-w '{folder}'")
@@ -97,7 +97,7 @@ def _check_file(path: Path, status: os.stat_result, closed: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise NotPrivate("it is not a regular file")
     if status.st_uid not in _trusted():
-        raise NotPrivate(f"the file belongs to another user ({user_name(status.st_uid)})")
+        raise NotPrivate(f"the file belongs to another user ({name_of_user(status.st_uid)})")
     if status.st_mode & closed:
         mode = stat.S_IMODE(status.st_mode)
         raise NotPrivate(f"others may use the file (mode {mode:04o})", f"chmod {0o666 & ~closed:o} '{path}'")
@@ -105,16 +105,6 @@ def _check_file(path: Path, status: os.stat_result, closed: int) -> None:
 
 def _trusted() -> set[int]:
     return {0, os.geteuid()}
-
-
-def user_name(uid: int) -> str:
-    """The name of a user of this machine, or its number."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user id {uid}"
 
 
 # -- Secrets: references that are resolved at the moment of use, and the redaction of what they led to.
@@ -234,7 +224,7 @@ def _refusal(reference: SecretRef) -> SecretUnavailable | None:
 
 def _from_nowhere(reference: SecretRef) -> str:
     raise SecretUnavailable(
-        "a secret is needed here that the site's file does not name",
+        "the site's file does not name a secret that is needed here",
         where=str(reference),
         next_step="write it into the site's file as env:NAME, file:PATH or keyring:SERVICE/USER: ha: auth_key:, or the"
         " password: of the ISE server",

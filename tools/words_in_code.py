@@ -69,6 +69,7 @@ TOGETHER = (
     "stage ends: {0} ({1})",
     "stage {0}",
     "stage {0}, {1}",
+    "user id {0}",
     "{0} (expected: {1})",
     "{0} (recalled)",
     "{0} on the primary; HA is registered again afterwards (40_register_ha).",

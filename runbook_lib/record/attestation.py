@@ -1,4 +1,4 @@
-"""The attestation of a record: sealing it, with a manifest, a signed statement and a time stamp."""
+"""The attestation of a record: sealing it with a manifest and a time stamp; the signed statement, made and checked."""
 
 from __future__ import annotations
 
@@ -17,14 +17,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from runbook_lib import paths
 from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable
-from runbook_lib.record import stages
+from runbook_lib.record import signing, stages
 from runbook_lib.record.artifacts import TEMPLATES, numbered
 from runbook_lib.record.files import gate_json, gate_text, make_new_folder, to_json_value, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind, Line, LineTopic, parse_journal
-from runbook_lib.record.seal import Authority, Manifest, NoStamp, entries, journal_part, list_files, request_stamp
+from runbook_lib.record.seal import (
+    Authority,
+    Manifest,
+    NoStamp,
+    ReadableFile,
+    entries,
+    journal_part,
+    list_files,
+    request_stamp,
+)
 from runbook_lib.record.secret_scan import FoundSecret, scan, scan_files
-from runbook_lib.record.signing import VerifyingKey, key_id, parse, sign, signing_key, statement, trusted_keys
+from runbook_lib.record.signing import Envelope, VerifyingKey
 from runbook_lib.record.stages import (
     ENVELOPE,
     MANIFEST,
@@ -92,6 +101,51 @@ def _lock_file() -> dict[str, str] | None:
         raise RecordNotWritable("the lock file cannot be read", where=str(path), found=str(error.strerror)) from error
 
 
+# -- Checking the signed statement of a seal against the manifest beside it ------------------------
+
+
+def check_statement(
+    seal: str, files: Mapping[str, ReadableFile], manifest: Manifest | None, keys: Sequence[VerifyingKey]
+) -> tuple[VerifyingKey | None, list[str]]:
+    """Return which of ``keys`` signed the statement in the folder ``seal``, and all that is wrong with it."""
+    try:
+        envelope = signing.parse(files[f"{seal}/{ENVELOPE}"].read_bytes())
+        value = json.loads(envelope.payload)
+    except (OSError, ValueError, RecursionError) as error:
+        return None, [f"edited: {error}"]
+    key = next((key for key in keys if envelope.signed_by(key)), None)
+    problems = ("" if key else _unsigned(envelope, keys), _mismatch(seal, files, manifest, value))
+    return key, list(filter(None, problems))
+
+
+def _unsigned(envelope: Envelope, keys: Sequence[VerifyingKey]) -> str:
+    claimed = ", ".join(identity for identity, _ in envelope.signatures) or "nobody"
+    if not keys:
+        return f"the signature (by key {claimed}, it says) was not checked: no public key here; give --key FILE"
+    known = ", ".join(key.id for key in keys)
+    return f"the signature is not by a key that is trusted here: says {claimed}, trusted {known}"
+
+
+def _mismatch(seal: str, files: Mapping[str, ReadableFile], manifest: Manifest | None, value: Any) -> str:
+    """Return why the statement is not about this record's manifest, "" if it is."""
+    try:
+        subject, claim = value["subject"], value["predicate"]
+        if (value["_type"], value["predicateType"]) != (signing.STATEMENT_TYPE, signing.PREDICATE_TYPE):
+            return "it is another kind of statement"
+        if manifest is None:
+            return ""
+        if claim["incident"] != manifest.incident:
+            return f"it belongs to another record: incident {claim['incident']}"
+        path = f"{seal}/{MANIFEST}"
+        if subject != [{"name": path, "digest": {"sha256": sha256_hex(files[path].read_bytes())}}]:
+            return f"it is not about {path} as it is now"
+        if claim["journal"] != asdict(manifest.journal):
+            return "its journal is not that of the manifest"
+    except (KeyError, TypeError, OSError):
+        return "it is not a statement about a record"
+    return ""
+
+
 # -- The seal of a record: a manifest of all its files, and a signed statement about it and the incident.
 #
 # A seal covers the journal up to its newest line, N, and every file that is there then. It is written to ``seal/`` (a
@@ -157,7 +211,7 @@ def is_vouched_for(record: Record) -> bool:
 
 def _trusted() -> tuple[VerifyingKey, ...]:
     with suppress(ParameterRefused):  # others have a hand in them, which is said where something is signed
-        return trusted_keys(paths.key_dir())
+        return signing.trusted_keys(paths.key_dir())
     return ()
 
 
@@ -166,7 +220,7 @@ def _signed_heads(record: Record, lines: Iterable[Line], keys: Sequence[Verifyin
     heads = set()
     for line in files_of_seals(lines, ENVELOPE) if keys else ():
         with suppress(RecordDamaged, LookupError, TypeError, ValueError):
-            envelope = parse(record.read_bytes(line.artifact) if line.artifact else b"")
+            envelope = signing.parse(record.read_bytes(line.artifact) if line.artifact else b"")
             if any(envelope.signed_by(key) for key in keys):
                 heads.add(str(json.loads(envelope.payload)["predicate"]["journal"]["head"]))
     return heads
@@ -199,8 +253,8 @@ def seal_record(
 ) -> Seal:
     """Seal the record as it is now; ``site`` is the site's file without secrets.
 
-    Without a usable key the manifest is written all the same, and the seal says why it is not signed; so it is with
-    a time-stamping authority that does not answer. A secret that is found is noted by its reference, in the journal
+    Without a usable key the manifest is written anyway, and the seal says why it is not signed; likewise if a
+    time-stamping authority does not answer. A secret that is found is noted by its reference, in the journal
     and in the seal. Raises ``RecordNotWritable``, and ``RecordDamaged`` where the journal does not verify: that is
     not sealed.
     """
@@ -218,9 +272,9 @@ def seal_record(
     )
     made = Seal(folder=work.folder, files=len(manifest.files), lines=len(lines), unsigned=unsigned)
     if key is not None:
-        claim = statement(newest.path, newest.sha256, predicate(record, manifest, lines, site_file))
-        identity = key_id(key.public_key())
-        newest = work.keep(ENVELOPE, sign(canonical_json(claim), key), seen=identity, text="signed statement")
+        claim = signing.statement(newest.path, newest.sha256, predicate(record, manifest, lines, site_file))
+        identity = signing.key_id(key.public_key())
+        newest = work.keep(ENVELOPE, signing.sign(canonical_json(claim), key), seen=identity, text="signed statement")
         made = replace(made, key=identity)
     made = _stamp(work, made, Authority.of(site) if stamped else None, newest)
     own = sorted((record.folder / work.folder).iterdir())
@@ -287,7 +341,7 @@ def _claim_folder(record: Record) -> str:
 def _key(folder: Path) -> tuple[Ed25519PrivateKey | None, str]:
     """The private key, or None and why there is none."""
     try:
-        key = signing_key(folder)
+        key = signing.signing_key(folder)
     except ParameterRefused as error:
         return None, f"{error.what} ({error.where}); {error.next_step}"
     return key, "" if key else f"there is no key in {folder}: runbook key new makes one"

@@ -1,17 +1,14 @@
-"""How things are kept: through the gate, whole on the disk; and by whom, in which process."""
+"""How things are kept: through the gate, and whole on the disk."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
-import pwd
-import socket
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -20,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from runbook_lib import secrets
 from runbook_lib.errors import RecordNotWritable, step_after
-from runbook_lib.paths import RECORDS, setting_of, user_name
+from runbook_lib.paths import RECORDS, setting_of
 
 # -- The gate: all that is kept passes it as one joined piece, so that a secret that was split over two writes is found.
 #    Whether it was good enough is asked by ``secret_scan``, which shares no code with it.
@@ -153,6 +150,7 @@ def _adapter(kind: type) -> Any:
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+READABLE_MODE = 0o644
 SHARED_FILE_MODE = 0o660
 SHARED_FOLDER_MODE = 0o2770
 PARTIAL = ".partial-"
@@ -272,75 +270,43 @@ def read_plain(path: Path) -> bytes:
         return file.read()
 
 
-# -- Who runs this, and in which process: names that stay true after the process is gone -----------
+def write_held(path: Path, data: bytes) -> int | None:
+    """Write a file that all may read: it is there at once, whole, and a part of its advisory lock is this process's.
+
+    Return its descriptor, which holds that lock; None, and nothing done, if there is such a file.
+    """
+    draft = path.with_suffix(f".{token_hex(8)}")
+    with writing(path):
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)  # nobody else can have it: it is the owner's alone until it is held
+            write_all(descriptor, data)
+            os.fchmod(descriptor, READABLE_MODE)
+            os.fsync(descriptor)
+            path.hardlink_to(draft)
+            draft.unlink()
+            sync_folder(path.parent)
+        except BaseException as error:
+            if is_at(path, descriptor):  # taken, and the folder could not be synced: it would stay behind
+                path.unlink(missing_ok=True)
+            os.close(descriptor)
+            draft.unlink(missing_ok=True)
+            if isinstance(error, FileExistsError):
+                return None
+            raise
+    return descriptor
 
 
-def operator() -> str:
-    """The person on whose behalf this runs: ``RUNBOOK_OPERATOR``, or the user's name at this host."""
-    named = os.environ.get("RUNBOOK_OPERATOR", "").strip()
-    return named or f"{user_name()}@{socket.gethostname()}"
+def is_alone(descriptor: int) -> bool:
+    """Take the whole advisory lock on an open file; return whether no other process has a part of it."""
+    with suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
-def account() -> str:
-    """The account in which this runs, as the system knows it whatever the environment says: ``ada (uid 1000)``."""
-    uid = os.getuid()
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-    return f"{name} (uid {uid})"
-
-
-def host() -> str:
-    """This machine's name."""
-    return socket.gethostname().replace(" ", "_")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProcessName:
-    """A process, told apart from a later one with the same number by the time at which it started."""
-
-    host: str
-    pid: int
-    started: str
-
-    def __str__(self) -> str:
-        return f"{self.host} {self.pid} {self.started}"
-
-    @classmethod
-    def parse(cls, text: str) -> ProcessName | None:
-        """Read what ``str`` of it wrote; None for anything else."""
-        parts = text.split(" ")
-        if len(parts) != 3 or not (parts[1].isascii() and parts[1].isdecimal() and len(parts[1]) < 20):
-            return None
-        return cls(host=parts[0], pid=int(parts[1]), started=parts[2])
-
-    @classmethod
-    def current(cls) -> ProcessName:
-        """Return the name of the process that asks."""
-        return cls(host=host(), pid=os.getpid(), started=_started(os.getpid()))
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it runs, or ran, on this host, so that ``alive`` can be known."""
-        return self.host == host()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still runs; only meaningful where ``is_here``."""
-        return self.started == _started(self.pid)
-
-
-def _started(pid: int) -> str:
-    """When the process started: boot and clock ticks on Linux, else what ``ps`` says; ``gone`` if there is none."""
-    try:
-        # The command's name stands in parentheses and may hold anything; state and times follow it.
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        if Path("/proc/self/stat").exists():
-            return "gone"
-        command = ["ps", "-o", "lstart=", "-p", str(pid)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no outside text in it
-        return answer.stdout.strip().replace(" ", "_") or "gone"
-    return "gone" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+def is_at(path: Path, descriptor: int) -> bool:
+    """Whether the path still leads to the file that was opened."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    return False

@@ -22,7 +22,7 @@ from runbook_lib.record.stages import ENVELOPE, after_seal, closed_by, files_of_
 
 # -- Which incidents are asked for -----------------------------------------------------------------
 
-STATES = (*Outcome, *Unended)
+INCIDENT_STATES = (*Outcome, *Unended)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WORDS = re.compile(r'"([^"]+)"|(\S+)')
 
@@ -44,12 +44,14 @@ class Query:
     @classmethod
     def parse(cls, *, site: str = "", outcome: str = "", since: str = "", until: str = "", text: str = "") -> Query:
         """Read what was typed; raises ``ParameterRefused``. A day alone means all of it, in UTC."""
-        if outcome and outcome not in STATES:
-            raise ParameterRefused("There is no such outcome", found=outcome, next_step=f"one of: {', '.join(STATES)}")
+        if outcome and outcome not in INCIDENT_STATES:
+            raise ParameterRefused(
+                "There is no such outcome", found=outcome, next_step=f"one of: {', '.join(INCIDENT_STATES)}"
+            )
         return cls(site=site, state=outcome, since=_moment(since, time.min), until=_moment(until, time.max), text=text)
 
     def fits(self, incident: PastIncident) -> bool:
-        """Whether an incident is asked for, its text left out; one that nobody knows the time of fits no time.
+        """Whether the query asks for an incident, apart from ``text``; one whose time is not known fits no time.
 
         A damaged one is of the site that it is named after.
         """

@@ -14,18 +14,10 @@ from runbook_lib import paths
 from runbook_lib.decisions import Approval, Plan, plan_digest
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, StageOutOfOrder
 from runbook_lib.models import FINAL, Outcome, PastIncident, Stage, StageState
+from runbook_lib.processes import ProcessName, account, operator
 from runbook_lib.record import stages
 from runbook_lib.record.artifacts import ALSO_A_WORD, ArtifactStore, damaged, slug
-from runbook_lib.record.files import (
-    ProcessName,
-    account,
-    gate_json,
-    is_private,
-    make_folder,
-    operator,
-    plain_json_value,
-    to_json_value,
-)
+from runbook_lib.record.files import gate_json, is_private, make_folder, plain_json_value, to_json_value
 from runbook_lib.record.journal import About, Artifact, Kind, parse_opening
 from runbook_lib.record.signing import note_seen, seen_here
 from runbook_lib.record.stages import CLOSING
@@ -69,13 +61,13 @@ class Record(ArtifactStore):
 
         ``what``: why or by which stage, ``given``: the name or path of its file.
 
-        Its name is newer than those of the site's that are there, also where the clock was set back since.
+        Its name is newer than those of the site's other incidents, even if the clock was set back since.
         """
         now = datetime.now(UTC)
         stamp = f"{now:{_STAMP}}"
         there = named_there(root, f"-{site_slug(site)}-", cls.PATTERN)
         newest = there[0].removeprefix(cls.PREFIX) if there else ""
-        with suppress(ValueError, OverflowError):  # no time, by whomever it was named so
+        with suppress(ValueError, OverflowError):  # the folder's name does not begin with a time
             if newest[: len(stamp)] >= stamp:
                 stamp = f"{datetime.strptime(newest[: len(stamp)], _STAMP) + timedelta(seconds=1):{_STAMP}}"
         incident = f"{cls.PREFIX}{stamp}-{site_slug(site)}-{secrets.token_hex(2)}"

@@ -27,22 +27,13 @@ from types import TracebackType
 from runbook_lib import paths
 from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, SiteLocked
-from runbook_lib.record.files import (
-    FILE_MODE,
-    ProcessName,
-    account,
-    gate_text,
-    operator,
-    sync_folder,
-    write_all,
-    writing,
-)
-from runbook_lib.secrets import NotPrivate, check_folders, user_name
+from runbook_lib.processes import ProcessName, account, name_of_user, operator
+from runbook_lib.record.files import gate_text, is_alone, is_at, sync_folder, write_held, writing
+from runbook_lib.secrets import NotPrivate, check_folders
 
 TOKEN_VARIABLE = "RUNBOOK_LOCK_TOKEN"  # noqa: S105 - the variable's name
-UNREADABLE = "unreadable"
+UNREADABLE_HOLDER = "unreadable"
 _PREFIX, _SUFFIX = "pi-tofu-runbook-", ".lock"
-_READABLE_MODE = 0o644
 _LARGEST = 64 * 1024
 _SHARE_S = 30.0
 """How long a child waits for the advisory lock on its parent's file, which others have for moments only; a busy machine
@@ -93,7 +84,7 @@ class SiteLock:
     ``servers`` is everything by which the servers are known. Entering raises ``SiteLocked``, naming the holder, while
     another run holds one of them or has left it behind. Inside a process whose environment carries the holder's
     token, and inside the holder itself, entering succeeds and leaving releases nothing. ``token`` lets a child process
-    in, in its variable ``RUNBOOK_LOCK_TOKEN``; empty for who is a child himself.
+    in, in its variable ``RUNBOOK_LOCK_TOKEN``; empty in a child.
     """
 
     def __init__(self, site: str, servers: Sequence[str], *, incident: str = "", purpose: str = "") -> None:
@@ -109,7 +100,7 @@ class SiteLock:
         holder, token = self._holder()
         try:
             for path in lock_paths(self._servers):
-                descriptor = _create(path, holder)
+                descriptor = write_held(path, holder.to_bytes())
                 if descriptor is None:
                     self._taken.callback(os.close, _enter_as_child(path, self.site))
                 else:
@@ -140,7 +131,7 @@ class SiteLock:
         self._taken.close()
 
     def alone(self) -> bool:
-        """Whether no child process works under this lock any more; for who holds it, after a child of his has died."""
+        """Whether no child process works under this lock any more; asked by its holder once a child has died."""
         return bool(self._own) and all(map(_alone_at, self._own))
 
     def _holder(self) -> tuple[Holder, str]:
@@ -190,13 +181,13 @@ def free_stale(site: str, holder: str, servers: Sequence[str] = ()) -> Holder | 
 
     Raises ``SiteLocked`` if its holder, or a child of it, still lives on this host, and ``ParameterRefused`` if another
     holder, or none, has it, or if only another user may remove it. Whether a process on another host lives cannot be
-    seen from here: who names that holder vouches for it.
+    seen from here: whoever names that holder vouches for it.
     """
     holders = dict(_held(site)) | {path: _read(path) for path in lock_paths(servers) if path.exists()}
     if not holders:
         place = str(paths.locks_dir())
         raise ParameterRefused(f"the lock of site {site} is free", where=place, next_step="nothing to free")
-    named = {path: each for path, each in holders.items() if holder == (each.id if each else UNREADABLE)}
+    named = {path: each for path, each in holders.items() if holder == (each.id if each else UNREADABLE_HOLDER)}
     if not named:
         path, other = next(iter(holders.items()))
         raise ParameterRefused(
@@ -229,32 +220,8 @@ def lock_paths(servers: Sequence[str]) -> tuple[Path, ...]:
     return tuple(sorted(folder / f"{_PREFIX}{sha256_hex(each.encode())[:32]}{_SUFFIX}" for each in servers))
 
 
-def _create(path: Path, holder: Holder) -> int | None:
-    """Take the lock: the file is there at once, whole and held. None where there is one already."""
-    draft = path.with_suffix(f".{secrets.token_hex(8)}")
-    with writing(path):
-        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)  # nobody else can have it: it is the owner's alone until it is held
-            write_all(descriptor, holder.to_bytes())
-            os.fchmod(descriptor, _READABLE_MODE)
-            os.fsync(descriptor)
-            path.hardlink_to(draft)
-            draft.unlink()
-            sync_folder(path.parent)
-        except BaseException as error:
-            if _is_at(path, descriptor):  # taken, and the folder could not be synced: it would stay behind
-                path.unlink(missing_ok=True)
-            os.close(descriptor)
-            draft.unlink(missing_ok=True)
-            if isinstance(error, FileExistsError):
-                return None
-            raise
-    return descriptor
-
-
 def _leave(path: Path, descriptor: int) -> None:
-    if _is_at(path, descriptor):  # else a person has freed it, and it may be another's by now
+    if is_at(path, descriptor):  # else a person has freed it, and it may be another's by now
         with writing(path):
             path.unlink(missing_ok=True)
 
@@ -273,7 +240,7 @@ def _enter_as_child(path: Path, site: str) -> int:
             os.close(descriptor)
             raise _locked(path, site, holder)
         time.sleep(0.01)
-    if not _is_at(path, descriptor):
+    if not is_at(path, descriptor):
         os.close(descriptor)
         raise _locked(path, site, _read(path))
     return descriptor
@@ -283,7 +250,7 @@ def _remove(path: Path, site: str) -> None:
     """Remove a file on which nobody has an advisory lock; looking and removing are one step, by that lock."""
     descriptor = _open(path)
     try:
-        if not _is_alone(descriptor) or not _is_at(path, descriptor):
+        if not is_alone(descriptor) or not is_at(path, descriptor):
             raise _locked(path, site, _read(path))
         try:
             path.unlink()
@@ -328,17 +295,10 @@ def _read(path: Path) -> Holder | None:
     return None
 
 
-def _is_alone(descriptor: int) -> bool:
-    with suppress(BlockingIOError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
-
-
 def _alone_at(descriptor: int) -> bool:
     """Whether nobody else has an advisory lock; one's own is kept."""
     try:
-        return _is_alone(descriptor)
+        return is_alone(descriptor)
     finally:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
 
@@ -348,16 +308,9 @@ def _lives(path: Path) -> bool:
     with suppress(RecordNotWritable):
         descriptor = _open(path)
         try:
-            return not _is_alone(descriptor)
+            return not is_alone(descriptor)
         finally:
             os.close(descriptor)
-    return False
-
-
-def _is_at(path: Path, descriptor: int) -> bool:
-    """Whether the path still leads to the file that was opened."""
-    with suppress(FileNotFoundError):
-        return os.path.samestat(path.lstat(), os.fstat(descriptor))
     return False
 
 
@@ -377,7 +330,7 @@ def _locked(path: Path, site: str, holder: Holder | None) -> SiteLocked:
 
 def _freeing(site: str, holder: Holder | None) -> str:
     """Return the command that frees a lock, whose file anybody may have written."""
-    return shlex.join(("runbook", "unlock", site, "--holder", holder.id if holder else UNREADABLE))
+    return shlex.join(("runbook", "unlock", site, "--holder", holder.id if holder else UNREADABLE_HOLDER))
 
 
 def _unreadable(path: Path) -> str:
@@ -386,7 +339,7 @@ def _unreadable(path: Path) -> str:
 
 def _owner(path: Path) -> str:
     try:
-        return user_name(path.lstat().st_uid)
+        return name_of_user(path.lstat().st_uid)
     except OSError:
         return "nobody"
 

@@ -30,7 +30,7 @@ from runbook_lib.record.journal import JOURNAL, JournalText
 # were, how many bytes, their SHA-256 and the last line's hash. The files of the seal itself are not in it either;
 # the journal names those.
 
-FORMAT = "runbook-manifest-v1"
+MANIFEST_FORMAT = "runbook-manifest-v1"
 EMPTY = "added: it is an empty folder"
 
 
@@ -80,7 +80,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """JSON, each file on a line of its own, so that ``sed`` can read it too."""
-        head = {"format": FORMAT, "incident": self.incident, "journal": asdict(self.journal)}
+        head = {"format": MANIFEST_FORMAT, "incident": self.incident, "journal": asdict(self.journal)}
         rows = b",\n".join(canonical_json(asdict(entry)) for entry in self.files)
         return canonical_json(head)[:-1] + b',"files":[\n' + rows + b"\n]}\n"
 
@@ -89,7 +89,7 @@ def parse_manifest(data: bytes) -> Manifest:
     """Read a manifest; ``ValueError`` if it is none, or not spelled as this software spells it."""
     try:
         value: dict[str, Any] = json.loads(data)
-        if value["format"] != FORMAT:
+        if value["format"] != MANIFEST_FORMAT:
             raise ValueError("it is not a manifest of this form")
         manifest = Manifest(
             incident=value["incident"],
@@ -153,7 +153,7 @@ def list_files(folder: Path) -> tuple[dict[str, Path], tuple[tuple[str, str], ..
 
 
 def _spelled(path: Path) -> str:
-    """A path in words, also where its bytes are no text."""
+    """Return a path as text, even if its bytes are not text."""
     return path.as_posix().encode("utf-8", "backslashreplace").decode("utf-8")
 
 

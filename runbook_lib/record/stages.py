@@ -10,7 +10,7 @@ from typing import Any
 from runbook_lib.decisions import Deletion
 from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import FINAL, Outcome, Stage, StageState, Verdict
-from runbook_lib.record.files import ProcessName
+from runbook_lib.processes import ProcessName
 from runbook_lib.record.journal import AS_EXPECTED, NOT_SENT, About, Kind, Line, LineTopic
 from runbook_lib.record.journal_file import Journal
 

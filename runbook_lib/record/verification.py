@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from cryptography import x509
 from cryptography.x509 import Certificate
 
 from runbook_lib import paths
 from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.artifacts import Drift, drifts
+from runbook_lib.record.attestation import check_statement
 from runbook_lib.record.files import read_plain
 from runbook_lib.record.incident import INCIDENT
 from runbook_lib.record.journal import JOURNAL, JournalText, Kind, Line, parse_opening, parse_whole_lines
@@ -32,7 +30,7 @@ from runbook_lib.record.seal import (
     parse_manifest,
     read_stamp,
 )
-from runbook_lib.record.signing import PREDICATE_TYPE, STATEMENT_TYPE, Envelope, Trusted, VerifyingKey, parse
+from runbook_lib.record.signing import Trusted, VerifyingKey
 from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, named_in_words, without_seal
 
 NEVER_SEALED = "It was never sealed: it has no manifest and no signature, only the journal's hash chain."
@@ -51,7 +49,6 @@ class Verification:
     """What was found. ``problems`` empty: the record verifies, as far as ``seal``, ``key`` and ``notes`` say.
 
     ``running`` are the notebooks of runs that are under way or were cut off, which nothing names yet.
-
     ``names`` are those by which the record is called here, its folder's first. ``later`` are the lines that came after
     the newest seal: they may be true, and nobody has signed them. ``stamp``: a time stamp that was verified.
     ``notebooks``: the versions that ran, beside those that are here now.
@@ -101,70 +98,11 @@ class Verification:
             self.problems.append(problem)
 
 
-# -- Checking the signed statement of a seal against the manifest beside it ------------------------
-
-
-def check_statement(
-    result: Verification, files: Mapping[str, ReadableFile], manifest: Manifest | None, keys: Sequence[VerifyingKey]
-) -> None:
-    """Check the newest seal's envelope, if it has one: its signature, and that it is about this manifest."""
-    path = f"{result.seal}/{ENVELOPE}"
-    if path not in files:
-        result.notes.append("NOT SIGNED: the seal has a manifest and no signature; anybody can rewrite such a seal.")
-        if keys:
-            result.say(path, "removed, or never written: the seal is not signed, and there is a key to check it with")
-        return
-    try:
-        envelope = parse(files[path].read_bytes())
-        value = json.loads(envelope.payload)
-    except (OSError, ValueError, RecursionError) as error:
-        result.say(path, f"edited: {error}")
-        return
-    _check_signature(result, path, envelope, keys)
-    wrong = _mismatch(result, files, manifest, value)
-    if wrong:
-        result.say(path, wrong)
-
-
-def _check_signature(result: Verification, path: str, envelope: Envelope, keys: Sequence[VerifyingKey]) -> None:
-    claimed = ", ".join(identity for identity, _ in envelope.signatures) or "nobody"
-    result.key = next((key for key in keys if envelope.signed_by(key)), None)
-    if result.key:
-        return
-    known = ", ".join(key.id for key in keys)
-    unchecked = f"the signature (by key {claimed}, it says) was not checked: no public key here; give --key FILE"
-    foreign = f"the signature is not by a key that is trusted here: says {claimed}, trusted {known}"
-    result.say(path, foreign if keys else unchecked)
-
-
-def _mismatch(result: Verification, files: Mapping[str, ReadableFile], manifest: Manifest | None, value: Any) -> str:
-    """Why the statement is not about this record's manifest; "" if it is."""
-    try:
-        subject, predicate = value["subject"], value["predicate"]
-        if (value["_type"], value["predicateType"]) != (STATEMENT_TYPE, PREDICATE_TYPE):
-            return "it is another kind of statement"
-        if manifest is None:
-            return ""
-        if predicate["incident"] != manifest.incident:
-            return f"it belongs to another record: incident {predicate['incident']}"
-        path = f"{result.seal}/{MANIFEST}"
-        if subject != [{"name": path, "digest": {"sha256": sha256_hex(files[path].read_bytes())}}]:
-            return f"it is not about {path} as it is now"
-        if predicate["journal"] != asdict(manifest.journal):
-            return "its journal is not that of the manifest"
-    except (KeyError, TypeError, OSError):
-        return "it is not a statement about a record"
-    return ""
-
-
 # -- Checking the time stamp of a seal against the file that it is about ---------------------------
 
 
 def check_time(
-    result: Verification,
-    files: Mapping[str, ReadableFile],
-    lines: Sequence[Line],
-    certificates: Sequence[x509.Certificate],
+    result: Verification, files: Mapping[str, ReadableFile], lines: Sequence[Line], certificates: Sequence[Certificate]
 ) -> None:
     """Check the newest seal's time stamp, if it has one. One that nobody here vouches for is told, and no problem."""
     path = f"{result.seal}/{STAMP}"
@@ -187,9 +125,7 @@ def check_time(
         result.say(path, f"no time stamp that counts: {error}")
 
 
-# -- Checking a record: the journal's chain, every file, the newest seal and its signature; nothing is written.
-#
-# It reads the folder as it lies there, wherever it was copied to, and needs no site, no device and no open incident.
+# -- Checking a record as it lies there, wherever it was copied to: no site, no device and no open incident is needed
 
 CALLED = re.compile(rf"(?:fleet-)?{INCIDENT.pattern}")
 """How the folders and archives of records are called."""
@@ -323,7 +259,15 @@ def _check_seal(
         result.covered_lines = manifest.journal.lines
         if data is not None:
             _check_journal_part(result, manifest, data, journal)
-    check_statement(result, files, manifest, trusted.keys)
+    path = f"{result.seal}/{ENVELOPE}"
+    if path in files:
+        result.key, problems = check_statement(result.seal, files, manifest, trusted.keys)
+        for problem in problems:
+            result.say(path, problem)
+    else:
+        result.notes.append("NOT SIGNED: the seal has a manifest and no signature; anybody can rewrite such a seal.")
+        if trusted.keys:
+            result.say(path, "removed, or never written: the seal is not signed, and there is a key to check it with")
     check_time(result, files, journal.lines, trusted.certificates)
     return manifest
 

@@ -24,9 +24,10 @@ from runbook_lib.cli.plans import approved_by, waits_for_approval
 from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan, canonical_json
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, PlanStale, StageOutOfOrder
 from runbook_lib.models import Outcome, Stage, Verdict
+from runbook_lib.processes import ProcessName, account, host
 from runbook_lib.record import signing
 from runbook_lib.record.attestation import seal_record
-from runbook_lib.record.files import ProcessName, account, host, plain_json_value
+from runbook_lib.record.files import plain_json_value
 from runbook_lib.record.journal import About, Kind, LineTopic
 from runbook_lib.record.signing import (
     PAYLOAD_TYPE,

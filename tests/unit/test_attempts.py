@@ -14,13 +14,13 @@ from report_kit import whole_record
 
 from runbook_lib.decisions import Approval
 from runbook_lib.models import Stage, StageState
-from runbook_lib.record.files import ProcessName
+from runbook_lib.processes import ProcessName
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import attempts, pending_changes, progress_in_words, stage_states
 from runbook_lib.show.report import post_mortem
 from runbook_lib.show.report_page import render_html, render_markdown
-from runbook_lib.show.report_reading import changes_of, stages_of
+from runbook_lib.show.report_reading import change_rows, stages_of
 
 GONE = ProcessName(host="elsewhere", pid=1, started="then")
 NOBODY = "ApprovalMissing: The plan deletes 3 entries and nobody has approved it"
@@ -101,7 +101,7 @@ def test_each_change_stands_in_its_attempt_wherever_the_walk_was_cut_and_repeate
     lines = of_a_dead_process(walked.journal.read().lines)
     for journal in interrupted_and_repeated(lines):
         found, states = attempts(journal), stage_states(journal)
-        changes = changes_of(journal)
+        changes = change_rows(journal)
         rows = stages_of(journal, changes)
         assert sorted(n for row in rows for n in row.changes) == [change.number for change in changes]
         assert {row.stage: row.state for row in rows if row.last} == {

@@ -27,8 +27,8 @@ from runbook_lib.decisions import sha256_hex
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, SiteLocked
 from runbook_lib.params.model import JumpHost, Site, SshAccess
-from runbook_lib.record import lock
-from runbook_lib.record.files import ProcessName, account
+from runbook_lib.processes import ProcessName, account
+from runbook_lib.record import files, lock
 from runbook_lib.record.lock import (
     TOKEN_VARIABLE,
     Holder,
@@ -156,7 +156,7 @@ def test_a_lock_that_could_not_be_taken_is_not_left_behind(monkeypatch: pytest.M
         raise OSError("Input/output error")
 
     with monkeypatch.context() as disk:
-        disk.setattr(lock, "sync_folder", failing)
+        disk.setattr(files, "sync_folder", failing)
         with pytest.raises(RecordNotWritable), locked():
             pass
     with locked():

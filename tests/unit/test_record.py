@@ -34,8 +34,9 @@ from runbook_lib.models import (
     Verdict,
 )
 from runbook_lib.observations import Diagnosis, LogLine, Mismatch
+from runbook_lib.processes import operator
 from runbook_lib.record import journal_file
-from runbook_lib.record.files import operator, to_json_value
+from runbook_lib.record.files import to_json_value
 from runbook_lib.record.incident import Record, find_open, list_records
 from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.record.secret_scan import FoundSecret, scan
