@@ -52,7 +52,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 MOST_LINES = 12
-"""So many lines of what an error found are shown on a terminal; of more the first and the last few."""
+"""How many lines of what an error found a terminal shows; of a longer list it shows the first and the last few."""
 
 _LONGEST_SPELLING = 4096
 """Characters. No secret that is in use is written down in more, however it is escaped and broken over lines."""
@@ -64,7 +64,7 @@ _redact: Redact = str
 
 
 def redact_with(redact: Redact) -> None:
-    """From now on let every text that is shown or cut here pass ``redact`` first."""
+    """Pass every text that is shown or cut here through ``redact`` from now on."""
     global _redact
     _redact = redact
 

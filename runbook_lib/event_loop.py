@@ -124,7 +124,7 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)  # threads do not survive a fork: the child starts its own
 
 
-# -- Work beside each other: what still talked to a server once the error is told would be nobody's
+# -- Work side by side: nothing may still talk to a server once an error was raised
 
 
 async def side_by_side(*works: Awaitable[T]) -> tuple[T, ...]:
@@ -206,7 +206,7 @@ def unjudged_tls(oldest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> ssl.SSLCont
 
 
 class TooLate(OSError):
-    """The exchange was not over at its deadline."""
+    """The exchange had not ended by its deadline."""
 
 
 @contextmanager

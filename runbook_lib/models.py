@@ -154,7 +154,7 @@ class ProductVersion:
     """``show version``: the release of Prime Infrastructure as (3, 10, 1), and the line it came from.
 
     ``release`` is what runs: the highest of ``base``, which an update leaves as it was, and the ``fixes``.
-    ``not_understood`` are lines among the fixes of which nobody knows what they are.
+    ``not_understood`` are lines among the fixes that no parser knows.
     """
 
     server: str

@@ -148,7 +148,7 @@ class Diagnosis:
     read_utc: datetime | None = None
 
     def unread(self, server: str) -> tuple[str, ...]:
-        """Return what of a server's logs, or of logs of which nobody knows whose they are, was not read whole."""
+        """Return which of a server's logs, or of logs whose server is not known, were not read whole."""
         return tuple(damage.source for damage in self.damaged if damage.server in (server, "unknown"))
 
 

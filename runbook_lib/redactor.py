@@ -93,7 +93,7 @@ class Redactor:
                 self._take({**self._known, (reference, value): known})
 
     def forget(self) -> None:
-        """Know nothing any more, where what comes next has nothing to do with what was before."""
+        """Forget every secret, before work that has nothing to do with what came before."""
         with self._lock:
             self._take({})
 

@@ -74,7 +74,7 @@ def run_payload(payload: Payload, names: dict[str, str]) -> dict[str, Any]:
     """Run one site and return ``{"result", "record", "refused", "begun"}``; everything that goes wrong is in it.
 
     ``names`` are those of the round's ``halt`` and ``abort`` events, of the payload's ``permit``, and of the ``topic``
-    under which is told what happens.
+    under which the worker tells what happens.
     """
     if not _permitted(names["permit"]):
         return {"begun": False}
@@ -145,7 +145,7 @@ async def _watch(executor: LocalExecutor, names: dict[str, str]) -> None:
 
 # -- A Dask cluster of this machine's processes that no other user of the machine can talk to. -----
 #
-# Whoever reaches a scheduler runs what he likes with the rights of the one who started it, and a port on loopback is
+# Whoever reaches a scheduler can run anything with the rights of whoever started it, and a port on loopback is
 # reached by every local user. So each part asks for a certificate that is made for this one cluster. Its key lies in
 # the memory of the processes that belong to it; where the TLS library reads a file, that is in a folder of mode 0700,
 # for a moment. The pages that Dask serves beside it know no password, so there are none.

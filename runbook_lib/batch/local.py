@@ -56,7 +56,7 @@ def take_lock(task: SiteTask, purpose: str) -> SiteLock:
 async def wait_until_alone(lock: SiteLock) -> bool:
     """Wait until no process works at the site any more.
 
-    Who works under another's lock himself cannot tell, and leaves it to that one.
+    A process that works under another's lock cannot tell, and leaves it to the lock's holder.
     """
 
     async def look() -> bool:

@@ -18,8 +18,9 @@ from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_incident
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates
 from runbook_lib.params.load import secret_references, site_without_secrets
+from runbook_lib.processes import operator
 from runbook_lib.record.attestation import seal_record
-from runbook_lib.record.files import operator, to_json_value
+from runbook_lib.record.files import to_json_value
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock

@@ -106,7 +106,7 @@ class ClusterOptions:
 
 
 def require_protected(options: ClusterOptions) -> None:
-    """Raise ParameterRefused for a scheduler without TLS: whoever can talk to it can run what he likes.
+    """Raise ParameterRefused for a scheduler without TLS: whoever can talk to it can run anything.
 
     On loopback that is every user of this machine.
     """

@@ -87,7 +87,7 @@ def newest_round(root: Path, fleet: str) -> Round | None:
 # of its plan) and ``described`` (the digest of what the fleet's description said of it); the sites stand in the order
 # of their own canonical forms, compared as bytes. Sites without a plan that could be carried out are not in it.
 
-FORMAT = "runbook-fleet-plan-v1"
+ROLLUP_FORMAT = "runbook-fleet-plan-v1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,7 @@ def rollup_digest(sites: Iterable[PlannedSite], *, fleet: str, round_id: str) ->
     """The digest that an approval of a whole round names."""
     fields = ("site", "incident", "plan", "described")
     parts = sorted(({name: getattr(each, name) for name in fields} for each in sites), key=canonical_json)
-    return sha256_hex(canonical_json({"format": FORMAT, "fleet": fleet, "round": round_id, "sites": parts}))
+    return sha256_hex(canonical_json({"format": ROLLUP_FORMAT, "fleet": fleet, "round": round_id, "sites": parts}))
 
 
 # -- How a round stands: what became of every site, kept in the round and sealed, so that a signature covers it

@@ -28,7 +28,7 @@ def main() -> None:
     gate_streams()
     set_language(ENGLISH)  # the help and the exit codes' words are; what the notebooks say follows RUNBOOK_LANG
     try:
-        asked_language()  # one that there is not is refused here, too: no notebook may come to say so
+        asked_language()  # an unknown language is refused here: perhaps no notebook runs that would refuse it
         with signals_taken():
             _run()
     except RunbookError as error:

@@ -39,7 +39,7 @@ from runbook_lib.show.rendering import View
 
 # -- ``runbook fleet triage``: one line as each site is found, then the tables, or JSON ------------
 
-FORMAT = "runbook-fleet-triage-v1"
+TRIAGE_FORMAT = "runbook-fleet-triage-v1"
 _ORDER = (Condition.NEEDS_A_PERSON, Condition.UNREACHABLE, Condition.REPAIRABLE, Condition.HEALTHY)
 _MARKS = {
     Condition.HEALTHY: "good",
@@ -76,7 +76,7 @@ def triage_json(fleet: Fleet, triaged: Sequence[TriagedSite]) -> dict[str, Any]:
         key=lambda each: (each["not_after_utc"], each["site"], each["target"]),
     )
     return {
-        "format": FORMAT,
+        "format": TRIAGE_FORMAT,
         "fleet": fleet.name,
         "made_utc": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "counts": dict.fromkeys(Condition, 0) | Counter(site.condition for site in triaged),

@@ -33,7 +33,7 @@ from runbook_lib.notebook.workspace import (
 from runbook_lib.observations import Diagnosis
 from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
-from runbook_lib.record.files import operator
+from runbook_lib.processes import operator
 from runbook_lib.record.incident import Record
 from runbook_lib.show import tables
 from runbook_lib.show.document import Row, Table
@@ -113,7 +113,7 @@ def renew_command(who: str) -> None:
 
 def status_view(state: dict[str, Any]) -> View[dict[str, Any]]:
     """Return the lab's state as tables: the servers, and every entry beside what its host presents now."""
-    return View(state, (_hosts(state), trust(state)))
+    return View(state, (_hosts(state), trust_table(state)))
 
 
 def _hosts(state: dict[str, Any]) -> Table:
@@ -140,7 +140,7 @@ def ise_words(state: dict[str, Any]) -> str:
     return ", ".join(f"{row['address']} {row['status']}" for row in state["ise_servers"]) or "none"
 
 
-def trust(state: dict[str, Any]) -> Table:
+def trust_table(state: dict[str, Any]) -> Table:
     """Return every entry of both TOFU lists beside what its host presents now."""
     headers = ("server", "entry", "pinned (SHA-256)", "is what the host presents")
     return Table(title="Who trusts whom", headers=headers, rows=tuple(_trust_row(*each) for each in _entries(state)))
@@ -263,7 +263,7 @@ def _repair(folder: Path, state: dict[str, Any]) -> int:
         after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")
         out("5. What the lab itself saw: its own log, which the runbook cannot write.")
         out()
-        out_lines(View(seen, (changes_seen(seen), _state(after), trust(after))).text())
+        out_lines(View(seen, (changes_seen(seen), _state(after), trust_table(after))).text())
         code = conclude(report, seconds, then="runbook demo")
     finally:
         if not record.is_closed():  # its servers end now, so nothing can go on in it
@@ -280,7 +280,7 @@ def _show_incident(site: Site, state: dict[str, Any]) -> None:
     out()
     out("1. The lab, which entries of the two lists are stale, and what is broken.")
     out()
-    out_lines(View(state, (trust(state), _state(state))).text())
+    out_lines(View(state, (trust_table(state), _state(state))).text())
     out("2. What the servers' logs say of it.")
     out()
     prose(verdict(_wait_for_mismatches(site)))

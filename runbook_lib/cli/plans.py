@@ -26,7 +26,8 @@ from runbook_lib.notebook.workspace import newest_incident, next_run
 from runbook_lib.params.load import load_site_or_lab
 from runbook_lib.params.model import Site
 from runbook_lib.params.values import canonical_sha256
-from runbook_lib.record.files import operator, to_json_value
+from runbook_lib.processes import operator
+from runbook_lib.record.files import to_json_value
 from runbook_lib.record.history import incident_that_counts, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open
 from runbook_lib.record.lock import Holder, free_stale, holder_of, holders_by_incident, is_left_behind

@@ -13,8 +13,8 @@ from runbook_lib.cli.terminal import answer_to, can_ask, err, out, out_lines, pr
 from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import DecisionNeeded, ParameterRefused, RecordDamaged, RunbookError
 from runbook_lib.models import Outcome, PastIncident, SiteStatus
+from runbook_lib.processes import operator
 from runbook_lib.record.archive import archive_name, pack, verify_archive
-from runbook_lib.record.files import operator
 from runbook_lib.record.history import Query, incident_that_counts, past_incidents, site_statuses
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import holders_by_incident
@@ -219,7 +219,7 @@ def _unsealed(folder: Path, pm: PostMortem) -> Record | None:
     try:
         return Record.open(folder.parent, folder.name)
     except RunbookError:
-        return None  # a copy under another name is no record that goes on
+        return None  # a copy under another name is not a record that a run continues
 
 
 def report_lines(pm: PostMortem, written: Written, *, sealed: bool) -> list[str]:

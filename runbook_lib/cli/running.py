@@ -159,7 +159,7 @@ _WIDTH, _INDENT, _FURTHER = 80, " " * 12, " " * 9
 
 
 def left_behind(record: Record, then: str = "") -> str:
-    """Return the text; where nothing was sent and nothing is planned, the next command alone: ``then``, if given."""
+    """Return the text; if nothing was sent and nothing is planned, only the next command (``then``, if given)."""
     unknown = unseen_changes(record)
     sent = [(server, about_deletion(key)) for server, key in deletion_intents(record)]
     changes = [("primary", what) for what, _ in change_intents(record)]
@@ -176,7 +176,7 @@ def left_behind(record: Record, then: str = "") -> str:
 
 
 def shortened(problem: str, folder: Path) -> str:
-    """Return an error's text, and of a long list that it found the first and the last three and where all of it is.
+    """Return an error's text; of a long list that it found, the first and last three items and where the whole list is.
 
     ``folder`` is where a stage keeps what was found; where it kept nothing, the text stays as it is.
     """
@@ -216,7 +216,7 @@ GOES_ON = {
 
 
 def interrupted(record: Record, stop: BaseException) -> str:
-    """Say what a run leaves behind that a signal has ended, from the record alone; ``stop`` is what it raised."""
+    """Say from the record alone what a run that a signal ended leaves behind; ``stop`` is what the signal raised."""
     lines = record.journal.read().lines
     pending = pending_changes(lines)
     made = sum(line.kind is Kind.SENT for line in lines)

@@ -22,7 +22,7 @@ _UNBROKEN = "\xa0"  # printable text holds none
 
 
 def out(line: str = "") -> None:
-    """Print one line, at once: what a record, a plan or a device put into it stays on it and controls nothing."""
+    """Print one line at once; text of a record, a plan or a device stays on that line and controls nothing."""
     print(one_line(line, LONGEST_LINE), flush=True)  # noqa: T201 - this is the terminal
 
 
@@ -60,7 +60,7 @@ def out_lines(text: str) -> None:
 
 
 def err(line: str) -> None:
-    """Print one line to standard error, as far as there is one: a terminal that was closed takes nothing."""
+    """Print one line to standard error; a terminal that was closed takes nothing, which is no error here."""
     _err(one_line(line, LONGEST_LINE))
 
 

@@ -252,7 +252,7 @@ _PATIENCE_S = 10.0
 def font_hint() -> str:
     """Return what to install where Chinese is asked for and this machine has no font for it, else nothing.
 
-    Only fontconfig is asked; where it is not installed, nothing is known and nothing is said. Raises
+    Only fontconfig is asked; without it, nothing is known and nothing is said. Raises
     ParameterRefused for a language that there is none of.
     """
     program = shutil.which("fc-list") if asked_language() != ENGLISH else None

@@ -171,7 +171,7 @@ def _found(diagnosis: Diagnosis) -> str:
 
 
 def _no_log(diagnosis: Diagnosis) -> str:
-    """Say so where something was read and nothing of it looks like a log; empty otherwise."""
+    """Return a sentence if something was read and nothing in it looks like a log; empty otherwise."""
     if diagnosis.recognised_files or not diagnosis.not_logs:
         return ""
     first = diagnosis.not_logs[0]

@@ -31,7 +31,7 @@ from runbook_lib.logs.likeness import EMPTY, FOREIGN, NO_FILE, NO_FILE_IN_IT, OW
 from runbook_lib.logs.lines import as_utc, clock_of, read_prefix
 from runbook_lib.logs.rules import next_step
 from runbook_lib.logs.search import PlainText
-from runbook_lib.logs.sources import Identity, is_archive_file, list_logs, read_logs
+from runbook_lib.logs.sources import Identity, is_archive_file, list_logs, open_logs
 from runbook_lib.logs.streams import Guarded, Notes, follows_in_series
 from runbook_lib.observations import Damage, Diagnosis, LookAlike, Mismatch, NotALog
 
@@ -270,7 +270,7 @@ class _Tail:
         self._path = job.files[-1].path
         self._logs = log_set_of(job, self._path.as_posix(), settings)
         self._scanner = scanner_for(self._logs.server, settings)
-        for log in read_logs(job.files[:-1], self._notes):
+        for log in open_logs(job.files[:-1], self._notes):
             self._scanner.begin_file(log.name, continues=log.continues)
             while self._scanner.read(log.stream):
                 pass

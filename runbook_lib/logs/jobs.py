@@ -16,7 +16,7 @@ from runbook_lib.logs.lines import LONGEST, clock_of, read_prefix
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.search import Rule
-from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
+from runbook_lib.logs.sources import Listed, by_series, list_logs, open_logs
 from runbook_lib.logs.streams import Notes, Peekable, oldest_first
 from runbook_lib.models import PI_SERVERS
 from runbook_lib.observations import Damage
@@ -216,7 +216,7 @@ def read_job(job: Job, settings: Settings, on_read: Progress = lambda *_: None) 
     findings: dict[LogSet, Findings] = {}
     scanners: dict[str, Scanner] = {}
     last: LogSet | None = None
-    for log in read_logs(job.files, notes):
+    for log in open_logs(job.files, notes):
         logs = log_set_of(job, log.name, settings)
         if logs not in findings and len(findings) >= MOST_SETS:
             logs = LogSet(logs.server)

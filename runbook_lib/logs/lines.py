@@ -162,7 +162,7 @@ _NO_THREAD = re.compile(rf"system|{_LEVELS}|\d*", re.I)
 class Prefix:
     """A line's prefix: its length, the thread's name and the time that stand in it (empty, None: not there).
 
-    ``said`` is the time as it is written, also where it holds no year.
+    ``said`` is the time as it is written, even without a year.
     """
 
     length: int = 0

@@ -90,7 +90,7 @@ def by_series(files: Sequence[Listed]) -> list[list[Listed]]:
     return groups
 
 
-def read_logs(files: Iterable[Listed], notes: Notes) -> Iterator[LogFile]:
+def open_logs(files: Iterable[Listed], notes: Notes) -> Iterator[LogFile]:
     """Yield every log in ``files`` once, in their order; read each before asking for the next.
 
     What cannot be read, is damaged, unpacks to too much, or has gone since it was listed, is noted. Raises
@@ -108,7 +108,7 @@ def read_logs(files: Iterable[Listed], notes: Notes) -> Iterator[LogFile]:
 
 
 def _unrefused(listed: Listed, file: BinaryIO, notes: Notes) -> Iterator[tuple[str, ByteSource]]:
-    """Yield what the file holds up to where it is refused, which is noted: the other files are read all the same."""
+    """Yield what the file holds up to the point where it is refused, and note that; other files are still read."""
     name = "standard input" if listed.path == STDIN else str(listed.path)
 
     def note(error: Exception) -> None:
@@ -293,9 +293,9 @@ def lines_around(paths: Sequence[Path], wanted: Mapping[str, Iterable[int]]) -> 
     numbers = {name: {max(1, number + away) for number in lines for away in near} for name, lines in wanted.items()}
     kept: dict[str, Lines] = {}
     left = MOST_READ
-    with suppress(UsageError):  # what could be read first may be gone: the evidence itself is kept all the same
+    with suppress(UsageError):  # the logs may be gone by now; the evidence itself is kept anyway
         files = [file for file in list_logs(paths) if any(name.startswith(str(file.path)) for name in numbers)]
-        for log in read_logs(files, Notes()):
+        for log in open_logs(files, Notes()):
             if log.name in numbers and left > 0:
                 kept[log.name], read = _read(log, numbers[log.name], left)
                 left -= read

@@ -17,7 +17,7 @@ from runbook_lib.models import Outcome, PastIncident, SiteStatus, Stage, StageSt
 from runbook_lib.notebook.changing_stages import DeleteStale, ReaddIse, RegisterHa, require_checks
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates, StartHere
 from runbook_lib.notebook.runbook import Runbook, seal_by_hand
-from runbook_lib.notebook.workspace import Next, newest_incident, next_steps, resolve_choice
+from runbook_lib.notebook.workspace import Next, newest_incident, resolve_choice, steps_after
 from runbook_lib.observations import Check
 from runbook_lib.params.load import load_site_or_lab, site_without_secrets
 from runbook_lib.record.attestation import keep_site
@@ -148,7 +148,7 @@ class WritePostMortem(Runbook):
         return write_into(context.record, self._read(), stage=self.stage, browser=context.site.browser)
 
     def _goes_on_with(self) -> Next:
-        written, still_open = next_steps(self.stage, self.incident)
+        written, still_open = steps_after(self.stage, self.incident)
         return written if self.context.record.is_closed() else still_open
 
     def _seal(self) -> None:

@@ -27,9 +27,10 @@ from runbook_lib.notebook.workspace import (
 from runbook_lib.params.load import Draft, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.paths import from_anywhere, known_sites
+from runbook_lib.processes import operator
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import after_newest_seal
-from runbook_lib.record.files import operator, write_new
+from runbook_lib.record.files import write_new
 from runbook_lib.record.incident import Record, find_open, list_records
 from runbook_lib.record.journal import About, Kind, Line, LineTopic
 from runbook_lib.record.lock import is_under_lock
@@ -114,7 +115,7 @@ def _incidents(site: str, open_one: str) -> tuple[tuple[str, str], ...]:
 
 
 def _unfinished(record: Record) -> str:
-    """Say how an incident ends that nobody finishes, and what it leaves behind of which nothing is known."""
+    """Say how an incident that nobody finishes ends, and which of its changes have no known result."""
     unknown = [f"{server}: {what}" for server, what in unseen_changes(record)]
     end = f"if it is closed now, it ends as {outcome_unfinished(record)}"
     return f"{end}; sent, result not seen: {', '.join(unknown)}; look at the server" if unknown else end

@@ -226,9 +226,9 @@ def has_ipc(folder: Path) -> bool:
 class NotebookKernel:
     """A context with the kernel of one notebook, or with ``keeps`` of several, one after another.
 
-    A kept kernel is started for the first notebook, with its working folder and environment. Each further one finds
-    its namespace empty and its cells counted from one, and whatever else the process holds. It ends with the context,
-    or with the first notebook that is not run to its end.
+    A kept kernel is started for the first notebook, with its working folder and environment. For each further
+    one the namespace is emptied and cells are counted from one; whatever else the process holds stays. It ends
+    with the context, or with the first notebook that is not run to its end.
     """
 
     def __init__(self, *, keeps: bool = False) -> None:

@@ -13,7 +13,7 @@ from runbook_lib.decisions import Decision, Override, Plan
 from runbook_lib.errors import ExpectationInvalid, RunbookError, StageOutOfOrder
 from runbook_lib.models import Inventory, Stage, StageState, Verdict
 from runbook_lib.notebook.runbook import Runbook
-from runbook_lib.notebook.workspace import Next, next_steps, stage_to_go_on_with
+from runbook_lib.notebook.workspace import Next, stage_to_go_on_with, steps_after
 from runbook_lib.observations import Check, Diagnosis
 from runbook_lib.params.model import Expectation
 from runbook_lib.record.incident import Record
@@ -175,7 +175,7 @@ class StartHere(Runbook):
         if stage is None:
             return Next("every stage is done", "nothing is left to do; 90_history has the earlier incidents")
         before = list(Stage)[list(Stage).index(stage) - 1]
-        step = next_steps(before, self.incident)[0]
+        step = steps_after(before, self.incident)[0]
         if states[stage] is StageState.PENDING:
             return step
         return step._replace(then=f"{step.then}; last attempt: {states[stage]}")
@@ -204,7 +204,7 @@ class DiagnoseLogs(Runbook):
 
     def _goes_on_with(self) -> Next:
         diagnosis = diagnose.recorded_diagnosis(self.context)
-        mismatch, look_alikes, no_logs = next_steps(self.stage, self.incident)
+        mismatch, look_alikes, no_logs = steps_after(self.stage, self.incident)
         if diagnosis.mismatches:
             return mismatch
         if diagnosis.look_alikes:
@@ -255,7 +255,7 @@ class ListCertificates(Runbook):
 
     def _goes_on_with(self) -> Next:
         plan = self.context.record.read_plan()
-        deletions, nothing, blocked = next_steps(self.stage, self.incident)
+        deletions, nothing, blocked = steps_after(self.stage, self.incident)
         if plan.blocked:  # that much of the plan, above which other tables may stand by now, is said here again
             met = [way for verdict, way in what_settles(self.context.record, plan) if verdict is Verdict.CONTRADICTED]
             return blocked._replace(then="\n".join((*met, blocked.then, *plan.blocked)), mark=ALARM if met else BAD)

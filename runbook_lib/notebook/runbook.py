@@ -24,7 +24,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.i18n.language import gettext
 from runbook_lib.models import Stage, StageState
-from runbook_lib.notebook.workspace import Next, next_run, next_steps, stage_link
+from runbook_lib.notebook.workspace import Next, next_run, stage_link, steps_after
 from runbook_lib.params.load import site_without_secrets
 from runbook_lib.params.model import Site
 from runbook_lib.record.attestation import seal_record
@@ -162,7 +162,7 @@ class Runbook:
 
     def next(self) -> View[str]:
         """Show the one thing that comes next, and folded what would where this stage had ended otherwise."""
-        steps = next_steps(self.stage, self.incident)
+        steps = steps_after(self.stage, self.incident)
         try:
             one = self._goes_on_with()
         except StageOutOfOrder:  # it was closed before it had found anything
@@ -186,7 +186,7 @@ class Runbook:
 
     def _goes_on_with(self) -> Next:
         """Return what comes next as this stage ended."""
-        return next_steps(self.stage, self.incident)[0]
+        return steps_after(self.stage, self.incident)[0]
 
     def close(self) -> View[StageState]:
         """Seal the stage: close every connection and write its end into the journal; the last one seals the record.

@@ -266,8 +266,8 @@ class CellStates(NotebookExecutionManager):
 class FileStates(CellStates):
     """Keeps the states of a notebook in a local file that nothing else writes.
 
-    It is written at the beginning, at the end, and in between no later than ``BEHIND_S`` after a change: cells that
-    take less are written together. Until the end it is in one line.
+    It is written at the beginning, at the end, and in between within ``BEHIND_S`` of a change: shorter cells are
+    written together. Until the end it is in one line.
     """
 
     def __init__(self, nb: Any, output: Path, progress: CellProgress | None = None) -> None:

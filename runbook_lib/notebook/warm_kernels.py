@@ -191,7 +191,7 @@ class WarmProcess:
 
     @classmethod
     def inherited(cls, descriptor: int) -> WarmProcess:
-        """Return the one of a parent process, which passed the descriptor and this process's start-up variables on."""
+        """Return a parent process's warm process; the parent passed on its descriptor and our start-up variables."""
         return cls(socket.socket(fileno=descriptor), start_up_variables(os.environ), None)
 
     def fileno(self) -> int:
@@ -349,8 +349,8 @@ def is_wanted() -> bool:
 async def fork_kernel(command: Sequence[str], options: Mapping[str, Any]) -> ForkedKernel:
     """Start the kernel that ``command`` would start, forked; options as for ``jupyter_client.launcher.launch_kernel``.
 
-    Raises NotWarm where it has to be an ordinary one. A warm process that has ended is replaced; where the new one
-    ends at once, too, no other is tried in this context.
+    Raises NotWarm where it has to be an ordinary one. A warm process that has ended is replaced; if the new one ends
+    at once too, no other is tried in this context.
     """
     global _given_up
     for attempt in (1, 2):

@@ -281,7 +281,7 @@ def set_environment(environment: dict[str, str], folder: str, mask: int) -> None
 
 
 def reseed() -> None:
-    """Draw anew what an import may have drawn. Python's generators, OpenSSL's and tempfile's mind forks themselves."""
+    """Replace what an import may have drawn at random; Python's, OpenSSL's and tempfile's generators handle forks."""
     if "multiprocessing" in sys.modules:
         sys.modules["multiprocessing"].current_process().authkey = os.urandom(32)
 

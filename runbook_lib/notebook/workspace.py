@@ -22,7 +22,8 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.paths import from_anywhere
-from runbook_lib.record.files import make_folder, operator, write_new, writing
+from runbook_lib.processes import operator
+from runbook_lib.record.files import make_folder, write_new, writing
 from runbook_lib.record.incident import Record, find_open, list_records, site_slug
 from runbook_lib.show.document import READY, Link
 
@@ -333,7 +334,7 @@ _NEXT: dict[Stage, tuple[Next, ...]] = {
 }
 
 
-def next_steps(stage: Stage, incident: str) -> tuple[Next, ...]:
+def steps_after(stage: Stage, incident: str) -> tuple[Next, ...]:
     """Return what to do next for each way in which ``stage`` can end."""
     return tuple(each._replace(then=each.then.format(incident=incident)) for each in _NEXT[stage])
 

@@ -27,7 +27,7 @@ def nearest(document: Document, key: str, known: Iterable[str]) -> str:
 
 
 def check_labels(document: Document) -> None:
-    """A label that nothing looks for would be found out at the web pages only, in the middle of a repair."""
+    """Name unknown labels now: otherwise they would come to light at the web pages, in the middle of a repair."""
     given = document.data.get("labels")
     reported = {problem.where for problem in document.problems}
     known = (*LABELS, *PHRASES)
@@ -99,7 +99,7 @@ def _same_host(value: Value) -> str:
 
 
 def _ports(document: Document, server: Where) -> dict[str, Value]:
-    """Return the server's ports by key, the usual ones where nothing is said."""
+    """Return the server's ports by key, the usual ones by default."""
     ports: dict[str, Value] = {}
     if server[0] == "ise":
         ports["port"] = document.at(*server, "port") or 443

@@ -44,7 +44,7 @@ SSH_PORT = 22
 class SshLogin(SiteSection):
     """``host_key`` pins: OpenSSH public keys (``ssh-ed25519 AAAA…``) or ``SHA256:…``; with none, nothing connects.
 
-    ``legacy``: old algorithms that this server may use, by name; a closed list, and none where nothing is said.
+    ``legacy``: old algorithms that this server may use, by name; a closed list, and none by default.
     """
 
     port: Port = SSH_PORT

@@ -114,7 +114,7 @@ def _host_key(text: str) -> str:
     if text.upper().startswith("MD5:") or re.fullmatch(r"(?:[0-9a-fA-F]{2}:){15}[0-9a-fA-F]{2}", text):
         raise ValueError(f"is an MD5 fingerprint, which proves nothing; {advice}")
     if text.startswith("SHA256:"):
-        raise ValueError(f"has not 43 base64 characters after SHA256:; {advice}")
+        raise ValueError(f"does not have 43 base64 characters after SHA256:; {advice}")
     if text.startswith(("@", "|")):
         what = "is marked @revoked or @cert-authority" if text[0] == "@" else "is hashed, and does not show whose it is"
         raise ValueError(f"{what}, as in a known_hosts file; {advice}")

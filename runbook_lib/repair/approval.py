@@ -11,7 +11,7 @@ from pathlib import Path
 from runbook_lib import paths
 from runbook_lib.decisions import Approval, Plan, PlannedChange, PlanRow
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused
-from runbook_lib.record.files import ProcessName, account, host
+from runbook_lib.processes import ProcessName, account, host
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact
 from runbook_lib.record.signing import (

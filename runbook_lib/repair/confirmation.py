@@ -171,7 +171,7 @@ async def confirmed_web_certificate(context: Context, server_key: str) -> bytes:
     """Return the certificate (DER) that a PI server's web port shows to this machine, after confirming it now.
 
     Raises DeletionRefused where the verdict on the web port's certificate is not a confirmed one, and nobody has
-    taken that very certificate of the server upon himself by an override.
+    vouched for that very certificate of the server by an override.
     """
     server = pi_server(context.site, server_key)
     port = server.web.port if server.web else 443

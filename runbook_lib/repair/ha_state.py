@@ -1,4 +1,7 @@
-"""High availability on both servers' own word, what is typed into its form, and watching a registration."""
+"""High availability on both servers' own word, what is typed into its form, and watching a registration.
+
+Which states there are, and what each means, is in ``device/answers.py`` (``HA_STATES``).
+"""
 
 from __future__ import annotations
 

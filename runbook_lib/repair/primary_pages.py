@@ -27,7 +27,7 @@ from runbook_lib.observations import Check
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import IseServer, Site, WebAccess
 from runbook_lib.paths import find_browser
-from runbook_lib.record.files import operator
+from runbook_lib.processes import operator
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import confirmed_web_certificate

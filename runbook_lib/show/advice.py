@@ -1,4 +1,4 @@
-"""Errors as advice in a notebook, and Run All that ends at a red cell."""
+"""Errors as advice in a notebook; Run All ends at a red cell."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LONGEST_WAY_S = 10.0
 
 
 def end_run_all_at_red() -> None:
-    """From now on, in the kernel that this runs in, a red cell ends Run All; outside of one there is nothing to do."""
+    """Make a red cell end Run All in this kernel from now on; outside a kernel, do nothing."""
     shell = notebook_shell()
     kernel = getattr(shell, "kernel", None)
     if kernel is None or isinstance(getattr(kernel.should_handle, "__self__", None), Gate):
@@ -67,7 +67,7 @@ def bring_into_view() -> None:
 
 
 class _Red(NamedTuple):
-    """A red cell: by this process's clock, and by the front end's a time before which nobody there can have seen it."""
+    """When a cell became red, by this process's clock and by the front end's, where nobody can have seen it earlier."""
 
     here: float
     there: float
@@ -99,7 +99,7 @@ class Gate:
             self._red[self._running] = _Red(now, now - self._lag[self._running])
 
     def _is_late(self, request: dict[str, Any], now: float) -> bool:
-        """Note a request that is taken up now; return whether it was sent before the last red cell could be seen."""
+        """Note a request that is taken up now; return whether it was sent before the last red cell was visible."""
         header, content = request.get("header", {}), request.get("content", {})
         sent, client = header.get("date"), str(header.get("session", ""))
         self._running = ""
@@ -149,7 +149,7 @@ FAULT_NEXT = (
     "Keep the record, and run the cell again: it looks first. If it happens again, report it with its traceback."
 )
 WORDS = ("where", "found", "next")
-"""The parts of an error in their order as text, whose end is what one reads first; a table begins with the last one."""
+"""The parts of an error in the order of its text, whose end is read first; a table begins with the last of them."""
 OF_FIRST_CELLS = frozenset(
     {"rb", "history", "open_runbook", "open_history", "choose_site", "site", "incident", "approve", "expect"}
 )
@@ -165,7 +165,7 @@ _OURS = Path(__file__).resolve().parent.parent
 
 
 def show_errors_as_advice(redact: Redact, way: str = "") -> None:
-    """From now on let the notebook that this runs in show errors as advice; outside of one there is nothing to do.
+    """Make this notebook show errors as advice from now on; outside a notebook, do nothing.
 
     ``way`` stands before the names of the notebooks to which the advice leads.
     """

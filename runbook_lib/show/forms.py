@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LazyModule:
-    """A module that is imported when it is first used: whoever shows no form does not wait for the widgets."""
+    """A module that is imported on first use, so that a stage without a form does not wait for the widgets."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -75,7 +75,7 @@ class Form(LiveView[T]):
 
 
 class Said:
-    """One sentence below a control: a sign and words, so that nothing is said by a colour alone.
+    """One sentence below a control: a sign and words, so that colour alone never says anything.
 
     ``widget`` shows it; ``value`` is its HTML.
     """

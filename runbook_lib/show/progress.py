@@ -70,7 +70,7 @@ class Progress:
         self._bar: _Bar | None = None
 
     def __call__(self, sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
-        """Tell of a change. What has several lines is for reading: it is printed, and stays."""
+        """Show a change; a text of several lines is printed and stays, since it is meant to be read."""
         with self._guard:
             bar = self._bar
         if bar is None or "\n" in sentence:

@@ -30,11 +30,11 @@ from runbook_lib.show.report_page import print_pdf, render_html, render_markdown
 from runbook_lib.show.report_reading import (
     Found,
     RecordFolder,
-    approvals_of,
-    changes_of,
+    change_rows,
     journal_of,
-    overrides_of,
-    plan_of,
+    kept_approvals,
+    kept_overrides,
+    kept_plan,
     read_folder,
     read_written,
     ref,
@@ -66,7 +66,7 @@ SNAPSHOT = ("any other state of a server", "only with a snapshot", _SNAPSHOT)
 
 
 def unproven_of(pm: PostMortem, unread: Iterable[str]) -> Iterator[str]:
-    """Yield what a record leaves open, the gravest first; ``unread``: files of it that could not be read."""
+    """Yield what a record leaves open, the gravest first; ``unread`` are its files that could not be read."""
     yield from (f"{path}: {what}" for path, what in pm.standing.problems)
     # The last look may have met nobody else, and nothing else tells of it.
     for host, line in alarms_after([each.line for each in pm.lines]).items():
@@ -124,8 +124,8 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
     diagnosis = record.newest(Stage.DIAGNOSE, "diagnosis", Diagnosis)
     inventory = record.newest(Stage.DELETE, "inventory", Inventory) or record.newest(Stage.LIST, "inventory", Inventory)
     checks = record.newest(Stage.VERIFY, "checks", tuple[Check, ...])
-    plan, overrides = plan_of(record), overrides_of(record)
-    changes = changes_of(lines)
+    plan, overrides = kept_plan(record), kept_overrides(record)
+    changes = change_rows(lines)
     stages = stages_of(lines, changes)
     about = opening_of(record)
     pm = PostMortem(
@@ -150,7 +150,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         checked=ref_of(checks),
         plan=plan.value if plan else None,
         planned=ref_of(plan),
-        approvals=tuple(approvals_of(record)),
+        approvals=tuple(kept_approvals(record)),
         overrides=overrides.value if overrides else (),
         overridden=ref_of(overrides),
         screenshots=tuple(screenshots_of(record)),

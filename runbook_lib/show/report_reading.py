@@ -124,7 +124,7 @@ def ref(line: Line) -> Ref:
     return Ref(line=line.n, path=line.artifact.path if line.artifact else "")
 
 
-def changes_of(lines: tuple[Line, ...]) -> tuple[ChangeRow, ...]:
+def change_rows(lines: tuple[Line, ...]) -> tuple[ChangeRow, ...]:
     """Return one change per intent, in order, with what became of it on the device's own word."""
     intents = [line for line in lines if line.kind is Kind.INTENT]
     return tuple(_change(number, line, lines) for number, line in enumerate(intents, 1))
@@ -277,7 +277,7 @@ MOST_PICTURES = 24 * 1024 * 1024
 """Bytes of screenshots that a report holds at most; of further ones the file is named."""
 
 
-def plan_of(record: RecordFolder) -> Found[Plan] | None:
+def kept_plan(record: RecordFolder) -> Found[Plan] | None:
     """Return the newest plan."""
     for line in reversed(record.of_kind(Kind.DECIDED)):
         plan = record.value(line, Plan) if line.artifact else None
@@ -286,7 +286,7 @@ def plan_of(record: RecordFolder) -> Found[Plan] | None:
     return None
 
 
-def approvals_of(record: RecordFolder) -> Iterator[tuple[Approval, Ref]]:
+def kept_approvals(record: RecordFolder) -> Iterator[tuple[Approval, Ref]]:
     """Yield every approval with the line that names it, oldest first."""
     for line in record.of_kind(Kind.APPROVED):
         approval = record.value(line, Approval)
@@ -294,7 +294,7 @@ def approvals_of(record: RecordFolder) -> Iterator[tuple[Approval, Ref]]:
             yield approval, ref(line)
 
 
-def overrides_of(record: RecordFolder) -> Found[tuple[Override, ...]] | None:
+def kept_overrides(record: RecordFolder) -> Found[tuple[Override, ...]] | None:
     """Return the overrides as they were written last, None where there were none."""
     return record.newest(Stage.LIST, "overrides", tuple[Override, ...])
 

@@ -30,7 +30,7 @@ from waiting import wait_until
 from runbook_lib import paths
 from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.record.files import ProcessName
+from runbook_lib.processes import ProcessName
 from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import holder_of

@@ -16,7 +16,7 @@ import pytest
 from runbook_lib import open_runbook
 from runbook_lib.models import Stage
 from runbook_lib.notebook.closing_stages import STAGES, History
-from runbook_lib.notebook.workspace import next_steps
+from runbook_lib.notebook.workspace import steps_after
 from runbook_lib.paths import notebooks_dir, project_root
 
 EVERY = sorted(notebooks_dir().glob("*.ipynb"))
@@ -231,7 +231,7 @@ def test_what_is_folded_opens_and_closes(path: Path) -> None:
 @each_stage
 def test_next_leads_to_notebooks_that_exist(path: Path) -> None:
     """Every notebook that the table of next steps links is there, and none leads to itself."""
-    linked = [each.stage for each in next_steps(Stage(path.stem), "incident") if each.stage]
+    linked = [each.stage for each in steps_after(Stage(path.stem), "incident") if each.stage]
     assert [stage for stage in linked if not (notebooks_dir() / f"{stage}.ipynb").exists()] == []
     assert Stage(path.stem) not in linked
 

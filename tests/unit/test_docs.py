@@ -33,7 +33,7 @@ from runbook_lib.cli import INTERRUPTED_EXIT
 from runbook_lib.cli.app import app
 from runbook_lib.cli.records import AFTER_SEAL
 from runbook_lib.decisions import EVERY_CHANGE, ChangeKind, Decision, Plan, PlannedChange, PlanRow, plan_digest
-from runbook_lib.device.answers import STATES
+from runbook_lib.device.answers import HA_STATES
 from runbook_lib.lab import SCENARIOS
 from runbook_lib.lab.faults import KNOWN as FAULTS
 from runbook_lib.lab.pages.skins import SKINS
@@ -380,7 +380,7 @@ def test_ha_states_are_listed() -> None:
     """Each HA state that is known is listed with what it is taken for."""
     table = rows(section(ROOT / "docs/product-facts.md", "HA states"))
     listed = {state: row[1].split(":")[0] for row in table for state in quoted(row[0])}
-    assert listed == {state: kind.value for state, kind in STATES.items()}
+    assert listed == {state: kind.value for state, kind in HA_STATES.items()}
 
 
 def test_lab_is_documented() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from runbook_lib.logs.conclusions import exit_code, verdict
 from runbook_lib.logs.diagnosis import diagnose_sources
-from runbook_lib.logs.sources import list_logs, read_logs
+from runbook_lib.logs.sources import list_logs, open_logs
 from runbook_lib.logs.streams import Notes
 from runbook_lib.observations import Diagnosis
 
@@ -126,7 +126,7 @@ def _held(folder: Path, change: Callable[[], object]) -> tuple[list[bytes], list
     listed = list_logs([folder])
     change()
     notes = Notes()
-    held = [log.stream.read(99) for log in read_logs(listed, notes)]
+    held = [log.stream.read(99) for log in open_logs(listed, notes)]
     return held, [damage.source for damage in notes.damaged]
 
 

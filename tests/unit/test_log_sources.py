@@ -26,7 +26,7 @@ from runbook_lib.logs.inflate import LIMITS, UnpackLimits
 from runbook_lib.logs.jobs import Settings
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.scanner import Scanner
-from runbook_lib.logs.sources import list_logs, read_logs
+from runbook_lib.logs.sources import list_logs, open_logs
 from runbook_lib.logs.streams import Notes
 
 EVENT = (Path(__file__).parent.parent / "fixtures" / "logs" / "primary-health-monitor.log").read_bytes()
@@ -63,7 +63,7 @@ def test_series_is_read_oldest_first(tmp_path: Path) -> None:
     names = ["hm-0-0.log", "hm-0-1.log", "hm-0-10.log", "ncs-0-0.log", "ncs-0-0.log.1.gz", "ncs-0-0.log.2"]
     for name in names:
         (tmp_path / name).write_bytes(gzip.compress(b"x") if name.endswith("gz") else b"x")
-    logs = read_logs(list_logs([tmp_path]), Notes())
+    logs = open_logs(list_logs([tmp_path]), Notes())
     read = [(Path(log.name).name, log.continues) for log in logs if log.stream.read(9)]
     assert read == [
         ("hm-0-10.log", False),

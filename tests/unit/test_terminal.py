@@ -344,7 +344,7 @@ def _shut(_: str) -> NoReturn:
     [
         (["check", "x" * 300], "RUNBOOK_RECORDS", "", "longer than this system takes"),
         (["history"], "RUNBOOK_RECORDS", "x" * 5000, "longer than this system takes"),
-        (["history"], "RUNBOOK_RECORDS", "/dev/null", "no folder that can be entered"),
+        (["history"], "RUNBOOK_RECORDS", "/dev/null", "not a folder that can be entered"),
         (["history"], "RUNBOOK_LANG", "fr", "no catalogue of this language"),
         (["check", "shut"], "RUNBOOK_LANG", "", "is shut to this user"),
     ],
