@@ -180,6 +180,6 @@ def shown_in(path: Path) -> list[str]:
     """Return the texts of the outputs, without marks, commands and places."""
     outputs = [output for cell in json.loads(path.read_text())["cells"] for output in cell.get("outputs", ())]
     pages = "\n".join("".join(output["data"]["text/html"]) for output in outputs)
-    bare = re.sub(r"<style>.*?</style>", "", pages, flags=re.DOTALL)
+    bare = re.sub(r"<style>.*?</style>|<wbr[^>]*>", "", pages, flags=re.DOTALL)
     texts = (unescape(text).strip("✔✘→? ·:") for text in re.split(r"<[^>]*>|\n", bare))
     return [re.sub(r"\b(?:ncs|runbook) [a-z -]+|\bhere, self, peer\b", "", text).strip() for text in texts]
