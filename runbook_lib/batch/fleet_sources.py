@@ -33,28 +33,26 @@ def merged_sections(fleet: Document, places: Iterable[Where]) -> Document:
     """Return the document that the sections at ``places`` of a fleet's file make together, the later ones on top."""
     document = Document(complete=True)
     for place in places:
-        section = fleet.at(*place)
-        if isinstance(section, dict):
-            _overlay(document, document.data, section, fleet, place, ())
-            document.lines[()] = fleet.line_of(place)
+        _overlay(document, (), fleet, place)
     return document
 
 
-def _overlay(
-    target: Document, into: dict[str, Value], section: dict[str, Value], fleet: Document, place: Where, where: Where
-) -> None:
+def _overlay(target: Document, where: Where, fleet: Document, place: Where) -> None:
+    """Put what a fleet's file holds at ``place`` over what the target holds at ``where``; both are sections."""
+    into, section = target.at(*where), fleet.at(*place)
+    if not (isinstance(into, dict) and isinstance(section, dict)):
+        return
     for key, value in section.items():
         if not where and key in OF_THE_FLEET:
             continue
         inside, source = (*where, key), (*place, key)
         if isinstance(value, dict):
-            below = into.get(key)
-            into[key] = below = below if isinstance(below, dict) else {}
-            _overlay(target, below, value, fleet, source, inside)
+            into[key] = below if isinstance(below := into.get(key), dict) else {}
+            _overlay(target, inside, fleet, source)
         else:
             into[key] = value
             _copy_lines(target, value, fleet, source, inside)
-        target.lines[inside] = fleet.line_of(source)
+    target.lines[where] = fleet.line_of(place)
 
 
 def _copy_lines(target: Document, value: Value, fleet: Document, source: Where, where: Where) -> None:

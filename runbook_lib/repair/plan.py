@@ -131,16 +131,16 @@ class _Planner:
         decided = partial(_row, server, entry, target.name)
         if fitting and not evidence:
             reason = "the operator named another entry as the one that the log means"
-            return decided(Decision.LEFT_ALONE, reason, judgement, fitting)
+            return _judged(decided(Decision.LEFT_ALONE, reason), judgement, fitting)
         if not evidence and not self._stale.named(server, entry):
             return self._without_evidence(server, entry, target, judgement)
         if over := self._stale.why_over(server, entry, target, evidence):
-            return decided(Decision.ALREADY_RIGHT, over, judgement, evidence)
+            return _judged(decided(Decision.ALREADY_RIGHT, over), judgement, evidence)
         if deleted := self._stale.why_deleted_before(server, entry, evidence):
-            return decided(Decision.LEFT_ALONE, deleted, judgement, evidence)
+            return _judged(decided(Decision.LEFT_ALONE, deleted), judgement, evidence)
         if ambiguous := self._stale.why_ambiguous(server, entry, target, evidence):
             self.blocked.append(f"{server}: {entry.key}: {ambiguous}")
-            return decided(Decision.CANNOT_TELL, ambiguous, judgement, evidence)
+            return _judged(decided(Decision.CANNOT_TELL, ambiguous), judgement, evidence)
         return self._by_verdict(server, entry, target, judgement, evidence)
 
     def block_contradicted(self, rows: tuple[PlanRow, ...]) -> None:
@@ -218,7 +218,7 @@ class _Planner:
             reason = f"{lacking}, but both servers report high availability as healthy"
             return decided(Decision.ALREADY_RIGHT, reason)
         if judgement.verdict is Verdict.UNCHANGED:
-            return decided(Decision.ALREADY_RIGHT, judgement.reason, judgement)
+            return _judged(decided(Decision.ALREADY_RIGHT, judgement.reason), judgement)
         if any(name.startswith(f"{server} ") for name in self._site.policy.named_entries):
             return decided(Decision.LEFT_ALONE, f"{lacking}, and the operator named other entries of this server")
         reason = f"{lacking}; name whole logs of this server in the site's file, or {naming(server, entry)}"
@@ -238,19 +238,22 @@ class _Planner:
         verdict = judgement.verdict
         if not evidence and verdict is not Verdict.CONTRADICTED:
             judgement = replace(judgement, reason=f"named by the operator, and {judgement.reason}")
-        decided = partial(_row, server, entry, target.name)
+
+        def decided(decision: Decision, reason: str) -> PlanRow:
+            return _judged(_row(server, entry, target.name, decision, reason), judgement, evidence)
+
         if verdict.confirmed and judgement.facts:
-            return decided(Decision.DELETE, judgement.reason, judgement, evidence)
+            return decided(Decision.DELETE, judgement.reason)
         if verdict is Verdict.UNCHANGED:
-            return decided(Decision.ALREADY_RIGHT, judgement.reason, judgement, evidence)
+            return decided(Decision.ALREADY_RIGHT, judgement.reason)
         if verdict is Verdict.UNCONFIRMED and judgement.facts:
             override = override_for(self._overrides, server, entry.key, judgement.facts.sha256)
             if override:
-                row = decided(Decision.DELETE, judgement.reason, judgement, evidence)
+                row = decided(Decision.DELETE, judgement.reason)
                 return replace(row, override=overrides_in_words(override))
         self.blocked.append(f"{server}: {entry.key}: {verdict}: {judgement.reason}")
         decision = Decision.LEFT_ALONE if verdict is Verdict.CONTRADICTED else Decision.CANNOT_TELL
-        row = decided(decision, f"{verdict}: {judgement.reason}", judgement, evidence)
+        row = decided(decision, f"{verdict}: {judgement.reason}")
         return replace(row, by_verdict=True)
 
 
@@ -262,17 +265,7 @@ def essence(row: Change) -> tuple[object, ...]:
     return (*_meaning(row), row.target, row.command, row.confirmed_sha256, verdict, row.override)
 
 
-def _row(
-    server: str,
-    entry: TofuEntry,
-    target: str,
-    decision: Decision,
-    reason: str,
-    judgement: Judgement | None = None,
-    evidence: tuple[Mismatch, ...] = (),
-) -> PlanRow:
-    delete = decision is Decision.DELETE
-    not_seen = judgement.not_available if judgement else ()
+def _row(server: str, entry: TofuEntry, target: str, decision: Decision, reason: str) -> PlanRow:
     return PlanRow(
         server=server,
         key=entry.key,
@@ -280,13 +273,19 @@ def _row(
         target=target,
         decision=decision,
         reason=reason,
-        command=DELETE_TOFU.format(key=entry.key) if delete else "",
-        verdict=judgement.verdict if judgement else None,
-        confirmed_sha256=judgement.facts.sha256 if delete and judgement and judgement.facts else "",
-        seen_from=tuple(judgement.seen_from) if judgement else (),
-        not_seen_from=tuple(f"{place}: {opening_line(why)}" for place, why in not_seen),
-        evidence=tuple(
-            line.place for mismatch in evidence for line in (mismatch.evidence[:1] + mismatch.evidence[-1:])
-        ),
+        command=DELETE_TOFU.format(key=entry.key) if decision is Decision.DELETE else "",
         by_verdict=False,
+    )
+
+
+def _judged(row: PlanRow, judgement: Judgement, evidence: tuple[Mismatch, ...] = ()) -> PlanRow:
+    """Return the row with what was seen of its host, and the first and the last line of each mismatch."""
+    confirmed = judgement.facts.sha256 if row.decision is Decision.DELETE and judgement.facts else ""
+    return replace(
+        row,
+        verdict=judgement.verdict,
+        confirmed_sha256=confirmed,
+        seen_from=tuple(judgement.seen_from),
+        not_seen_from=tuple(f"{place}: {opening_line(why)}" for place, why in judgement.not_available),
+        evidence=tuple(line.place for each in evidence for line in (each.evidence[:1] + each.evidence[-1:])),
     )

@@ -44,7 +44,7 @@ def impacts_of(record: RecordFolder) -> tuple[Impact, ...]:
     inventory = record.newest(Stage.LIST, "inventory", Inventory)
     ha_states = inventory.value.ha if inventory else ()
     states = ", ".join(f"{status.server}: {status.state or 'no state'}" for status in ha_states)
-    ha = replace(_impact(record, HA, diagnosis, HA_PLACES, CheckKind.HA_STATE), seen=states)
+    ha = replace(_impact(HA, HA_PLACES, diagnosis, _verified(record, CheckKind.HA_STATE)), seen=states)
     return (ha, *(_ise(record, name, diagnosis, inventory) for name in _ise_names(inventory)))
 
 
@@ -56,22 +56,15 @@ def _ise_names(inventory: Found[Inventory] | None) -> tuple[str, ...]:
 def _ise(
     record: RecordFolder, name: str, diagnosis: Found[Diagnosis] | None, inventory: Found[Inventory] | None
 ) -> Impact:
-    impact = _impact(record, f"ISE server {name}", diagnosis, (ISE_PLACE,), CheckKind.ISE_PAGE, name)
+    until = _verified(record, CheckKind.ISE_PAGE, name)
+    impact = _impact(f"ISE server {name}", (ISE_PLACE,), diagnosis, until)
     if len(_ise_names(inventory)) > 1 and impact.since_utc:
         doubt = "which of the ISE servers: the log names a subject and no address, so its first line counts for each"
         return replace(impact, not_known=(*impact.not_known, doubt))
     return impact
 
 
-def _impact(
-    record: RecordFolder,
-    what: str,
-    diagnosis: Found[Diagnosis] | None,
-    places: tuple[str, ...],
-    kind: CheckKind,
-    target: str = "",
-) -> Impact:
-    until = _verified(record, kind, target)
+def _impact(what: str, places: tuple[str, ...], diagnosis: Found[Diagnosis] | None, until: Line | None) -> Impact:
     impact = Impact(what=what, until_utc=until.utc if until else None)
     if diagnosis is None:
         return replace(impact, not_known=("since when: no log was diagnosed",))
@@ -104,7 +97,7 @@ def _unknown(mismatches: list[Mismatch], first: Mismatch | None, diagnosis: Diag
             yield "the log's time zone: UTC was assumed"
 
 
-def _verified(record: RecordFolder, kind: CheckKind, target: str) -> Line | None:
+def _verified(record: RecordFolder, kind: CheckKind, target: str = "") -> Line | None:
     """The line of the first checks since which all of the kind held, whenever they were made; None: they do not.
 
     Where ``target`` is given, those about it.
