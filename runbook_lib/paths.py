@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from runbook_lib.errors import BrowserMissing, RecordNotWritable, SiteFileInvalid, UsageError
+from runbook_lib.errors import BrowserMissing, RecordNotWritable, RunbookError, SiteFileInvalid, UsageError
 
 _PACKAGE = Path(__file__).resolve().parent
 RECORDS = "RUNBOOK_RECORDS"
@@ -114,9 +114,13 @@ def locks_dir() -> Path:
 
 
 def setting_of(path: Path) -> str:
-    """Return the variable that says in which folder a file of the records, the locks or the keys is."""
-    with suppress(UsageError):  # without a home there is no folder of keys
-        return {locks_dir(): "RUNBOOK_LOCKS", key_dir(): "RUNBOOK_KEY_DIR"}.get(path.parent, RECORDS)
+    """Return the variable that says in which folder a file of the records, the locks or the keys is; empty elsewhere.
+
+    Elsewhere is what an option of a command names, such as ``--to``.
+    """
+    with suppress(RunbookError):  # without a home there is no folder of keys
+        named = {locks_dir(): "RUNBOOK_LOCKS", key_dir(): "RUNBOOK_KEY_DIR"}
+        return named.get(path.parent) or (RECORDS if records_dir() in path.parents else "")
     return RECORDS
 
 

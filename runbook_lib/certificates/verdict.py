@@ -54,7 +54,7 @@ def judge(
 ) -> Judgement:
     """Return the verdict on one host and port from all that was seen of it.
 
-    ``seen`` holds one value per vantage, all of the same host and port, at least one;
+    ``seen`` holds one value per vantage and name, all of the same host and port, at least one;
     ``previous_sha256`` are the certificates that the host was last known to serve, where they are
     known. Never raises for what a host presents.
     """
@@ -70,7 +70,7 @@ def judge(
         expectation=known.words,
         facts=facts_as_far_as_read(judged.chain[0], now_utc) if judged else None,
         others=tuple(facts.sha256 for facts in others),
-        seen_from=tuple(look.vantage for look in seen if look.seen_each_time),
+        seen_from=tuple(dict.fromkeys(look.vantage for look in seen if look.seen_each_time)),
         not_available=tuple((look.vantage, look.problem) for look in seen if not look.seen_each_time),
     )
 
@@ -82,7 +82,7 @@ def _decide(
     compared = [comparison for look in looks for comparison in _compare(look, looks, known, now_utc)]
     # What contradicts the operator's knowledge says more than two vantages that differ.
     against = [*(each for each in compared if each.same is False), *_differences(looks)]
-    alarm = "; ".join(dict.fromkeys(f"seen from {each.look.vantage}: {each.words}" for each in against))
+    alarm = "; ".join(dict.fromkeys(f"seen from {_where(each.look, seen[0].host)}: {each.words}" for each in against))
     for look in looks:
         if not look.stable:
             words = f"two probes from {look.vantage} showed different certificates"
@@ -109,6 +109,10 @@ def _decide(
         reasons = dict.fromkeys((*(each.words for each in confirming), *undecided))
         return confirming[0].verdict, "; ".join(reasons), looks[0]
     return Verdict.UNCONFIRMED, "; ".join(undecided) or NOTHING_KNOWN, looks[0]
+
+
+def _where(look: Presented, host: str) -> str:
+    return look.vantage if look.host == host else f"{look.vantage} as {look.host}"
 
 
 def _compare(look: Presented, looks: list[Presented], known: Knowledge, now_utc: datetime) -> Iterator[_Comparison]:

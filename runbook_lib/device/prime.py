@@ -28,7 +28,7 @@ from runbook_lib.errors import (
     RecordError,
     UsageError,
 )
-from runbook_lib.models import Answer, HaStatus, ProductVersion, TofuStore
+from runbook_lib.models import Answer, HaStatus, ProductVersion, TofuEntry, TofuStore
 from runbook_lib.params.model import Deadlines, PiServer, Site
 
 # -- What a Prime Infrastructure server is known by, whatever a site's file calls it: its addresses and its host keys
@@ -109,6 +109,7 @@ class PrimeServer(Session):
     ``keep`` is called with every answer, those included that were not understood or broke off. ``ignore`` holds
     the lines of a list that mean nothing, and ``answers`` questions after a change with their answers, both as the
     site's file says. ``on_wait`` is called with what a long command waits for; it and ``keep`` may be set anew.
+    ``listed`` are the entries of the list that was read last.
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class PrimeServer(Session):
         self._answers = answers
         self._server = server
         self.keep = keep
+        self.listed: tuple[TofuEntry, ...] = ()
 
     async def who_answers(self) -> WhoAnswers:
         """Return the host name in the prompt, which is published, and the host key. Raises what ``console`` raises."""
@@ -141,7 +143,9 @@ class PrimeServer(Session):
         """
         parse = partial(parse_tofu_list, ignore=self._ignore)
         store = await self._read(LIST_TOFU, parse)
-        return store if store.entries else await self._read(LIST_TOFU, parse)
+        store = store if store.entries else await self._read(LIST_TOFU, parse)
+        self.listed = store.entries
+        return store
 
     async def ha_status(self) -> HaStatus:
         """Return what the server says of high availability. The commands are recalled (docs/product-facts.md).

@@ -50,24 +50,21 @@ MEANING = (
 """What it means to allow the old ones; an operator reads this before doing so."""
 
 Offers = Mapping[str, Sequence[str]]
+_USED = {"key exchange": KEY_EXCHANGE, "host key": SIGNATURES, "encryption": ENCRYPTION, "integrity": INTEGRITY}
+_OLD = {"key exchange": OLD_KEY_EXCHANGE, "host key": OLD_SIGNATURE, "integrity": OLD_INTEGRITY}
 
 
 def missing_algorithms(offers: Offers) -> list[str] | None:
     """Return the old algorithms that a site would have to allow for a server; None where these are not enough."""
-    needed: list[str] = []
-    for kind, used, old in (
-        ("key exchange", KEY_EXCHANGE, OLD_KEY_EXCHANGE),
-        ("host key", SIGNATURES, OLD_SIGNATURE),
-        ("integrity", INTEGRITY, OLD_INTEGRITY),
-    ):
-        offered = offers.get(kind, ())
-        if kind == "integrity" and any("gcm" in name for name in offers.get("encryption", ()) if name in ENCRYPTION):
-            continue
-        if not set(used) & set(offered):
-            if old not in offered:
-                return None
-            needed.append(old)
-    return needed if set(ENCRYPTION) & set(offers.get("encryption", ())) else None
+    apart = _nothing_shared(offers)
+    return [_OLD[kind] for kind in apart] if all(_OLD.get(kind) in offers.get(kind, ()) for kind in apart) else None
+
+
+def _nothing_shared(offers: Offers) -> list[str]:
+    """Return the kinds of algorithms of which a server offers none that is used here."""
+    apart = [kind for kind, used in _USED.items() if not set(used) & set(offers.get(kind, ()))]
+    own = any("gcm" in name for name in offers.get("encryption", ()) if name in ENCRYPTION)  # it protects itself
+    return [kind for kind in apart if kind != "integrity" or not own]
 
 
 # -- The SSH host key that a server shows before any is pinned: for a person to compare, trusted by nobody here
@@ -78,7 +75,7 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
 
     Nobody logs in and nothing of ours is sent. Raises DeviceUnreachable where no key is shown in time.
     """
-    problem: Exception = TimeoutError(f"no answer within {connect_s:g} s")
+    problem: Exception = TimeoutError()
     key = None
     _name_user()
     try:
@@ -86,15 +83,13 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
             key = await asyncssh.get_server_host_key(
                 address, port, config=None, server_host_key_algs=SIGNATURES, kex_algs=KEY_EXCHANGE
             )
-    except TimeoutError:
-        pass
     except (OSError, ValueError, asyncssh.Error) as error:  # a name that cannot be one is a ValueError
         problem = error
     if key is None:
         raise DeviceUnreachable(
             "no SSH host key was shown",
             where=f"{address} port {port}",
-            found=str(problem),
+            found=str(problem) or f"no answer within {connect_s:g} s",
             next_step=step_after(
                 problem,
                 "check that the name resolves here and that the server is up; pin its key later (ssh: host_key:)",
@@ -262,16 +257,20 @@ async def _ended_before_password(
 
 
 def _nothing_in_common(error: Exception, where: str, offers: Offers, needed: list[str] | None) -> DeviceUnreachable:
-    advice = "enable stronger algorithms on the server; they are not weakened here"
+    advice = "enable one of those that are used here on the server; they are not weakened here"
     if needed:
         advice += (
             f" by default. If that cannot be, allow the old ones for this server alone, in the site's file:"
             f" ssh: legacy: [{', '.join(needed)}]; {MEANING}"
         )
     return DeviceUnreachable(
-        "no SSH algorithm is in common: the server offers none that is safe to use (SHA-1 is not)",
+        "no SSH algorithm is in common: the server offers none of those that are used here",
         where=where,
-        found="\n".join(f"{kind}: {', '.join(names)}" for kind, names in offers.items()) or str(error),
+        found="\n".join(
+            f"{kind}: the server has {', '.join(offers.get(kind, ()))}; used here: {', '.join(_USED[kind])}"
+            for kind in (_nothing_shared(offers) if offers else ())
+        )
+        or str(error),
         next_step=advice,
     )
 
@@ -301,6 +300,7 @@ def _refused(login: Login | None, where: str, words: str) -> LoginRefused:
     )
     if login is None or not login.password_sent:
         what = "the server refuses the login: it did not accept a password"
+        advice = "let this user log in there by password or keyboard-interactive, or name another one (ssh: user:)"
         if login and login.asked:
             what += " alone, but asked for something else beside it"
             advice = _ONE_STEP

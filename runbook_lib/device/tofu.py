@@ -24,6 +24,7 @@ What is decided, and what is refused:
 from __future__ import annotations
 
 import re
+import string
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
@@ -50,7 +51,7 @@ _ENTRY = re.compile(
 _ENTRY_INSIDE = re.compile(r"host[ \t]{0,9}=[ \t]{0,9}[^\s;=]*_[0-9]+[ \t]{0,9};", re.I)
 _CUT_SHORT = re.compile(r"\w(?:\.\.|…|[~*]\Z)")
 _FIELD = re.compile(r";[ \t]+(?P<name>[A-Za-z][A-Za-z0-9_-]{0,40})[ \t]?=")
-_COLUMN = re.compile(r"(?<![\s,;+=|])(?: {2,}|[ ]?[\t|])[ \t|]*[A-Za-z][A-Za-z0-9 _-]{0,40}[=:]")
+_COLUMN = re.compile(r"(?<![\s,;+=|])(?: {2,}+|[ ]?[\t|])[ \t|]*+[A-Za-z][A-Za-z0-9 _-]{0,40}[=:]")
 _PIECE = re.compile(rf"(?:^|[\s/,+])(?:{'|'.join(map(re.escape, SPELLINGS))})[ \t]?=", re.I)
 _OF_SUBJECTS = {"HOST", "SUBJECT", *SPELLINGS}
 _RULE = re.compile(r"[ \t*=_-]+")
@@ -181,4 +182,6 @@ def entry_of(line: str) -> TofuEntry | None:
 def _without_fields(subject: str) -> str:
     """Return what stands before the first further field of the line."""
     ends = (field.start() for field in _FIELD.finditer(subject) if field["name"].upper() not in _OF_SUBJECTS)
-    return re.sub(r"(?<!\\)[;\s]+\Z", "", subject[: next(ends, len(subject))])
+    text = subject[: next(ends, len(subject))]
+    kept = text.rstrip(f";{string.whitespace}")
+    return text[: len(kept) + kept.endswith("\\")]

@@ -23,7 +23,7 @@ from papermill.engines import NotebookExecutionManager
 from papermill.iorw import LocalHandler, papermill_io
 
 from runbook_lib.errors import RecordNotWritable
-from runbook_lib.record.files import gate_notebook, sync_folder
+from runbook_lib.record.files import gate_notebook, sync_folder, writing
 
 # -- Why a run of a notebook ended before its end, in words for whoever opens the executed notebook
 
@@ -123,26 +123,19 @@ def replace_file(path: Path, text: str) -> None:
     What this process knows to be a secret is not written, not even for the time of a run.
     Raises RecordNotWritable; the old file is then untouched and nothing is left beside it.
     """
-    try:
+    with writing(path, "The executed notebook cannot be written; what was there before is unchanged."):
         # Known secrets are taken out; a lone surrogate stays, and is refused here.
         content = gate_notebook(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass").encode("utf-8")
-        if path.is_symlink() and path.lstat().st_uid != os.geteuid():
-            raise PermissionError(errno.EACCES, "it is a link of another user's")
-        target = path.resolve()
-        if target.exists() and not target.is_file():
-            target.write_bytes(content)
-        else:
-            _replace(target, content)
-    except (OSError, UnicodeEncodeError) as error:
-        raise RecordNotWritable(
-            "The executed notebook cannot be written; what was there before is unchanged.",
-            where=str(path),
-            found=f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}",
-            next_step="Give an output path in an existing folder that is writable and not full.",
-        ) from error
+        _replace(path, content)
 
 
-def _replace(target: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes) -> None:
+    if path.is_symlink() and path.lstat().st_uid != os.geteuid():
+        raise PermissionError(errno.EACCES, "it is a link of another user's")
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        target.write_bytes(content)
+        return
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "the file is read-only")
     new = target.with_name(f".{target.name[:100]}.{uuid4().hex[:8]}.new")

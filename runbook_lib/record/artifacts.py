@@ -111,7 +111,7 @@ class ArtifactStore:
         """As ``keep_bytes``, for a JSON value that went through ``gate_json``, which leaves JSON what it is."""
         return self.keep_gated(path, to_json_bytes(value), kind=kind, **fields)
 
-    def keep_gated(self, path: str, data: bytes, *, kind: Kind = Kind.KEPT, **fields: str) -> Artifact:
+    def keep_gated(self, path: str, data: bytes, *, kind: Kind = Kind.KEPT, **fields: Any) -> Artifact:
         """As ``keep_bytes``, for bytes of which every text went through the gate and the rest are digests."""
         artifact = self._write(path, data)
         self.journal.append(kind, artifact=artifact, **fields)

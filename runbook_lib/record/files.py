@@ -153,25 +153,27 @@ FOLDER_MODE = 0o700
 READABLE_MODE = 0o644
 SHARED_FILE_MODE = 0o660
 SHARED_FOLDER_MODE = 0o2770
+AN_OPTION = "an option of the command"
 PARTIAL = ".partial-"
 """How the names of files begin that are not written to the end; a crash may leave one, and it counts for nothing."""
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` into ``RecordNotWritable`` that names ``path``."""
+def writing(path: Path, what: str = "") -> Iterator[None]:
+    """Turn an ``OSError`` into ``RecordNotWritable`` that names ``path``; ``what`` says what cannot be written."""
     try:
         yield
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:
         setting = setting_of(path)
+        beside = setting not in ("", RECORDS)
         usual = (
-            f"free disk space, make the folder writable for you, or name another one ({setting}); then"
+            f"free disk space, make the folder writable for you, or name another one ({setting or AN_OPTION}); then"
             " run the same command again; nothing that needed this was sent to a device"
         )
         raise RecordNotWritable(
-            "The record cannot be written" if setting == RECORDS else "A file beside the record cannot be written",
+            what or ("A file beside the record cannot be written" if beside else "The record cannot be written"),
             where=str(path),
-            found=error.strerror or type(error).__name__,
+            found=getattr(error, "strerror", None) or str(error) or type(error).__name__,
             next_step=step_after(error, usual),
         ) from error
 

@@ -8,7 +8,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ClassVar, Self, TypeVar
+from shutil import rmtree
+from typing import Any, ClassVar, Self, TypeVar
 
 from runbook_lib import paths
 from runbook_lib.decisions import Approval, Plan, plan_digest
@@ -75,7 +76,11 @@ class Record(ArtifactStore):
         make_folder(record.folder)
         opening = {"incident": incident, "site": site, "opened_utc": now.isoformat(), "by": operator()}
         opening |= {"kind": kind, "what": what, "given": given}
-        record.keep_json(OPENING, gate_json(opening), kind=Kind.INCIDENT_OPENED, expected=site, text=what)
+        try:
+            record.keep_json(OPENING, gate_json(opening), kind=Kind.INCIDENT_OPENED, expected=site, text=what)
+        except RecordNotWritable:
+            rmtree(record.folder, ignore_errors=True)  # it would be a damaged record for ever
+            raise
         return record
 
     @classmethod
@@ -233,9 +238,12 @@ class Record(ArtifactStore):
         """How the attempts before the last one ended, for each stage that had any."""
         return stages.earlier_ends(self.journal.read().lines)
 
-    def intend(self, stage: Stage, server: str, change: About | str, *, expected: str = "") -> stages.RecordedChange:
-        """Write down a change before it is sent: on disk when this returns. Then send it, once."""
-        line = self.journal.append(Kind.INTENT, stage=stage.value, server=server, expected=expected, text=change)
+    def intend(self, stage: Stage, server: str, change: About | str, **how: Any) -> stages.RecordedChange:
+        """Write down a change before it is sent: on disk when this returns. Then send it, once.
+
+        ``how``: what is ``expected`` of it, and ``unless``, as ``Journal.append`` takes them.
+        """
+        line = self.journal.append(Kind.INTENT, stage=stage.value, server=server, text=change, **how)
         return stages.RecordedChange(self.journal, line)
 
     def pending_changes(self) -> tuple[stages.RecordedChange, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +55,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / JOURNAL
+        self._locked_here = False
 
     def read(self) -> JournalText:
         """All lines. Raises ``RecordDamaged`` naming the first line that is not what it was when written.
@@ -66,7 +67,8 @@ class Journal:
         known = _newest.get(self.path)
         try:
             with open_plain(self.path) as file:
-                fcntl.flock(file, fcntl.LOCK_SH)
+                if not self._locked_here:
+                    fcntl.flock(file, fcntl.LOCK_SH)
                 data = file.read()
         except FileNotFoundError:
             return JournalText(lines=())
@@ -99,11 +101,13 @@ class Journal:
         seen: str = "",
         artifact: Artifact | None = None,
         text: str | About = "",
+        unless: Callable[[], None] | None = None,
     ) -> Line:
         """Add one line; it is on disk when this returns. Raises ``RecordNotWritable`` or ``RecordDamaged``.
 
         The latter too where the journal that this process has read is gone, or lines of it are. ``text`` may say as
-        data what the line is about. Every text goes through the redaction gate.
+        data what the line is about. Every text goes through the redaction gate. ``unless`` raises what keeps the line
+        out; it reads this very journal, into which nobody else writes then.
         """
         fields: dict[str, Any] = {
             "stage": stage,
@@ -119,6 +123,8 @@ class Journal:
             fields["about"] = about
         with writing(self.path), self._locked() as file:
             self._mend(file)
+            if unless:
+                unless()
             return self._add(file, fields)
 
     def require_known(self) -> None:
@@ -153,8 +159,10 @@ class Journal:
             if os.fstat(file).st_size == 0:
                 share(file, self.path)
                 sync_folder(self.folder)
+            self._locked_here = True
             yield file
         finally:
+            self._locked_here = False
             os.close(file)
 
     def _add(self, file: int, fields: dict[str, Any]) -> Line:

@@ -324,7 +324,8 @@ def note_seen(folder: Path, approvals: Mapping[str, str]) -> None:
 
     Raises ``RecordNotWritable``.
     """
-    lines = "".join(f"{sha256} {key or '-'}\n" for sha256, key in approvals.items())
+    # The first line feed ends a line that was not written to its end.
+    lines = "\n" + "".join(f"{sha256} {key or '-'}\n" for sha256, key in approvals.items())
     require_writable(folder)
     make_folder(folder)
     with writing(folder / SEEN):

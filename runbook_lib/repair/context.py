@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -16,7 +16,7 @@ from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import ConnectionLost, DecisionNeeded, DeviceError, DeviceSilent, DeviceUnreachable
 from runbook_lib.event_loop import poll_until, side_by_side
 from runbook_lib.models import PI_SERVERS, Presented, Stage, TofuEntry, Vantage
-from runbook_lib.params.hosts import any_same_host, is_localhost, is_loopback
+from runbook_lib.params.hosts import address_of, any_same_host, is_localhost, is_loopback, same_host
 from runbook_lib.params.model import Expectation, IseServer, PiServer, Site, SshAccess
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import About, Line
@@ -161,19 +161,29 @@ class Devices:
         for prime in self._primes.values():
             prime.keep = keep
             prime.on_wait = progress
+            prime.listed = ()
 
     async def look(self, target: Target) -> tuple[Presented, ...]:
         """Return what a host presents from every vantage: here, itself, and each server that pins it.
 
-        Never raises for what a device does; a vantage that cannot be used says why.
+        A server that pins it may call it otherwise than the site's file does: by that name it connects, wherever the
+        name leads there. Never raises for what a device does; a vantage that cannot be used says why.
         """
+        called = ((by, host) for by in target.observers for host in (target.address, *self._other_names(by, target)))
         return tuple(
             await asyncio.gather(
                 self._present(target, Vantage.HERE),
                 self._through(target, target.name, Vantage.SELF),
-                *(self._through(target, observer, Vantage.PEER) for observer in target.observers),
+                *(self._through(replace(target, address=host), by, Vantage.PEER) for by, host in called),
             )
         )
+
+    def _other_names(self, observer: str, target: Target) -> list[str]:
+        """Return how the list that was read last calls a host, where that is another name or address of it."""
+        listed = self._primes[observer].listed
+        called = (each.host for each in listed if each.port == target.port and any_same_host(each.host, target.hosts))
+        hosts = dict.fromkeys(str(address_of(host) or host) for host in called)
+        return [host for host in hosts if not same_host(host, target.address)]
 
     async def _through(self, target: Target, carrier: str, vantage: Vantage) -> Presented:
         session = self._sessions.get(carrier)

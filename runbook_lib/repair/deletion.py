@@ -34,7 +34,7 @@ from runbook_lib.repair.approval import require_approval
 from runbook_lib.repair.confirmation import INTERCEPTION
 from runbook_lib.repair.context import Context, read_when_back
 from runbook_lib.repair.diagnose import recorded_diagnosis
-from runbook_lib.repair.guard import permit, require_release
+from runbook_lib.repair.guard import begin, permit, require_release
 from runbook_lib.repair.inventory import recorded_inventory, take_inventory
 from runbook_lib.repair.plan import essence, plan_of
 from runbook_lib.repair.planned_changes import (
@@ -147,13 +147,12 @@ async def _delete_one(
     context: Context, plan: Plan, row: PlanRow, done: float
 ) -> tuple[DeletionResult, RunbookError | None]:
     what = replace(about_deletion(row.key), command=row.command)
-    approval = await permit(context, row, what)
+    request = await permit(context, row, what)
     planned = {each.key: each.subject for each in plan.rows if each.server == row.server}
     before = await _undisturbed(context.devices.prime(row.server).list_tofu, planned)
     _refuse_if_changed(context, plan, before)
-    change = context.record.intend(
-        context.stage, row.server, what, expected=f"{row.command} (approved by {approval.by}: {approval.digest})"
-    )
+    expected = f"{row.command} (approved by {request.approval.by}: {request.approval.digest})"
+    change = begin(context, request, expected)
     context.progress(f"{row.server}: {row.command}", done)  # the last that a person may read of a stop
     sent_utc = context.now()
     text, problem = await _send(context, row, change)

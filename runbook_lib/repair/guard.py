@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from runbook_lib.decisions import Approval, Decision, Plan, PlannedChange, PlanRow
 from runbook_lib.device.answers import trimmed
@@ -21,6 +22,7 @@ from runbook_lib.observations import Check
 from runbook_lib.params.model import Site
 from runbook_lib.record.journal import About, Kind
 from runbook_lib.record.lock import is_under_lock
+from runbook_lib.record.stages import RecordedChange
 from runbook_lib.repair.approval import approval_missing, approval_naming, require_not_blocked
 from runbook_lib.repair.confirmation import INTERCEPTION, require_confirmed, require_unmoved
 from runbook_lib.repair.context import Context, Devices, ask_both, pi_server, require_two_servers, targets
@@ -38,7 +40,7 @@ from runbook_lib.repair.planned_changes import (
     settings_of,
     stale_plan,
 )
-from runbook_lib.repair.sent_changes import about_deletion, change_history, sent_since
+from runbook_lib.repair.sent_changes import change_history, sent_since
 
 # -- Which release each server runs: whether these runbooks are written for it, and whether both run the same.
 #
@@ -191,13 +193,14 @@ class ChangeRequest:
         return f"{self.change.server}: {self.what}"
 
 
-async def permit(context: Context, change: Change, what: About, *, sends: bool = True) -> Approval:
-    """Return the approval by which the change may be sent now; nothing is sent where this raises.
+async def permit(context: Context, change: Change, what: About, *, sends: bool = True) -> ChangeRequest:
+    """Return the change with the approval by which it may be sent now; nothing is sent where this raises.
 
-    ``what`` is what the journal's intent is about. Raises StageOutOfOrder where there is no plan or no diagnosis, or a
-    mismatch is open; DeletionRefused where the plan is blocked; ApprovalMissing; PlanStale where the change is not
-    in the plan, has moved, or was sent already; DecisionNeeded where a person has not given a real site's name yet;
-    SiteLocked; and the errors of ``require_confirmed``.
+    ``what`` is what the journal's intent is about, which ``begin`` writes. Raises
+    StageOutOfOrder where there is no plan or no diagnosis, or a mismatch is open; DeletionRefused where the plan is
+    blocked; ApprovalMissing; PlanStale where the change is not in the plan, has moved, or was sent already;
+    DecisionNeeded where a person has not given a real site's name yet; SiteLocked; and the errors of
+    ``require_confirmed``.
     """
     plan = context.record.read_plan()
     require_not_blocked(context.record, plan)
@@ -209,24 +212,34 @@ async def permit(context: Context, change: Change, what: About, *, sends: bool =
     request = ChangeRequest(plan=plan, change=change, what=what, approval=approval, sends=sends)
     for check in CHECKS:
         await check(context, request)
-    return approval
+    return request
+
+
+def begin(context: Context, request: ChangeRequest, expected: str) -> RecordedChange:
+    """Write down a change that was permitted, before it is sent; nothing is written where this raises.
+
+    Raises PlanStale where another run has written the same on this approval meanwhile, from a machine with other locks.
+    """
+    unsent = partial(_refuse_if_sent, context, request)
+    return context.record.intend(context.stage, request.change.server, request.what, expected=expected, unless=unsent)
+
+
+def _refuse_if_sent(context: Context, request: ChangeRequest, *, known: bool = False) -> None:
+    since = sent_since(context.record, request.approval)
+    if known or (request.change.server, request.what.subject) in since:
+        why = "was already sent on this plan; one approval does not allow it twice"
+        raise stale_plan(request.plan, str(request), why)
 
 
 async def not_sent_before(context: Context, request: ChangeRequest) -> None:
     """An approval lets each change be sent once: what never left here does not count, what the server refused does."""
     if not request.sends:
         return
-    since = sent_since(context.record, request.approval)
     if isinstance(request.change, PlanRow):
-        row = request.change
-        before = row.place in sent_places(context, request.plan) or (row.server, about_deletion(row.key)) in since
+        before = request.change.place in sent_places(context, request.plan)
     else:
-        now = attempt(change_history(context), about_change(request.change))
-        before = request.what in [what for _, what in since] or now != request.change.attempt
-    if before:
-        raise stale_plan(
-            request.plan, str(request), "was already sent on this plan; one approval does not allow it twice"
-        )
+        before = attempt(change_history(context), about_change(request.change)) != request.change.attempt
+    _refuse_if_sent(context, request, known=before)
 
 
 async def nothing_moved(context: Context, request: ChangeRequest) -> None:

@@ -26,7 +26,7 @@ from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
 from runbook_lib.repair.diagnose import logs_now
-from runbook_lib.repair.guard import permit, require_release
+from runbook_lib.repair.guard import begin, permit, require_release
 from runbook_lib.repair.ha_state import (
     REGISTRATION,
     are_crossed,
@@ -60,8 +60,8 @@ async def remove_ha(context: Context) -> None:
     """
     await require_release(context.site, context.devices)
     await _require_removable(context)
-    await permit(context, planned_change(context, ChangeKind.REMOVE_HA, "secondary"), REMOVAL)
-    change = context.record.intend(context.stage, "primary", REMOVAL, expected="HA not Configured")
+    request = await permit(context, planned_change(context, ChangeKind.REMOVE_HA, "secondary"), REMOVAL)
+    change = begin(context, request, "HA not Configured")
     context.progress(f"primary: {REMOVE_HA}")
     try:
         await context.devices.prime("primary").remove_ha()
@@ -298,8 +298,8 @@ async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items:
 
 async def _register_once(context: Context, page: PrimePages, before: Diagnosis | None) -> None:
     form = typed_form(context.site)
-    await permit(context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), REGISTRATION)
-    change = context.record.intend(context.stage, "primary", REGISTRATION, expected="Primary Active")
+    request = await permit(context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), REGISTRATION)
+    change = begin(context, request, "Primary Active")
     try:
         await page.register(form)
         change.sent()

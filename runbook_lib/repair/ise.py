@@ -20,7 +20,7 @@ from runbook_lib.params.model import IseServer
 from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
-from runbook_lib.repair.guard import permit, require_release
+from runbook_lib.repair.guard import begin, permit, require_release
 from runbook_lib.repair.ha_state import entry_checks
 from runbook_lib.repair.planned_changes import adding, planned_change, removing
 from runbook_lib.repair.preflight import require_means
@@ -257,8 +257,8 @@ def _settings(context: Context, name: str) -> IseServer:
 
 async def _change(context: Context, name: str, what: About, act: Callable[[], Awaitable[object]]) -> None:
     """Ask whether it may be done, write the intent, press the button once, write what the page said."""
-    await permit(context, planned_change(context, ChangeKind.READD_ISE, name), what)
-    change = context.record.intend(context.stage, "primary", what, expected="accepted")
+    request = await permit(context, planned_change(context, ChangeKind.READD_ISE, name), what)
+    change = begin(context, request, "accepted")
     try:
         await act()
         change.sent()

@@ -150,13 +150,20 @@ def test_a_server_that_signs_otherwise_than_agreed_gets_no_password() -> None:
 
 
 @pytest.mark.parametrize(
-    "algorithms", [{"encryption_algs": ["aes128-cbc"]}, {"kex_algs": ["diffie-hellman-group1-sha1"]}]
+    ("algorithms", "kind"),
+    [
+        ({"encryption_algs": ["aes128-cbc"]}, "encryption: the server has aes128-cbc; used here: aes256-gcm"),
+        ({"kex_algs": ["diffie-hellman-group1-sha1"]}, "key exchange: the server has diffie-hellman-group1-sha1"),
+        ({"encryption_algs": ["chacha20-poly1305@openssh.com"]}, "encryption: the server has chacha20"),
+    ],
 )
-def test_what_no_site_may_allow_is_not_offered(algorithms: dict[str, list[str]]) -> None:
-    """CBC and group 1 are in no list; the error names no word that would allow them."""
+def test_what_no_site_may_allow_is_not_offered(algorithms: dict[str, list[str]], kind: str) -> None:
+    """CBC and group 1 are in no list; the error names what is not in common, and no word that would allow it."""
     error = with_fake(fake(algorithms=algorithms))
     assert isinstance(error, DeviceUnreachable)
     assert "legacy" not in error.next_step
+    assert error.found.startswith(kind)
+    assert "\n" not in error.found
 
 
 def test_a_jump_host_that_forwards_nothing_is_named_as_the_one_who_refused() -> None:
@@ -176,6 +183,13 @@ def test_a_jump_host_that_forwards_nothing_is_named_as_the_one_who_refused() -> 
             assert not far.connections
 
     asyncio.run(talk())
+
+
+def test_a_server_that_takes_no_password_is_told_as_that() -> None:
+    """None was sent, so that none may be wrong and no user locked."""
+    error = with_fake(fake(auth="publickey"))
+    assert isinstance(error, LoginRefused)
+    assert "by password or keyboard-interactive" in error.next_step
 
 
 def test_a_second_factor_is_named_and_the_password_is_not_blamed() -> None:

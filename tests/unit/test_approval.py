@@ -535,6 +535,15 @@ def test_who_sends_a_record_away_vouches_for_what_he_believes(
     assert two.approved(plan) == signed_one
 
 
+def test_what_was_noted_in_part_takes_no_later_approval_with_it(incident: Incident, keys: Path) -> None:
+    """The disk was full, or the power went, in the middle of a line."""
+    plan = incident.write_plan()
+    note_seen(keys, {"0" * 64: ""})
+    with (keys / SEEN).open("ab") as file:
+        file.write(b"1" * 30)
+    assert incident.approve(plan) == incident.approved(plan)
+
+
 def test_what_this_account_approved_is_not_believed_where_others_could_write_it(incident: Incident, keys: Path) -> None:
     """The list of one's own approvals is the owner's alone, or nothing is carried out."""
     plan = incident.write_plan()

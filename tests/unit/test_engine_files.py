@@ -54,8 +54,17 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
 
 def test_a_missing_folder_is_said(tmp_path):
     """The error names the path and what to do."""
-    with pytest.raises(RecordNotWritable, match="existing folder"):
+    with pytest.raises(RecordNotWritable, match="make the folder writable for you") as caught:
         replace_file(tmp_path / "nowhere" / "out.ipynb", "text")
+    assert "an option of the command" in caught.value.next_step
+
+
+def test_a_run_that_cannot_write_names_the_setting_of_its_folder(tmp_path, monkeypatch):
+    """Whoever runs all stages has given no path of a notebook."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    with pytest.raises(RecordNotWritable) as caught:
+        replace_file(tmp_path / "records" / "incident" / "out.ipynb", "text")
+    assert "RUNBOOK_RECORDS" in caught.value.next_step
 
 
 def running(path: Path) -> FileStates:

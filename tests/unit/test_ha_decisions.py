@@ -243,7 +243,8 @@ def test_ha_is_registered_where_there_is_none_and_removed_where_it_stays_broken_
 
 def test_a_removal_counts_once_both_servers_say_so(context: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is sent once, to the primary; a secondary that still calls itself registered makes it a failure."""
-    monkeypatch.setattr(ha, "permit", AsyncMock())  # test_guard.py is about that
+    monkeypatch.setattr(ha, "permit", AsyncMock())  # test_guard.py is about that, and what begins with it
+    monkeypatch.setattr(ha, "begin", lambda made, *_: made.record.intend(made.stage, "primary", ha.REMOVAL))
     monkeypatch.setattr(ha, "planned_change", Mock())
     done, half = Pair(BROKEN), Pair(BROKEN, after=("HA not Configured", "Secondary Lost Primary"))
     asyncio.run(remove_ha(context(done)))

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 from incident_kit import Incident
 
-from runbook_lib.decisions import Deletion, DeletionResult
+from runbook_lib.decisions import Deletion, DeletionResult, PlanRow
 from runbook_lib.device.prime import PrimeServer
 from runbook_lib.errors import (
     CommandRefused,
@@ -34,8 +34,9 @@ from runbook_lib.errors import (
 from runbook_lib.models import Inventory, Stage, TofuStore
 from runbook_lib.observations import Diagnosis
 from runbook_lib.params.model import Deadlines
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import About, Kind
 from runbook_lib.repair import context, deletion
+from runbook_lib.repair.guard import ChangeRequest
 from runbook_lib.repair.planned_changes import require_deletions, results_of
 from runbook_lib.repair.sent_changes import recorded_deletions
 
@@ -87,8 +88,8 @@ def carry_out(incident: Incident, monkeypatch: pytest.MonkeyPatch) -> CarryOut:
 
     async def held(*_given: object) -> None: ...
 
-    async def permit(*_given: object) -> Any:
-        return approval
+    async def permit(_context: object, row: PlanRow, what: About) -> ChangeRequest:
+        return ChangeRequest(plan=plan, change=row, what=what, approval=approval)
 
     async def watched(_context: object, results: tuple[DeletionResult, ...]) -> bool:
         return any(result.result is Deletion.NOT_DELETED_OR_CAME_BACK for result in results)

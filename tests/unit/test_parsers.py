@@ -21,7 +21,7 @@ import runbook_lib.device
 from runbook_lib.device.answers import parse_ha_status, parse_health_monitor, parse_version
 from runbook_lib.device.ise_api import parse_ise_certificates, parse_ise_date, parse_ise_refusal
 from runbook_lib.device.names import parse_name
-from runbook_lib.device.tofu import parse_tofu_list, vanished_entries
+from runbook_lib.device.tofu import entry_of, parse_tofu_list, vanished_entries
 from runbook_lib.errors import AnswerNotUnderstood
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -159,6 +159,12 @@ def test_parser_is_linear(folder: str, piece: str) -> None:
     for begin in ("", "CN=", "/CN=", "host=a_443;  subject= /CN=", "[State] x", "Cisco Prime Infrastructure\nVersion"):
         for end in ("", "\n"):
             assert_linear(lambda size: as_json(PARSERS[folder], begin + piece * (size // len(piece)) + end), 4_000)  # noqa: B023
+
+
+@pytest.mark.parametrize("piece", [" ", "; ", "\t"])
+def test_blanks_in_the_middle_of_a_subject_are_read_in_one_pass(piece: str) -> None:
+    """Whoever makes a certificate chooses its subject: one of 60,000 blanks kept a stage busy for minutes."""
+    assert_linear(lambda size: entry_of(f"host=a_443;  subject=/CN=a{piece * (size // len(piece))}b"), 4_000)
 
 
 @given(st.integers(0, 4), st.data())

@@ -187,6 +187,18 @@ except RecordNotWritable as error:
 """
 
 
+def test_an_incident_that_could_not_be_opened_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full: what there is of its folder would be a damaged record in every list from then on."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(journal_file, "write_all", full)
+    with pytest.raises(RecordNotWritable, match="No space left"):
+        Record.create(tmp_path, "lab")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_does_not_fit_is_not_there(record: Record) -> None:
     """Where the disk takes a part of a file only, neither the part nor a journal line is left."""
     before = record.journal.path.read_bytes()

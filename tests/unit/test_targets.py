@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from site_kit import ISE, ISE2, PRIMARY, SECONDARY, site_with
 
+from runbook_lib.device.prime import PrimeServer
 from runbook_lib.device.tofu import parse_tofu_list
-from runbook_lib.models import TofuEntry
+from runbook_lib.models import TofuEntry, TofuStore, Vantage
 from runbook_lib.params.hosts import same_host
-from runbook_lib.repair.context import is_own, target_named, target_of, target_of_key, targets
+from runbook_lib.repair.context import Devices, is_own, target_named, target_of, target_of_key, targets
 
 SITE = site_with()
 SIX = site_with(addresses=("2001:db8::10", "2001:db8::20", "2001:db8::30", "2001:db8::31"))
@@ -204,3 +207,29 @@ def test_targets_and_who_pins_them() -> None:
 def test_addresses_are_compared_by_value_and_names_without_case(one: str, other: str, same: bool) -> None:
     """Addresses by value, names of ASCII without regard to case; letters that only fold alike are others."""
     assert same_host(one, other) is same_host(other, one) is same
+
+
+def test_a_host_is_looked_at_by_the_name_in_the_list_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server that pins it connects to that name: whoever answers for it there would be pinned in its place."""
+    listed = tuple(entry(host) for host in ("prime-sec", SECONDARY, f"[::ffff:{SECONDARY}]", "prime-pri", "192.0.2.2"))
+    devices = Devices(SITE, keep=lambda *_: None)
+    asked: list[tuple[Vantage, str]] = []
+
+    async def read(prime: PrimeServer, *_: object) -> TofuStore:
+        return TofuStore(server=prime.key, entries=listed, read_utc=datetime.now(UTC))
+
+    async def look(_devices: Devices, target: Any, vantage: Vantage, *_: object) -> None:
+        asked.append((vantage, target.address))
+
+    async def through(_devices: Devices, target: Any, _carrier: str, vantage: Vantage) -> None:
+        asked.append((vantage, target.address))
+
+    monkeypatch.setattr(PrimeServer, "_read", read)
+    monkeypatch.setattr(Devices, "_present", look)
+    monkeypatch.setattr(Devices, "_through", through)
+    usual = [(vantage, SECONDARY) for vantage in Vantage]
+    asyncio.run(devices.look(target_named(SITE, "secondary")))
+    assert asked == usual
+    asyncio.run(devices.prime("primary").list_tofu())
+    asyncio.run(devices.look(target_named(SITE, "secondary")))
+    assert asked == [*usual, *usual, (Vantage.PEER, "prime-sec")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -157,6 +158,14 @@ def test_two_vantages_without_self_that_differ_are_contradicted(known: Knowledge
     assert (
         verdict((seen(HERE, NEW.der), refused(SELF), seen(PEER, IMPOSTOR.der)), known).verdict is Verdict.CONTRADICTED
     )
+
+
+def test_another_certificate_behind_the_name_that_a_server_uses_is_contradicted() -> None:
+    """It is seen from the same vantage as the right one, and only the name leads to it."""
+    by_name = replace(seen(PEER, IMPOSTOR.der), host="prime-sec.example.com")
+    judged = verdict((*everywhere(NEW.der), by_name), OWN)
+    assert (judged.verdict, judged.seen_from) == (Verdict.CONTRADICTED, tuple(Vantage))
+    assert "seen from peer as prime-sec.example.com" in judged.reason
 
 
 @pytest.mark.parametrize("missing", [refused, silent], ids=["refused", "no answer"])
