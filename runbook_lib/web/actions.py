@@ -17,9 +17,9 @@ from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUndersto
 from runbook_lib.params.hosts import is_address, same_host
 from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import ControlMatch, bare_words, best, find
-from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, script, uncover
+from runbook_lib.web.dialogs import ACTION_MS, ELEMENT_LOST, covering, dismiss, script, uncover
 from runbook_lib.web.screen import Item, Screen, screen_in_words
-from runbook_lib.web.view import ELEMENT_LOST, PageView, Rest, When
+from runbook_lib.web.view import PageView, Rest, When
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
 

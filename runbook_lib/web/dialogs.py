@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from playwright.async_api import Error
+from playwright.async_api import Dialog, Error
 
 from runbook_lib.errors import DeviceSilent, PageNotUnderstood
-from runbook_lib.params.labels import Label, Labels
+from runbook_lib.params.hosts import same_host
+from runbook_lib.params.labels import SECONDARY, Label, Labels
+from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.controls import ControlMatch, pressables
-from runbook_lib.web.reading import concerns
-from runbook_lib.web.screen import Item, Screen, plain, says
-from runbook_lib.web.view import ELEMENT_LOST, PageView
+from runbook_lib.web.reading import agrees, concerns
+from runbook_lib.web.screen import Item, Screen, plain, says, without_secrets
+
+if TYPE_CHECKING:
+    from runbook_lib.web.view import PageView
 
 ACTION_MS = 4000  # of one try; how often it is tried, the deadline of the page says
 _DRAWN_S = 1.5
@@ -34,6 +39,53 @@ _IN_PAGE = files("runbook_lib.web").joinpath("acting.js").read_text(encoding="ut
 def script(name: str) -> str:
     """Return a function of ``acting.js``, to be evaluated in the page."""
     return f"(el, given) => {_IN_PAGE}.{name}(el, given)"
+
+
+class ElementGone(PageNotUnderstood):
+    """What an earlier look showed is not there any more: to be looked for again, as where the driver misses it."""
+
+
+ELEMENT_LOST = (Error, ElementGone)  # what acting on something that is drawn anew, moved or closed meanwhile may raise
+
+
+class Dialogs:
+    """Which questions get a yes, and what dialogues told: ``said`` of what is done here, ``noted`` of other things.
+
+    The browser's own are answered here. A question that was expected and got its yes is in neither, one that got no is
+    in ``unexpected``.
+    """
+
+    def __init__(self, browser: PinnedBrowser, labels: Labels) -> None:
+        self._browser = browser
+        self._labels = labels
+        self.said: list[str] = []
+        self.noted: list[str] = []
+        self.unexpected: list[str] = []
+        self.expect()
+        browser.page.on("dialog", self._answer)
+
+    def expect(self, *phrases: str, dangers: Iterable[str] = (), about: str = "") -> None:
+        """Say yes from now on to questions with such a phrase; ``about`` is the host that they may name."""
+        self.expected, self.dangers, self.about = phrases, tuple(dangers), about
+
+    def agrees(self, question: str) -> bool:
+        """Whether a question is one that was expected."""
+        words = (word.strip("().:?!'\"") for word in question.split())
+        named = question
+        for word in (self.about, *words):  # a page may write an address otherwise than it was typed
+            named = named.replace(word, SECONDARY) if word and same_host(word, self.about) else named
+        return agrees(named, self._labels, self.expected, self.dangers)
+
+    async def _answer(self, dialog: Dialog) -> None:
+        confirmed = dialog.type == "confirm" and self.agrees(dialog.message)
+        agreed = confirmed or dialog.type in ("alert", "beforeunload")
+        text = without_secrets(dialog.message, self._browser.secrets)
+        if not confirmed and dialog.type != "beforeunload":
+            self.said.append(text)
+        if not agreed:
+            self.unexpected.append(text)
+        with contextlib.suppress(Error):
+            await (dialog.accept() if agreed else dialog.dismiss())
 
 
 async def dismiss(view: PageView, front: Screen) -> None:

@@ -245,26 +245,29 @@ class HaPages:
         await self.actions.press("check_readiness")
         earlier, growth, shown, refusing = readiness(before, self.labels), RowGrowth(), Stability(), Stability()
         self._unchecked += earlier.items  # before an earlier check too, whose table may have covered it since
-        changed = False
+        changed, result, came = False, Readiness(), False
 
-        def rest_s(result: Readiness) -> float:
+        def rest_s(result: Readiness, in_window: object) -> float:
             nonlocal changed
             anew = traffic.loads > loads
-            changed = changed or anew or result != earlier
+            changed = changed or anew or (result != earlier and not in_window)
             for_s = growth.rest_s(len(result.items), result.open, time.monotonic(), whole=anew and traffic.quiet)
             if traffic.sockets or not traffic.answered(pressed_at, 0.0):
                 for_s = max(_STUCK_S, for_s)  # rows may come through what is open
-            return max(for_s, _UNKNOWN_S if result.unknown else 0.0, 0.0 if changed else _UNCHANGED_S)
+            return max(for_s, _UNKNOWN_S if result.unknown else 0.0, 0.0 if changed or in_window else _UNCHANGED_S)
 
         def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
+            nonlocal result, came
             result = readiness(screen, self.labels)
+            came = came or bool(result.items)
             if result.items and not result.problem and (folded := _folded(before, screen)):
                 result = replace(result, problem=f"part of it is collapsed: {folded}")
-            rests, why = shown.is_stable(result, rest_s(result)), ""
+            in_window = self.view.windows and readiness(self.view.in_windows(screen), self.labels).items
+            rests, why = shown.is_stable(result, rest_s(result, in_window)), ""
             if result.has_ended:
                 why = growth.why_not_all([item.name for item in result.items], asks_on=traffic.asks_on(pressed_at))
-            beside = [window.url for window in self.view.windows if not (window.is_closed() or changed)]
-            why = f"it came in a window of its own, which is not read: {beside[0]}" if beside else why
+            if self.view.windows and result.items and not (changed or in_window):
+                why = f"only an earlier one stands there, and none in the window that came: {self.view.windows[-1].url}"
             problem = result.problem or why
             if problem and shown.is_stable(result, _STUCK_S if result.problem else _LONG_S):
                 what = f"the result of Check Readiness is not understood: {problem}"
@@ -275,12 +278,20 @@ class HaPages:
                 if words and refusing.is_stable(words, _SETTLE_S):
                     raise self._refused("Check Readiness", words)
             ended = result.has_ended and not why and rests and not self._checks_on(before, screen)
-            return result.items if ended else None
+            return tuple(dict.fromkeys(result.items)) if ended else None  # an earlier one may say the same
+
+        def awaited() -> str:
+            left = ", ".join(f"{item.name} {item.detail}".strip() for item in result.items if not item.passed)
+            what = "the result of Check Readiness"
+            gone = f"{what}, which was shown and has gone" if came and not result.items else what
+            return f"{what} (not passed: {left})" if left else gone
 
         try:
             deadline_s = self.view.browser.deadlines.readiness_s
-            self._checked = await self.view.wait(ready, "the result of Check Readiness", deadline_s, rest=shown)
+            self.view.beside = self.view.windows
+            self._checked = await self.view.wait(ready, awaited, deadline_s, rest=shown)
         finally:
+            self.view.beside = ()
             await take_picture(self.view, "readiness-after")
         return self._checked
 
@@ -390,7 +401,9 @@ class HaPages:
         names = {item.name for item in self._checked}
         stood = [item for item in self._unchecked if item.name not in names]
         known = {(item.name, item.passed) for item in (*self._checked, *stood)}
+        self.view.beside = self.view.windows
         shown = readiness(await self.view.look(anew=True), self.labels).items
+        self.view.beside = ()
         if news := [item.name for item in shown if (item.name, item.passed) not in known]:
             what = f"Check Readiness shows more by now than when it had ended ({', '.join(news)}); nothing was clicked"
             raise self.view.problem(what, "", "Look at the readiness check in a browser.")

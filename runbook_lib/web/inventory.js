@@ -2,7 +2,7 @@
 // Returns {items, rows, scrolls, elements, busy}; elements[i] belongs to items[i]. busy: where something lies over the page that
 // has nothing to press or to fill in, the items in it, and -1 at last. Reads only; changes nothing.
 () => {
-  const items = [], elements = [], rows = [], tables = [], scrolls = [];
+  const items = [], elements = [], rows = [], tops = [], tables = [], scrolls = [];
   const tableOf = (el) => {
     // Grids draw a table for each row, which is none to anybody who hears the page.
     const table = el.closest("[role=grid],[role=treegrid]")
@@ -21,13 +21,16 @@
   const number = (el, ...attributes) => Math.max(0, ...attributes.map((name) => parseInt(el.getAttribute(name), 10) || 0));
   const root = document.scrollingElement || document.documentElement;
   if (!root || !document.body) return { items, rows, scrolls, elements, busy: [] };
+  if (root.scrollHeight > innerHeight + 4) {
+    scrolls.push({ whole: true, moved: root.scrollTop > 0, top: Math.round(window.scrollY + innerHeight), bottom: root.scrollHeight });
+  }
 
-  const box = (rect) => [
-    Math.round(rect.left + window.scrollX), Math.round(rect.top + window.scrollY),
-    Math.round(rect.width), Math.round(rect.height),
-  ];
+  // What is read from right to left is listed as in a mirror: a caption stands before its field.
+  const mirrored = getComputedStyle(document.body).direction === "rtl";
+  const left = (rect) => mirrored ? root.clientWidth - rect.right - window.scrollX : rect.left + window.scrollX;
+  const box = (rect) => [left(rect), rect.top + window.scrollY, rect.width, rect.height].map(Math.round);
   const onPage = (rect) => rect.width > 0 && rect.height > 0
-    && rect.right + window.scrollX > 0 && rect.bottom + window.scrollY > 0;
+    && left(rect) + rect.width > 0 && rect.bottom + window.scrollY > 0;
   const seen = (el) => {
     const style = getComputedStyle(el);
     return style.visibility === "visible" && style.opacity !== "0" && onPage(el.getBoundingClientRect());
@@ -276,17 +279,27 @@
         const all = [...el.querySelectorAll("th,[role=columnheader]")].filter(shown);
         // Grids draw a table for each row, and mark what is around it.
         const outer = el.closest("[role=row]"), marked = outer && nested(outer) === 1 ? outer : el;
-        rows.push({
+        const table = tableOf(el), top = Math.round(el.getBoundingClientRect().top);
+        const row = {
           cells: parts.length ? parts.map(words) : [words(el)],
           header: cells.length > 0 && all.length === cells.length,
           selected: [el, marked].some((one) => one.getAttribute("aria-selected") === "true" || /(^|[^n])selected/i.test(one.className)),
           listed: !cells.length,
           spans: cells.length === 1 ? Math.max(cells[0].colSpan || 1, number(cells[0], "aria-colspan")) : 1,
-          table: tableOf(el),
+          table,
           position: number(el, "aria-rowindex", "aria-posinset"),
           total: number(el.closest("[aria-rowcount]") || el, "aria-rowcount", "aria-setsize"),
-        });
-        inside.row = rows.length - 1;
+        };
+        // Columns that stay in view while others scroll have rows of their own beside those of the others.
+        const beside = el.closest("[role=grid],[role=treegrid]") ? tops.findIndex((at, n) => at === top && rows[n].table === table) : -1;
+        if (beside >= 0) {
+          const other = rows[beside];
+          Object.assign(other, { cells: [...other.cells, ...row.cells], header: other.header && row.header, selected: other.selected || row.selected });
+        } else {
+          rows.push(row);
+          tops.push(top);
+        }
+        inside.row = beside >= 0 ? beside : rows.length - 1;
       }
     }
     const kind = kindOf(el, style);

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from functools import partial
+from operator import ne
 
-from runbook_lib.errors import LoginRefused, PageNotUnderstood
+from runbook_lib.errors import ConnectionLost, DeviceSilent, LoginRefused, PageNotUnderstood
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, is_login, pressables
+from runbook_lib.web.dialogs import dialog_in_words, is_notice
 from runbook_lib.web.reading import fresh_texts
-from runbook_lib.web.screen import Screen, Stability, says
+from runbook_lib.web.screen import FIELDS, Screen, Stability, says
 from runbook_lib.web.view import PageView, take_picture
 
 # How long a page without a menu stays before it is a first page, or a login page before it came without a reason; one
@@ -18,6 +21,7 @@ from runbook_lib.web.view import PageView, take_picture
 _WORDS_S, _LOADED_S = 3.0, 1.0
 
 _NOTICES, _NOTICE_S = 3, 8.0
+_LEADING = ("link", "menuitem", "tab", "clickable", "icon")
 
 
 async def login(view: PageView, actions: PageActions, user: str, password: str) -> None:
@@ -26,12 +30,38 @@ async def login(view: PageView, actions: PageActions, user: str, password: str) 
     Raises LoginRefused (with the page's words), PageNotUnderstood, DeviceSilent or CertificateMoved.
     """
     view.logged_in = False
-    await view.browser.go("/")
-    view.forget_last_look()
-    await _arrive(view, actions)
+    known = len(view.browser.blocked)
+    try:
+        await view.browser.go("/")
+        view.forget_last_look()
+        await _arrive(view, actions)
+    except (ConnectionLost, DeviceSilent):
+        elsewhere = view.browser.blocked[known:]
+        if elsewhere and not view.browser.page.url.startswith(view.browser.base_url):
+            what = f"the login is at another server, to which this browser may not go: {elsewhere[-1]}"
+            raise view.problem(what) from None
+        raise
     if not _inside(await view.look(), view):
         await _type(view, actions, user, password)
+        await _pass_steps(view, actions)
     view.logged_in = True
+
+
+async def _pass_steps(view: PageView, actions: PageActions) -> None:
+    """Put off what is offered before the first page, and close what only tells; raises PageNotUnderstood for more."""
+    for _ in range(_NOTICES):
+        screen = await view.look()
+        asks = any(item.kind == "button" or item.kind in FIELDS for item in screen.items)
+        leads = any(item.kind in _LEADING for item in screen.items) or find(screen, view.labels["menu_search"])
+        if not asks or leads or screen.busy or _inside(screen, view):
+            return
+        ways = pressables(screen, view.labels["dialog_later"])
+        if is_notice(screen, view.labels):
+            ways = ways or pressables(screen, view.labels["dialog_close"])
+        if not ways:
+            raise view.problem(f"the login asks for more than a user and a password: {dialog_in_words(screen)}")
+        await actions.click(ways[0].item)
+        await view.wait(partial(ne, screen), "the page after the login")
 
 
 async def _arrive(view: PageView, actions: PageActions) -> None:
@@ -82,7 +112,8 @@ def _decided(view: PageView, before: Screen, screen: Screen, shown: Stability, *
     passwords = [item for item in screen.items if item.kind == "password"]
     if says(" \n ".join(words), view.labels.phrases["locked"]):
         raise _refused(view, "the account is locked", words, "Unlock the account, or wait until its lock ends.")
-    if len(passwords) > 1 or (words and says(" \n ".join(words), view.labels.phrases["expired"])):
+    later = pressables(screen, view.labels["dialog_later"])
+    if len(passwords) > 1 or (not later and says(" \n ".join(words), view.labels.phrases["expired"])):
         raise _refused(view, "the password has expired", words, _CHANGE)
     if not is_login(screen, view.labels):
         # Some first pages hide their menu: whatever stays and asks for no password is inside.

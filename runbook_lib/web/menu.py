@@ -10,9 +10,9 @@ from urllib.parse import quote
 from runbook_lib.errors import DeviceSilent, PageNotUnderstood
 from runbook_lib.web.actions import PageActions, named
 from runbook_lib.web.controls import ControlMatch, best, find
-from runbook_lib.web.dialogs import dismiss, move_pointer_away
+from runbook_lib.web.dialogs import ELEMENT_LOST, dismiss, move_pointer_away
 from runbook_lib.web.screen import Item, Screen, Stability
-from runbook_lib.web.view import ELEMENT_LOST, PageView
+from runbook_lib.web.view import PageView
 
 T = TypeVar("T")
 Entries = Set[object]  # of a menu, each with its words and its place

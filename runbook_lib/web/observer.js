@@ -7,7 +7,8 @@
     const { items, rows, scrolls, busy, elements } = list();
     this.elements = elements;
     this.last = { items, rows, scrolls, busy, passing: passing.take(moved) };
+    const own = /native code/.test(JSON.stringify);
     const changed = Array.prototype.toJSON || Object.prototype.toJSON || String.prototype.toJSON;
-    return changed ? "" : JSON.stringify(this.last);
+    return own && !changed ? JSON.stringify(this.last) : "";
   },
 })

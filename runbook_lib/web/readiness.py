@@ -333,6 +333,11 @@ def _scrolled_away(
 
     What the table is filtered by ends ``below``.
     """
+    room = "the table has room for rows that are not drawn"
+    if scroll.whole and scroll.frame == rows[0].items[0].frame:
+        end = rows[-1].bottom
+        next_top = min((item.top for item in items if item.top >= end), default=scroll.bottom)
+        return room if end > scroll.top - 2 * pitch and next_top - end >= pitch else ""
     inside = [item for line in rows for item in line.items if scroll.number in item.scrolls]
     if not inside or scroll.frame != inside[0].frame:
         return ""
@@ -342,7 +347,7 @@ def _scrolled_away(
     if rows[0].top - max(head.line.bottom if headed else scroll.top, below) >= pitch:
         return "the table has room above its first row"
     last = max(item.bottom for item in items if scroll.number in item.scrolls)
-    return "the table has room for rows that are not drawn" if scroll.bottom - last >= pitch else ""
+    return room if scroll.bottom - last >= pitch else ""
 
 
 def _shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequence[str], labels: Labels) -> str:

@@ -80,6 +80,8 @@ INTRODUCTION = "http://pinned-relay.invalid/"
 _LAST_WORDS_S = 5.0
 _IDLE_S = 600.0
 """How long a connection may carry nothing until it is dropped; the browser makes another when it needs one."""
+_POLLS, _POLLS_S, _MOST_PIECES = 3, 120.0, 5000
+_NUMBER = re.compile(rb"\d+")
 _AUTHORIZATION = re.compile(rb"\r\nproxy-authorization: *basic +([a-z0-9+/=]+) *\r\n", re.IGNORECASE)
 _STATUS = {
     200: b"200 OK",
@@ -104,7 +106,8 @@ class PinnedRelay:
     ``moved`` is set for good once the server has shown another key. ``refused`` names the other places
     that the browser asked for, in order, each once. ``own_key`` is the SHA-256 of the public key that it shows to the
     browser; ``identity`` is the file with that key where the browser is shared, else the key is made here. ``user``
-    and ``password`` are what it asks of whoever connects. ``sent`` counts the pieces that have left for the server.
+    and ``password`` are what it asks of whoever connects. ``sent`` counts the pieces that have left for the server, but
+    those of polls, which the page sends again and again.
     """
 
     user = "browser"
@@ -120,6 +123,7 @@ class PinnedRelay:
         self.own_key = ""
         self.sent = 0
         self._shut = False
+        self._pieces: dict[int, list[float]] = {}  # when each last left, without the numbers in it
         self.password = secrets.token_urlsafe(32)
         self._identity = identity
         self._inside: ssl.SSLContext | None = None
@@ -191,7 +195,7 @@ class PinnedRelay:
                 await self._join((reader, writer), outside)
 
     def sent_nothing_since(self, sent: int) -> bool:
-        """Whether nothing has left for the server since the count was that; if so, nothing can any more."""
+        """Whether nothing but polls has left for the server since the count was that; if so, nothing can any more."""
         self._shut = self._shut or self.sent == sent
         return self.sent == sent
 
@@ -262,10 +266,19 @@ class PinnedRelay:
     async def _carry(self, one: _Connection, other: _Connection, last: list[float], *, out: bool = False) -> None:
         """Carry bytes one way, ``out`` to the server or in; ``last`` holds when any were carried."""
         while (chunk := await one[0].read(_CHUNK)) and not (out and self._shut):
-            self.sent += out
+            self.sent += out and not self._is_poll(chunk)
             last[0] = time.monotonic()
             other[1].write(chunk)
             await other[1].drain()
+
+    def _is_poll(self, piece: bytes) -> bool:
+        """Whether the same has left several times of late, with other times and counters in it."""
+        key, now = hash(_NUMBER.sub(b"", piece)), time.monotonic()
+        before = [at for at in self._pieces.pop(key, ()) if now - at < _POLLS_S]
+        self._pieces[key] = [*before[-_POLLS:], now]
+        if len(self._pieces) > _MOST_PIECES:
+            del self._pieces[next(iter(self._pieces))]  # what has not left for longest
+        return len(before) >= _POLLS
 
 
 def _trust_nothing() -> ssl.SSLContext:

@@ -94,13 +94,17 @@ class ScreenRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Scroll:
-    """A part of a frame that holds more than it shows: whether it was moved, where its content begins and ends."""
+    """A part of a frame that holds more than it shows: whether it was moved, where its content begins and ends.
+
+    ``whole``: the frame itself, and ``top`` is where the part of it ends that is in view.
+    """
 
     number: int
     frame: int
     moved: bool
     top: int
     bottom: int
+    whole: bool = False
 
 
 @dataclass(frozen=True)

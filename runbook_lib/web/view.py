@@ -8,12 +8,12 @@ import json
 import re
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Page, Request, Response, WebSocket
+from playwright.async_api import ElementHandle, Error, Frame, JSHandle, Page, Request, Response, WebSocket
 
 from runbook_lib.errors import (
     CertificateMoved,
@@ -23,17 +23,18 @@ from runbook_lib.errors import (
     OutcomeUnknown,
     PageNotUnderstood,
     PageRefused,
+    opening_line,
 )
-from runbook_lib.params.hosts import same_host
-from runbook_lib.params.labels import SECONDARY, Labels
+from runbook_lib.params.labels import Labels
 from runbook_lib.web.browser import LOOKS_FIRST, PinnedBrowser
 from runbook_lib.web.controls import LOGIN_PATH, bare_words, is_login
-from runbook_lib.web.reading import agrees
+from runbook_lib.web.dialogs import Dialogs, ElementGone
 from runbook_lib.web.screen import (
     LONG_WAIT_S,
     SHORT_WAIT_S,
     Item,
     Screen,
+    ScreenRow,
     Stability,
     plain,
     says,
@@ -58,6 +59,7 @@ _LEAST, _LEAST_S = 0.5, 5.0  # the part of a wait that is kept where a page chan
 _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it is looked at again soon
 _MOST_HEARD = 5000  # of a page that never stops saying something new, as one with a clock: the latest
 _POLLS_S, _MOST_TIMES, _NUMBER = 3.0, 64, re.compile(r"[\d.]+")
+_THROWN = re.compile(r"[A-Z]\w*Error: ")  # by a script, and not said by the driver
 _AGAIN_S = 2.0  # within which a message that goes comes again, where its page draws it anew
 _ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "dialog_later", "session_stay", "notice_accept")
 
@@ -65,6 +67,7 @@ Evidence = Callable[[str, bytes], None]
 T = TypeVar("T")
 When = Callable[[Screen], T | None]
 Rest = Stability | None
+What = str | Callable[[], str]
 
 
 class SessionEnded(Exception):
@@ -73,13 +76,6 @@ class SessionEnded(Exception):
     def __init__(self, *, clicked: bool = False) -> None:
         super().__init__(clicked)
         self.clicked = clicked
-
-
-class ElementGone(PageNotUnderstood):
-    """What an earlier look showed is not there any more: to be looked for again, as where the driver misses it."""
-
-
-ELEMENT_LOST = (Error, ElementGone)  # what acting on something that is drawn anew, moved or closed meanwhile may raise
 
 
 class Traffic:
@@ -99,8 +95,12 @@ class Traffic:
         self._questions: dict[int, list[float]] = {}
         self._answers: dict[int, float] = {}
         page.on("framenavigated", self._note_load)
-        page.on("request", self._note_request)
         page.on("response", self._note_status)
+        self.watch(page)
+
+    def watch(self, page: Page) -> None:
+        """Count what this page asks too, or this window beside it."""
+        page.on("request", self._note_request)
         page.on("websocket", lambda socket: self.sockets.append(socket))
         page.on("requestfinished", self._note_answer)
         page.on("requestfailed", self._note_answer)
@@ -160,46 +160,6 @@ class Traffic:
         self._at[frame] = at
 
 
-class Dialogs:
-    """Which questions get a yes, and what dialogues told: ``said`` of what is done here, ``noted`` of other things.
-
-    The browser's own are answered here. A question that was expected and got its yes is in neither, one that got no is
-    in ``unexpected``.
-    """
-
-    def __init__(self, browser: PinnedBrowser, labels: Labels) -> None:
-        self._browser = browser
-        self._labels = labels
-        self.said: list[str] = []
-        self.noted: list[str] = []
-        self.unexpected: list[str] = []
-        self.expect()
-        browser.page.on("dialog", self._answer)
-
-    def expect(self, *phrases: str, dangers: Iterable[str] = (), about: str = "") -> None:
-        """Say yes from now on to questions with such a phrase; ``about`` is the host that they may name."""
-        self.expected, self.dangers, self.about = phrases, tuple(dangers), about
-
-    def agrees(self, question: str) -> bool:
-        """Whether a question is one that was expected."""
-        words = (word.strip("().:?!'\"") for word in question.split())
-        named = question
-        for word in (self.about, *words):  # a page may write an address otherwise than it was typed
-            named = named.replace(word, SECONDARY) if word and same_host(word, self.about) else named
-        return agrees(named, self._labels, self.expected, self.dangers)
-
-    async def _answer(self, dialog: Dialog) -> None:
-        confirmed = dialog.type == "confirm" and self.agrees(dialog.message)
-        agreed = confirmed or dialog.type in ("alert", "beforeunload")
-        text = without_secrets(dialog.message, self._browser.secrets)
-        if not confirmed and dialog.type != "beforeunload":
-            self.said.append(text)
-        if not agreed:
-            self.unexpected.append(text)
-        with contextlib.suppress(Error):
-            await (dialog.accept() if agreed else dialog.dismiss())
-
-
 class PageView:
     """Looks at one page. ``new_messages`` are what came up on it since ``forget_messages``, for however short a time;
     ``earlier_messages`` what it said just before that. ``evidence`` is given the pictures.
@@ -223,10 +183,24 @@ class PageView:
         self.dialogs = Dialogs(browser, labels)
         browser.page.on("framenavigated", lambda _: self.forget_last_look())
         self.windows: list[Page] = []  # that the page has opened beside itself
-        browser.page.on("popup", lambda window: self.windows.append(window))
+        self.beside: Sequence[Page] = ()  # those of them that are read too; nothing is done there
+        self._unread = ""  # why a document cannot be read
+        browser.page.on("popup", self._note_window)
+
+    def _note_window(self, window: Page) -> None:
+        self.windows.append(window)
+        self.traffic.watch(window)
+
+    def in_windows(self, screen: Screen) -> Screen:
+        """Return only what stands in windows beside the page."""
+        beside = {n for n, frame in enumerate(self._listed) if frame.page is not self.browser.page}
+        items = tuple(item for item in screen.items if item.frame in beside)
+        # Items tell their rows by number.
+        rows = tuple(row if row.frame in beside else ScreenRow(cells=()) for row in screen.rows)
+        return Screen(items, rows, scrolls=screen.scrolls)
 
     async def look(self, *, anew: bool = False) -> Screen:
-        """Return what the page shows now; empty while it loads.
+        """Return what the page shows now, and the windows ``beside`` it; empty while it loads.
 
         A look of a moment ago is given again where nothing was done to the page since, unless ``anew``.
         Raises ConnectionLost where the browser has ended.
@@ -237,9 +211,9 @@ class PageView:
         if self._shown is not None and not anew and time.monotonic() - self._shown_at < _FRESH_S:
             return self._shown
         screen = screen_from(await self._list(), self.browser.page.url, self.browser.secrets)
-        self._shown = self._last = screen.asking() if self._asks(screen) else screen
-        self._shown_at = time.monotonic()
-        return self._shown
+        self._last = screen.asking() if self._asks(screen) else screen
+        self._shown, self._shown_at = None if self.beside else self._last, time.monotonic()
+        return self._last
 
     def _asks(self, screen: Screen) -> bool:
         """Whether what lies over the page is a dialogue, and not something that goes away once the page has loaded."""
@@ -248,14 +222,16 @@ class PageView:
         return shows or any(bare_words(over, self.labels[key]) for key in _ANSWERS)
 
     async def _list(self) -> list[tuple[int, Any]]:
-        frames = list(self.browser.page.frames)
+        pages = (page for page in (self.browser.page, *self.beside) if not page.is_closed())
+        frames = [frame for page in pages for frame in page.frames]
         self._observers = {frame: observer for frame, observer in self._observers.items() if frame in frames}
         self._holders = {frame: holder for frame, holder in self._holders.items() if frame in frames}
         # A frame keeps its number, and none gets that of one that went away.
         self._listed += [frame for frame in frames if frame not in self._listed]
+        self._unread = ""
         listed = await asyncio.gather(*(self._listed_in(frame) for frame in frames))
         numbered = zip(map(self._listed.index, frames), listed, strict=True)
-        shown = [(number, each) for number, each in numbered if each is not None]
+        shown = [(number, each) for number, each in numbered if each is not None and not self._unread]  # all or nothing
         self.at_rest = self.traffic.quiet and bool(shown) and all(each["passing"]["still"] for _, each in shown)
         return shown
 
@@ -263,12 +239,15 @@ class PageView:
         """Return what a frame shows; None where it is hidden, or being replaced: the next look will see what came."""
         if frame.parent_frame is not None and not await self._is_visible(frame):
             return None
-        known = frame in self._observers
-        with contextlib.suppress(Error):
-            return await self._looked(frame)
-        self._observers.pop(frame, None)  # it went with its document
-        with contextlib.suppress(Error):
-            return await self._looked(frame) if known else None
+        tries = 2 if frame in self._observers else 1
+        while tries:
+            tries -= 1
+            try:
+                return await self._looked(frame)
+            except (Error, TypeError, ValueError) as error:
+                self._observers.pop(frame, None)  # it went with its document, or its scripts have replaced what we need
+                if not tries and (_THROWN.search(str(error)) or not isinstance(error, Error)):
+                    self._unread = opening_line(str(error))
         return None
 
     async def _looked(self, frame: Frame) -> Any:
@@ -338,9 +317,9 @@ class PageView:
         return self._observers[self._listed[frame]]
 
     async def wait(
-        self, ready: When[T], what: str, for_s: float | None = None, *, until_rest: bool = False, rest: Rest = None
+        self, ready: When[T], what: What, for_s: float | None = None, *, until_rest: bool = False, rest: Rest = None
     ) -> T:
-        """Look until ``ready`` gives something but None and False, and return that.
+        """Look until ``ready`` gives something but None and False, and return that; ``what`` names it.
 
         Raises SessionEnded when the login page comes up instead, PageNotUnderstood with what is visible at
         the deadline (``page_s`` where none is given), DeviceSilent if nothing at all is. ``until_rest``: wait only as
@@ -359,7 +338,7 @@ class PageView:
                 self.logged_in = self.traffic.sent_to_login = False
                 raise SessionEnded
             if late or (until_rest and self.at_rest):
-                raise self.not_found(what, screen, limit)
+                raise self.not_found(what if isinstance(what, str) else what(), screen, limit)
             await self.wait_for_change(min(pause, rest.due_s) if rest else pause)
             pause = pause if until_rest else min(pause * 1.5, LONG_WAIT_S)
             screen = await self.look(anew=True)
@@ -397,6 +376,9 @@ class PageView:
 
     def not_found(self, what: str, screen: Screen, limit: float) -> PageNotUnderstood | DeviceSilent:
         """Return the error for something that is not on the page."""
+        if self._unread:
+            what = "the page cannot be read: its own scripts have replaced what every page can do"
+            return self.problem(what, self._unread, "Look at it in a browser.")
         status = self.traffic.status
         if status >= _BROKEN or not screen.items:
             broken = f"the server, or a proxy before it, answered with HTTP {status}"

@@ -55,6 +55,18 @@ def data_grid(rows: Rows) -> str:
     return f"<div role=grid><div role=presentation>{head}</div><div role=presentation>{lines}</div></div>"
 
 
+def frozen(rows: Rows) -> str:
+    """The same with a column that stays in view while the others scroll: it has a head and rows of its own."""
+    table = "<table class=fixed style='width:{}px' role=presentation><tbody><tr>{}</tr></tbody></table>"
+
+    def view(width: int, columns: slice) -> str:
+        head = table.format(width, _cells("th", HEAD[columns], "role=columnheader"))
+        lines = (table.format(width, _cells("td", cells[columns], "role=gridcell")) for cells in _texts(rows))
+        return f"<div>{head}{''.join(f'<div role=row>{line}</div>' for line in lines)}</div>"
+
+    return f"<div role=grid style='display:flex'>{view(200, slice(1))}{view(400, slice(1, 3))}</div>"
+
+
 def roles(rows: Rows) -> str:
     lines = "".join(f"<div role=row class=l>{_cells('span', cells, 'role=gridcell')}</div>" for cells in _texts(rows))
     return f"<div role=grid><div role=row class=l>{_cells('span', HEAD, 'role=columnheader')}</div>{lines}</div>"
@@ -97,6 +109,7 @@ MARKUPS: dict[str, Callable[[Rows], str]] = {
     "bold": bold,
     "table for each row": table_each,
     "data grid": data_grid,
+    "frozen column": frozen,
     "roles": roles,
     "places": places,
     "own elements": own_elements,

@@ -222,6 +222,28 @@ def test_two_ends_that_say_nothing_are_parted(monkeypatch: pytest.MonkeyPatch) -
     asyncio.run(go())
 
 
+def test_polls_are_none_of_what_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What leaves again and again, with other times and counters in it: whatever else does is something sent."""
+    poll, changes = b"POST /rpc?t=%d HTTP/1.1\r\n\r\n{call: alarms, id: %d}", b"{call: register, id: 7}"
+    out = SimpleNamespace(write=lambda _: None, drain=lambda: asyncio.sleep(0))
+    relay = PinnedRelay("192.0.2.10", 443, "0" * 64, 1.0)
+    counts: list[int] = []
+
+    async def go() -> None:
+        for piece in (*(poll % (n, n) for n in range(5)), poll.partition(b"{")[0] % 9, changes):
+            reader: Any = asyncio.StreamReader()
+            reader.feed_data(piece)
+            reader.feed_eof()
+            await relay._carry((reader, out), (reader, out), [0.0], out=True)  # type: ignore[arg-type]
+            counts.append(relay.sent)
+
+    asyncio.run(go())
+    assert counts == [1, 2, 3, 3, 3, 4, 5]
+    monkeypatch.setattr(module, "_POLLS_S", 0.0)
+    asyncio.run(go())
+    assert counts[7:] == [6, 7, 8, 9, 10, 11, 12]
+
+
 def test_a_connection_that_carries_nothing_is_dropped_and_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from test_web_pages import FORM, FORM_AT, INSIDE, drive
@@ -276,6 +278,38 @@ def test_pictures_hold_no_trace_of_a_secret(tmp_path: Path) -> None:
     assert kept["WWWWWWWWWW"] == kept["iiii"]
 
 
+def test_what_stands_between_the_login_and_the_pages_is_put_off_or_told(tmp_path: Path) -> None:
+    """An offer is put off and a notice closed; a question, and a login at another server, are named for a person."""
+    steps = [
+        "Your password expires in 5 days. Change your password? <button>Change now</button> <button>{}</button>",
+        "Access is watched. <button>OK</button>",
+        "Somebody else is logged in. <button>End that session</button> <button>Cancel</button>",
+    ]
+    steps[0] = steps[0].format("Remind me later")
+    script = f"""<script>const steps = {json.dumps(steps)}; let at = +localStorage.at || 0;
+      const next = () => {{ if (location.pathname === '/' && at < steps.length) document.body.innerHTML = steps[at] }};
+      onclick = (event) => {{ if (event.target.tagName !== 'BUTTON') return;
+        fetch('/pressed?' + event.target.textContent); localStorage.at = ++at; at === 2 ? location = '/x' : next() }};
+      next()</script>"""
+    product = Product(rewrite=(("<h2>Dashboard</h2>", f"<h2>Dashboard</h2>{script}"),))
+    pressed: list[str] = []
+
+    async def use(pages: PrimePages) -> None:
+        pages._browser.page.on("request", lambda request: pressed.append(unquote(request.url.partition("?")[2])))
+        product.sessions.clear()
+        await pages.login(product.user, product.password)
+        product.sessions.clear()
+        with pytest.raises(PageNotUnderstood, match=r"asks for more .* Somebody else .* \[Cancel\]"):
+            await pages.login(product.user, product.password)
+        product.sessions.clear()
+        product.rewrite = (("<h1>Welcome</h1>", "<script>location = 'https://idp.example.org/in?x=1'</script>"),)
+        with pytest.raises(PageNotUnderstood, match=r"at another server.*https://idp\.example\.org/in\s"):
+            await pages.login(product.user, product.password)
+
+    drive(product, "plain", tmp_path, use, at=INSIDE, page_s=5.0)
+    assert [each for each in pressed if each] == ["Remind me later", "OK", "x=1"]
+
+
 def test_a_login_button_of_another_name_is_not_needed(tmp_path: Path) -> None:
     """A form with one button of an unknown name is sent with the Enter key."""
     product = Product(rewrite=(("Sign In", "Weiter"),))
@@ -300,11 +334,19 @@ def test_a_panel_that_covers_nothing_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_an_old_script_library_does_not_change_what_is_read(tmp_path: Path) -> None:
-    """A page whose scripts change how lists are written as text is read all the same."""
-    script = "<script>Array.prototype.toJSON = function () { return 'a list'; };</script>"
-    product = Product(rewrite=(("<!doctype html>", f"<!doctype html>{script}"),))
+    """A page whose scripts change how lists are written as text is read all the same; what cannot be read is told."""
+    script = "<script>Array.prototype.toJSON = function () { return 'a list'; }; {}</script>"
+    ours = script.replace("{}", "if (location.search) JSON.stringify = String")
+    product = Product(rewrite=(("<!doctype html>", f"<!doctype html>{ours}"),))
 
     async def use(pages: PrimePages) -> None:
         assert (await pages.ha_page()).configuration_mode == "HA not Configured"
+        await pages._browser.go("/ha?its=own")
+        assert (await pages._ha.read()).configuration_mode == "HA not Configured"
+        await pages._browser.page.evaluate("window.getComputedStyle = undefined")
+        pages._view.forget_last_look()
+        with pytest.raises(PageNotUnderstood, match="cannot be read") as caught:
+            await pages._view.wait(lambda _: None, "nothing", 0.1)
+        assert "getComputedStyle is not a function" in caught.value.found
 
     drive(product, "plain", tmp_path, use, at=INSIDE)

@@ -18,7 +18,7 @@ from web_site import PLAIN_MENU, Product
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.repair.primary_pages import PageProblem, why_guided
-from runbook_lib.web import actions, ha_page, menu
+from runbook_lib.web import actions, ha_page, menu, screen
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import Item
 from runbook_lib.web.submit import choose
@@ -332,10 +332,24 @@ def test_nothing_is_typed_into_what_takes_the_focus(tmp_path: Path, monkeypatch:
         monkeypatch.setattr(hand, "act_on", reordered)
         await choose(hand, "failover_type", "failover_manual")
         held.append(await page.input_value("select"))
+        # A list that is closed before anything in it could be chosen is opened again.
+        monkeypatch.setattr(hand, "act_on", act)
+        await page.set_content(CLOSES_ONCE)
+        hand.view.forget_last_look()
+        await choose(hand, "failover_type", "failover_manual")
+        held.append(await page.inner_text("#list"))
 
     drive_form(product, tmp_path, use, page_s=3.0)
-    assert held == [FORM.secondary_server, "", "", "Manual"]
+    assert held == [FORM.secondary_server, "", "", "Manual", "Manual"]
     assert not product.heard
+
+
+CLOSES_ONCE = """<span id=list role=combobox tabindex=0 aria-label="Failover Type" onclick="opened()">Automatic</span>
+  <script>let times = 0; function opened() {
+    document.body.insertAdjacentHTML('beforeend', '<p><span role=option>Manual</span></p>');
+    const shown = document.querySelector('p');
+    if (times++) shown.onclick = () => { list.textContent = 'Manual'; shown.remove() };
+    else shown.onmouseover = () => shown.remove() }</script>"""
 
 
 @pytest.mark.parametrize("asks", [False, True], ids=["notice", "question"])
@@ -896,13 +910,19 @@ def test_a_click_that_a_page_swallows_is_made_again(tmp_path: Path) -> None:
     assert heard(product) == ["register"]
 
 
+# The first result stands in the page, and those after it in windows of their own.
+CHECK = "<button name=do value=Check"
+OWN_WINDOW = ((CHECK, CHECK + """ onclick="form.target = document.querySelector('th') ? '_blank' : ''" """),)
+
+
 def test_a_result_that_stands_elsewhere_is_not_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All rows that are seen have passed, and a closed section beside them may hold one that has not.
 
-    A result in a window of its own is not read, and told as that; the earlier one that still stands there is none.
+    A result in a window of its own is read; where none comes in it the earlier one that still stands there is none.
+    What has not ended at the deadline is named.
     """
-    monkeypatch.setattr(ha_page, "_STUCK_S", 1.0)
-    monkeypatch.setattr(ha_page, "_LONG_S", 1.0)
+    for module, wait in ((ha_page, "_STUCK_S"), (ha_page, "_LONG_S"), (screen, "_FEW_S"), (screen, "_NEXT_ROW_S")):
+        monkeypatch.setattr(module, wait, 1.0)
     closed = "<details><summary>Network</summary><table><tr><td>Port 1522<td>Failed</table></details>"
     head = "<table><tr><th>Check"
     product = Product(readiness=(("CPU", "Passed"), ("RAM", "Passed")), rewrite=((head, closed + head),))
@@ -910,10 +930,20 @@ def test_a_result_that_stands_elsewhere_is_not_passed(tmp_path: Path, monkeypatc
     async def use(pages: PrimePages) -> None:
         with pytest.raises(PageNotUnderstood, match="is collapsed: Network"):
             await pages.check_readiness(FORM)
-        product.rewrite = (("<form method=post action=/ha>", "<form method=post action=/ha target=_blank>"),)
-        assert len(await pages.check_readiness(FORM)) == 2
-        with pytest.raises(PageNotUnderstood, match=r"in a window of its own, which is not read: https://.*/ha"):
+        product.rewrite, product.readiness = OWN_WINDOW, tuple((name, "Passed") for name, _ in Product().readiness)
+        await pages._browser.go("/haconf")
+        assert len(await pages.check_readiness(FORM)) == 7
+        product.readiness = Product().readiness
+        items = await pages.check_readiness(FORM)
+        assert [item.name for item in items if not item.passed] == ["Disk speed"]
+        product.readiness = ()
+        with pytest.raises(PageNotUnderstood, match=r"only an earlier one stands there, .* window that came: https://"):
+            await pages.check_readiness(FORM)
+        product.readiness, product.rewrite = (("CPU", "Passed"), ("RAM", "Running")), ()
+        pages._browser.deadlines = pages._browser.deadlines.model_copy(update={"readiness_s": 1.0})
+        await pages._browser.go("/haconf")
+        with pytest.raises(PageNotUnderstood, match=r"not passed: RAM Running"):
             await pages.check_readiness(FORM)
 
     drive_form(product, tmp_path, use)
-    assert heard(product) == ["readiness"] * 3
+    assert heard(product) == ["readiness"] * 5

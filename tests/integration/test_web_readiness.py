@@ -14,6 +14,7 @@ from readiness_markup import MARKUPS, STYLE, SURROUNDINGS, plain, table_each, vi
 
 from runbook_lib.params.labels import labels_for
 from runbook_lib.paths import find_browser
+from runbook_lib.web.controls import find
 from runbook_lib.web.dialogs import script
 from runbook_lib.web.ha_page import _folded
 from runbook_lib.web.readiness import Readiness, readiness
@@ -109,6 +110,24 @@ def test_a_row_that_is_missing_between_two_others_is_missed(read: Read) -> None:
     result = read("<div><table".join([*parts[:4], parts[4] + gap, *parts[5:]]))
     assert "missing" in result.problem
     assert not result.has_ended
+
+
+def test_a_page_that_scrolls_may_draw_only_what_is_in_view(read: Read) -> None:
+    """Where its rows reach the end of that, and there is room below them."""
+    table, room = plain([(name, "Passed") for name in NAMES]), "<p style='margin-top:{}px'>"
+    assert read(table + room.format(2000)).has_ended
+    far = room.format(550)
+    assert read(far + table + "<p>About</p>" + room.format(2000)).has_ended
+    assert "not drawn" in read(far + table + room.format(2000) + "About").problem
+
+
+def test_a_caption_stands_before_its_field_whichever_way_a_page_is_read(look: Look) -> None:
+    """To the right of it where that is from right to left: what stands to the left there is the next field's."""
+    form = "<table><tr><td>Secondary Server<td><input><td>Email Address<td><input></table>"
+    for direction in ("ltr", "rtl"):
+        shown = look(f"<body dir={direction}>{form}")
+        fields = [item for item in shown.items if item.kind == "textbox"]
+        assert [find(shown, LABELS[key])[0].item for key in ("secondary_server", "email")] == fields
 
 
 AT_THE_FOOT = "<div style='height: 180px'></div><table><tr><td>{}<td>{}<td>{}</table>"

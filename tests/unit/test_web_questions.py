@@ -18,10 +18,10 @@ from runbook_lib.web import actions, dialogs, submit
 from runbook_lib.web import view as web_view
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find_radios, pressables
-from runbook_lib.web.dialogs import dismiss, question_in
+from runbook_lib.web.dialogs import ELEMENT_LOST, dismiss, question_in
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import Item, Screen, Stability
-from runbook_lib.web.view import _MOST_HEARD, ELEMENT_LOST, PageView, SessionEnded
+from runbook_lib.web.view import _MOST_HEARD, PageView, SessionEnded
 
 LABELS = labels_for()
 HARMLESS = "Registration takes hours. Do you want to continue?"
@@ -415,6 +415,7 @@ def question(words: str, *buttons: str) -> Screen:
         ("The server restarts.", ("OK", "Close"), None),
         ("Your session is about to expire.", ("Log out", "Stay signed in"), 2),
         ("You will be logged out in 60 s.", ("Log out now", "Keep working"), 2),
+        ("You will be logged out in 60 seconds.", ("Stay", "Log out"), 1),
         ("Your session is about to expire. Do you want to log out now?", ("Yes", "No"), None),
         ("Other users will be logged out. Continue?", ("Yes", "No"), None),
     ],
