@@ -219,7 +219,7 @@ async def _flush(outgoing: ssl.MemoryBIO, writer: _TlsWriter) -> None:
 def seeing_context(keys: str = _ANY_KEY) -> ssl.SSLContext:
     """Return settings that talk to old servers too: the certificate is to be seen, whatever protects the connection."""
     context = unjudged_tls(ssl.TLSVersion.MINIMUM_SUPPORTED)
-    context.set_ciphers(f"{keys}:@SECLEVEL=0")
+    context.set_ciphers(f"{keys}:!aNULL:@SECLEVEL=0")  # anonymous ones show no certificate
     if keys != _ANY_KEY:  # of TLS 1.3 Python cannot choose the kind
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)

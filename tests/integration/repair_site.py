@@ -23,7 +23,7 @@ from runbook_lib.record.incident import Record, find_open
 StartLab = Callable[..., Lab]
 
 DELETE = "ncs certvalidation tofu-certs deletecert host "
-QUICK = {"monitor_interval_s": 0.2, "registration_s": 0.5, "keys": "ec"}
+QUICK = {"monitor_interval_s": 1.0, "registration_s": 0.5, "keys": "ec"}
 
 
 def run_stage(stage: Stage, site: Path, incident: str = "", *, past_red: bool = False, **parameters: str) -> Any:

@@ -24,7 +24,7 @@ from runbook_lib.record.lock import free_stale, holder_of
 
 CHANGING = (Stage.DIAGNOSE, Stage.LIST, Stage.DELETE)
 PINS = (("primary", "secondary"), ("primary", "ise"), ("secondary", "primary"))
-QUICK_LAB = {"scenario": "renewed", "monitor_interval_s": 0.2, "registration_s": 0.3, "keys": "ec"}
+QUICK_LAB = {"scenario": "renewed", "monitor_interval_s": 0.6, "registration_s": 0.3, "keys": "ec"}
 
 
 def entry(lab: Lab, host: str) -> str:
@@ -41,7 +41,7 @@ def stale_entries(lab: Lab) -> list[tuple[str, str]]:
 def quick_site(lab: Lab, kind: str = "lab", **deadlines: float) -> Path:
     """Write a copy of the lab's site file with short waits; ``production`` does not approve by itself."""
     site = yaml.safe_load(lab.site_file.read_text()) | {"kind": kind}
-    site["deadlines"] |= {"probe_spacing_s": 0.02, "settle_s": 60.0, "quiet_s": 0.5} | deadlines
+    site["deadlines"] |= {"probe_spacing_s": 0.02, "settle_s": 60.0, "quiet_s": 1.3} | deadlines
     copy = lab.folder / "quick.yaml"
     copy.write_text(yaml.safe_dump(site, sort_keys=False))
     return copy

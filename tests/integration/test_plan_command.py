@@ -151,7 +151,7 @@ def test_a_blocked_plan_is_refused_with_its_reasons(commands: Commands, tmp_path
 
 def test_a_dry_run_makes_the_plan_and_says_what_a_run_would_do(start_lab: StartLab, commands: Commands) -> None:
     """Exit 0, the plan and each step in order; nothing is changed or approved, and --approve is refused beside it."""
-    lab = start_lab("renewed", keys="ec", monitor_interval_s=0.1)
+    lab = start_lab("renewed", keys="ec", monitor_interval_s=1.0)
     said = commands.run("run", lab.site_file, "--dry-run")
     assert said.code == 0, said.err
     [made] = (json.loads(path.read_text()) for path in commands.records.glob("*/plans/*.json"))

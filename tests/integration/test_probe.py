@@ -106,6 +106,18 @@ def takes_all(context: ssl.SSLContext) -> None:
     context.set_ciphers("ALL:@SECLEVEL=0")
 
 
+def test_a_server_that_would_show_no_certificate_is_given_no_occasion(tmp_path: Path) -> None:
+    """One that takes anonymous key exchange as well shows a certificate to whoever does not offer that."""
+
+    def anonymous(context: ssl.SSLContext) -> None:
+        context.set_ciphers("AECDH-AES256-SHA:AES256-SHA:@SECLEVEL=0")
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    chain = Chain(tmp_path, "a", small_rsa_key())
+    seen = look_at(TlsServer(chain, tune=anonymous))
+    assert (seen.chain, seen.problem) == (chain.der, "")
+
+
 def test_two_certificates_in_turn_are_not_stable(tmp_path: Path) -> None:
     """Where two probes see different leaves this is said, and the last chain is shown."""
     first, second = Chain(tmp_path, "a"), Chain(tmp_path, "a")

@@ -76,7 +76,7 @@ def test_deletion_that_is_cut_short_is_unknown_until_the_store_was_asked_again(
     start_lab: StartLab, commands: Commands, how: str, code: int
 ) -> None:
     """A command hangs and the run is cut short: unknown, no lock left behind; the next run finds out and finishes."""
-    lab = start_lab("renewed", keys="ec", monitor_interval_s=0.2)
+    lab = start_lab("renewed", keys="ec", monitor_interval_s=0.6)
     site = quick_site(lab)
     hung = ("primary", entry(lab, "secondary"))
     lab.set_fault("silent_command", "primary", command=f"{DELETE}{hung[1]}")
@@ -114,7 +114,7 @@ def test_deletion_in_a_cell_that_ran_out_of_time_is_unknown_until_the_store_was_
     start_lab: StartLab, commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cell's timeout under papermill: exit 1, nothing is claimed of the command that hangs; the next run finishes."""
-    lab = start_lab("renewed", keys="ec", monitor_interval_s=0.2)
+    lab = start_lab("renewed", keys="ec", monitor_interval_s=0.6)
     monkeypatch.setenv("RUNBOOK_RECORDS", str(commands.records))
     site = quick_site(lab, command_s=600.0)  # the cell gives up, not the command
     for stage in (Stage.DIAGNOSE, Stage.LIST):
@@ -161,7 +161,7 @@ def test_registration_that_is_cut_short_is_never_begun_twice(
 
     The servers go on registering without us; the next run watches, or finds it done, and begins no second one.
     """
-    lab = start_lab("renewed", keys="ec", monitor_interval_s=0.2, registration_s=40.0)
+    lab = start_lab("renewed", keys="ec", monitor_interval_s=0.6, registration_s=40.0)
     site = quick_site(lab)
     run = commands.start("run", site, "--until", "40")
     wait_until(lambda: under_way(lab), "the registration to be under way")

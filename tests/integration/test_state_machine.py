@@ -43,11 +43,11 @@ from runbook_lib.record.journal_file import Journal
 from runbook_lib.repair.confirmation import PHRASE
 
 EXAMPLES, STEPS = (100, 12) if LONG else (6, 6)
-LAB = {"monitor_interval_s": 0.3, "registration_s": 0.2, "keys": "ec"}
+LAB = {"monitor_interval_s": 0.6, "registration_s": 0.2, "keys": "ec"}
 DEADLINES = {
     "probe_spacing_s": 0.0,
     "settle_s": 1.0,
-    "quiet_s": 0.3,
+    "quiet_s": 0.6,
     "probe_s": 60.0,
     "connect_s": 60.0,
     "command_s": 60.0,

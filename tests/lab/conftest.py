@@ -23,7 +23,7 @@ def start_lab(tmp_path: Path) -> Iterator[StartLab]:
     with ExitStack() as labs:
 
         def start(scenario: str, **options: Any) -> Lab:
-            given = {"keys": "ec", "monitor_interval_s": 0.05, "registration_s": 0.3} | options
+            given = {"keys": "ec", "monitor_interval_s": 0.2, "registration_s": 0.3} | options
             return labs.enter_context(Lab(tmp_path / f"lab{len(list(tmp_path.iterdir()))}", scenario=scenario, **given))
 
         yield start
@@ -32,5 +32,5 @@ def start_lab(tmp_path: Path) -> Iterator[StartLab]:
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A healthy site that must be left as it is."""
-    with Lab(tmp_path_factory.mktemp("healthy"), scenario="healthy", keys="ec", monitor_interval_s=0.2) as lab:
+    with Lab(tmp_path_factory.mktemp("healthy"), scenario="healthy", keys="ec", monitor_interval_s=1.0) as lab:
         yield lab

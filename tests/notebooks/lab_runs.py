@@ -13,7 +13,7 @@ from quick_module import quick_module
 from runbook_lib import lab
 
 # Monitors that connect only while HA is registered, and quickly then.
-QUICK = {"keys": "ec", "monitor_style": "on_registration", "monitor_interval_s": 0.3, "registration_s": 0.5}
+QUICK = {"keys": "ec", "monitor_style": "on_registration", "monitor_interval_s": 1.0, "registration_s": 0.5}
 
 
 @contextmanager

@@ -27,7 +27,7 @@ main()
 LAB_YAML = """\
 kind: lab
 lab:
-  monitor_interval_s: 0.3
+  monitor_interval_s: 1.0
   registration_s: 15
 """
 UNNAMED = "AWS_SECRET_ACCESS_KEY"
