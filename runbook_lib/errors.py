@@ -316,7 +316,7 @@ class RecordNotWritable(RecordError):
 
 
 class RecordDamaged(RecordError):
-    """A file of the record is not what the journal says that it was."""
+    """A file of the record is not what the journal says it was."""
 
 
 class RepairFailed(RunbookError):

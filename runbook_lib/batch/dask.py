@@ -165,7 +165,7 @@ class _Scheduler(_NoPages, Scheduler):
 
 
 class _Worker(_NoPages, Worker):
-    """Runs the sites, in a process that keeps the ``variables`` and no other of the environment that it came with."""
+    """Runs the sites, in a process that keeps only the ``variables`` of the environment that it came with."""
 
     def __init__(self, *args: Any, variables: Iterable[str], **options: Any) -> None:
         kept = {name: os.environ[name] for name in variables if name in os.environ}

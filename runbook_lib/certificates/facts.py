@@ -30,7 +30,7 @@ def sha256_of(der: bytes) -> str:
 
 
 def load(der: bytes) -> x509.Certificate:
-    """Return the certificate; raises ValueError, and nothing else, where the bytes are none that can be read."""
+    """Return the certificate; raises ValueError, and nothing else, if the bytes cannot be read as one."""
     try:
         # What the library says of old certificates (a serial that is not positive) is no news of this program's.
         with warnings.catch_warnings():
@@ -177,7 +177,7 @@ def _of_validity(certificate: x509.Certificate, now_utc: datetime) -> list[str]:
 
 
 def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
-    """Say in words how long a certificate is valid still, or for how long it has not been; whole days."""
+    """Say in words how long a certificate is still valid, or for how long it has not been; whole days."""
     expired = not_after_utc <= now_utc
     days = abs(not_after_utc - now_utc) // timedelta(days=1)
     if not days:

@@ -167,7 +167,7 @@ def _own(looks: list[Presented]) -> Presented | None:
     return next((look for look in looks if look.vantage is Vantage.SELF and look.seen_each_time), None)
 
 
-# -- Whether the operator's CA issued a certificate for a name: three answers, of which one is that it cannot be told
+# -- Whether the operator's CA issued a certificate for a name: yes, no, or that it cannot be told
 
 LONGEST_PATH = 8
 MOST_INTERMEDIATES = 16  # more would only cost time: each may have to be compared with each other

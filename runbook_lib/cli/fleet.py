@@ -178,7 +178,7 @@ def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
 
 
 def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: tuple[str, ...]) -> int:
-    """Approve a roll-up; return 3 where a site of it is not covered any more."""
+    """Approve a roll-up; return 3 if one of its sites is no longer covered."""
     round_ = Round.open(paths.records_dir(), round_id)
     given = approve_rollup(round_, digest, by=by, reason=reason, only=only)
     deletions = count(sum(len(each.deletions) for each in given.covered), "deletion")

@@ -50,7 +50,7 @@ from runbook_lib.show.rendering import View
 
 
 def plan_command(which: str, *, as_json: bool) -> None:
-    """Print the newest plan of an incident, or of a site's open incident, else of its newest."""
+    """Print the newest plan of an incident; for a site, of its open incident, or of its newest."""
     record = record_of(which)
     plan = record.read_plan()
     if as_json:
@@ -63,8 +63,8 @@ def plan_command(which: str, *, as_json: bool) -> None:
 def record_of(which: str) -> Record:
     """Return the record of an incident, or of a site's open incident, else of its newest; contacts nothing.
 
-    Raises ParameterRefused for an incident that is not there, SiteFileInvalid for a site that is none, StageOutOfOrder
-    where the site has no incident yet.
+    Raises ParameterRefused for an incident that is not there, SiteFileInvalid for a file that is not a site's,
+    StageOutOfOrder where the site has no incident yet.
     """
     root = paths.records_dir()
     if INCIDENT.fullmatch(which):

@@ -247,7 +247,7 @@ def _without_fixes(lines: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _release_of_fix(fix: str, base: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the release that a fix brings; nothing where it is none of the same line of releases."""
+    """Return the release that a fix brings; nothing if that is not of the same line of releases."""
     match = _FIX.search(fix)
     release = _numbers(match["release"].replace("_", ".")) if match else ()
     return release if release[:2] == base[:2] else ()

@@ -102,7 +102,7 @@ class Feed(asyncssh.SSHClientSession[bytes]):
         self._news.set()
 
 
-PAGER_SETTLE_S = 0.03  # where the pager is none after all, its space is a blank at the prompt
+PAGER_SETTLE_S = 0.03  # if it was not a pager after all, the space is a blank at the prompt
 PROVEN_SETTLE_S = 0.1  # behind a prompt that came when it was asked for
 # For a prompt behind other text on its line, or without the echo that is usual here. Waiting longer could tell no more:
 # a command that goes on prints no prompt, and what comes late is found by the next command before it is sent. For a

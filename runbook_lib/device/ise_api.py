@@ -170,7 +170,7 @@ async def admin_certificates(
     the confirmed certificate: with another one CertificateMoved is raised and nothing is sent. Raises NotAvailable
     where the API is absent, does not know the node or the user, or answers something else, or not all of it within
     ``deadline_s``, which is one, in seconds, for all that is asked.
-    Raises UsageError where the pin is none: an empty one must never let every certificate pass.
+    Raises UsageError if the pin is not a SHA-256: an empty one must never let every certificate pass.
     """
     if not is_sha256(pin):  # an empty pin must never mean that every certificate is good
         raise UsageError("a pin of 64 hex digits is needed before credentials are sent", where=f"{host}:{port}")

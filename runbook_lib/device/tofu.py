@@ -61,7 +61,7 @@ _OF_COUNTS = _COUNTED | {"of", "the", "tofu", "trusted", "is", "are", "there", "
 _OF_COUNTS |= {"stored", "store", "list", "server"}
 LONGEST_COUNT = 200
 LONGEST_IGNORED = 1000
-"""A longer line fits no pattern of a site: how long a pattern takes grows with the square of what it is tried on."""
+"""A longer line fits no pattern of a site: the time that a pattern takes grows with the square of the line's length."""
 _NEXT = "Compare the raw text with the list on the server; nothing was deleted."
 _BROKEN = (
     "The line above it ends at column 80, where terminals break lines, so this may be the rest of it. Copy the list"

@@ -62,7 +62,7 @@ class Templates:
         return f"{self.translate(head, depth) or head}{colon}{self._value(tail, depth)}" if colon else value
 
     def _own(self, text: str) -> int:
-        """How many letters of a text are the template's that it was made from; what is known as it stands is all."""
+        """How many letters of a text come from its template; all of them if the text is known as it stands."""
         if text in self._exact:
             return len(text)
         return next((each.own for each in self._places if each.values(text) is not None), 0)
@@ -253,7 +253,7 @@ def font_hint() -> str:
     """Return what to install where Chinese is asked for and this machine has no font for it, else nothing.
 
     Only fontconfig is asked; without it, nothing is known and nothing is said. Raises
-    ParameterRefused for a language that there is none of.
+    ParameterRefused for a language that does not exist here.
     """
     program = shutil.which("fc-list") if asked_language() != ENGLISH else None
     if program is None:

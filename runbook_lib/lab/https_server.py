@@ -127,7 +127,7 @@ class IseHandler(RequestHandler):
         self._ise = core.world.ise[server]
 
     def _may(self) -> bool:
-        """Whether the request has the right login; answers 401 where it has not."""
+        """Whether the request has the right login; answers 401 if not."""
         wanted = basic_authorization(self._ise.user, self._ise.password)
         ok = _same(self.request.headers.get("Authorization", ""), wanted)
         what = f"GET {self.request.path}"

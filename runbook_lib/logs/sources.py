@@ -219,7 +219,7 @@ def _contents(name: str, listed_size: int, file: BinaryIO, notes: Notes) -> Iter
     except OSError as error:
         raise unreadable("This log cannot be read.", name, error) from error
     if is_archive(head):
-        from runbook_lib.logs.archives import unpack  # what unpacks takes a third of the start, and most logs are none
+        from runbook_lib.logs.archives import unpack  # it takes a third of the start, and most logs are not packed
 
         yield from unpack(name, file, size, notes)
     else:

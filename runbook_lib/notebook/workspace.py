@@ -129,7 +129,7 @@ _PANELS = ("filebrowser", "running-sessions", _CONTENTS)
 
 
 def has_ended(incident: str) -> bool:
-    """Whether an incident of these records has an outcome that closes it; one that cannot be read has not."""
+    """Whether an incident of these records has an outcome that closes it; False if it cannot be read."""
     try:
         return bool(incident) and Record.open(paths.records_dir(), incident).is_closed()
     except RunbookError:

@@ -177,7 +177,7 @@ class Member:
 
 
 def read_members(path: Path) -> tuple[str, dict[str, Member]]:
-    """Return the folder in an archive and its files by their paths there; ``ValueError`` says why it is none of ours.
+    """Return the folder in an archive and its files by their paths; ``ValueError`` says why it is not one of ours.
 
     Also raises ``OSError`` and ``zipfile.BadZipFile``.
     """

@@ -216,7 +216,7 @@ def _trusted() -> tuple[VerifyingKey, ...]:
 
 
 def _signed_heads(record: Record, lines: Iterable[Line], keys: Sequence[VerifyingKey]) -> set[str]:
-    """Return the hashes of the last lines that one of the keys signed, for each seal of which that is so."""
+    """Return the hash of the last line of each seal that one of the keys signed."""
     heads = set()
     for line in files_of_seals(lines, ENVELOPE) if keys else ():
         with suppress(RecordDamaged, LookupError, TypeError, ValueError):

@@ -66,7 +66,7 @@ def _replaced(value: Any, gated: Mapping[str, str]) -> Any:
 
 
 def gate_notebook(data: bytes) -> bytes:
-    """Return the notebook without known secrets; as it is where there are none, and any bytes that are no notebook."""
+    """Return the notebook without known secrets; as it is if there are none, or if it is not a notebook."""
     if not secrets.REDACTOR.known():
         return data
     try:
@@ -130,7 +130,7 @@ def to_json_bytes(value: Any) -> bytes:
 
 
 def from_json_bytes(data: bytes, kind: type[T]) -> T:
-    """Read a value of type ``kind``; ``ValueError`` if it is none."""
+    """Read a value of type ``kind``; ``ValueError`` if it is not one."""
     return _adapter(kind).validate_json(b"[" + data + b"]")[0]  # type: ignore[arg-type, no-any-return]
 
 

@@ -98,7 +98,7 @@ class About:
 
 
 def read_about(line: Mapping[str, object]) -> About:
-    """Return what a line is about; raises ``ValueError`` where its ``about`` is none that is written."""
+    """Return what a line is about; raises ``ValueError`` if its ``about`` is not one that this software writes."""
     if "about" not in line:
         return _by_text(*(str(line[key]) for key in ("kind", "stage", "expected", "seen", "text")))
     value = line["about"]

@@ -86,7 +86,7 @@ class Manifest:
 
 
 def parse_manifest(data: bytes) -> Manifest:
-    """Read a manifest; ``ValueError`` if it is none, or not spelled as this software spells it."""
+    """Read a manifest; ``ValueError`` if it is not one, or not spelled as this software spells it."""
     try:
         value: dict[str, Any] = json.loads(data)
         if value["format"] != MANIFEST_FORMAT:

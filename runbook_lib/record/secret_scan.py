@@ -180,7 +180,7 @@ def _normalised(data: bytes) -> Iterator[bytes]:
 
 
 def _texts(data: bytes) -> tuple[str, ...]:
-    """Return the bytes as UTF-8; where they are none, as Latin-1, and as what in them is UTF-8."""
+    """Return the bytes as UTF-8; if they are not UTF-8, as Latin-1, and those parts that are as UTF-8."""
     try:
         return (data.decode("utf-8"),)
     except UnicodeDecodeError:

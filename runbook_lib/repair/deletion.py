@@ -232,7 +232,7 @@ async def _read_back(context: Context, row: PlanRow) -> TofuStore:
 
 
 async def _undisturbed(read: Callable[[], Awaitable[TofuStore]], subjects: Mapping[str, str]) -> TofuStore:
-    """Read a store; once more where a known subject goes on, since a message to all users may have come in there."""
+    """Read a store; read it again if a known subject has grown, since a message to all users may stand behind it."""
     store = await read()
     known = ((each.subject, subjects.get(each.key, each.subject)) for each in store.entries)
     return await read() if any(now != was and now.startswith(was) for now, was in known) else store

@@ -142,7 +142,7 @@ def read_site_logs(site: Site, progress: ProgressCallback = no_progress) -> Diag
 
 
 def recorded_diagnosis(context: Context) -> Diagnosis:
-    """Return what stage 10 left in the record; raises StageOutOfOrder where it has not run."""
+    """Return what stage 10 left in the record; raises StageOutOfOrder if it has not run."""
     return context.record.read_facts(Stage.DIAGNOSE, FACTS, Diagnosis)
 
 

@@ -95,7 +95,7 @@ async def remove_ha(context: Context) -> None:
 
 
 async def _require_removable(context: Context) -> None:
-    """Look again: the removal was decided some time ago, perhaps by a person who thought about it over night."""
+    """Look again: the removal was decided some time ago, perhaps by a person who slept on it."""
     states = await observe_ha(context)
     if not removable(context.site, states):
         raise DecisionNeeded(

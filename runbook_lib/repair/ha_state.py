@@ -86,7 +86,7 @@ def both_are(kind: StateKind, site: Site, states: Iterable[HaStatus]) -> bool:
 def served_by_secondary(states: Iterable[HaStatus]) -> bool:
     """Whether a failover is under way or has happened, in the words of one of the servers.
 
-    Where a server says both states, that the primary is active is no word on the secondary; as its own it is.
+    If the secondary reports both states, “primary active” says nothing about the secondary; alone it does.
     """
     words = {status.server: status.state.casefold() for status in states}
     active = re.search(r"^primary active$|(?<!primary )active", words.get("secondary", ""))

@@ -144,7 +144,7 @@ PROSE_WIDTHS = (26, 18)
 Rows = list[tuple[str, ...]]
 
 # rich measures and breaks lines; its own tables take ten times as long, which a fleet pays for each cell of a notebook.
-# In a kernel rich would show what it prints by itself, as well: it is told that this is none.
+# In a kernel rich would also display what it prints: it is told that this is not a kernel.
 _CONSOLE = Console(color_system=None, legacy_windows=False, force_jupyter=False)
 
 

@@ -120,7 +120,7 @@ class _MarkdownWriter:
         return escape(str(cell))
 
     def _place(self, ref: Ref) -> str:
-        """Name a line and its file. The file is no link: the record need not be where this Markdown is read."""
+        """Name a line and its file. The file is not a link: the record may not be where this Markdown is read."""
         self._named.add(ref.line)
         line = f"[line {ref.line}](#line-{ref.line})" if ref.line else "-"
         return f"{line} {_code(ref.path)}" if ref.path else line

@@ -99,7 +99,7 @@ class PageActions:
     async def find(self, key: str, *, deadline_s: float | None = None, menus: bool = False, only: Only = None) -> Item:
         """Return the control that the label ``key`` names, waiting for it; dialogues in the way are dealt with.
 
-        ``menus``: it may be in a menu beside the fields that were filled in. ``only``: one of which that is true.
+        ``menus``: it may be in a menu beside the fields that were filled in. ``only``: it must be true of the control.
         Raises PageNotUnderstood where it does not come, or where the page shows several that cannot be told apart.
         """
         label, opened, start = self.labels[key], set[str](), time.monotonic()
@@ -190,8 +190,8 @@ class PageActions:
         more: bool = False,
         only: Only = None,
     ) -> None:
-        """Click what the label names, exactly once, after ``ready``; ``more``: its form goes on after it, ``only``: one
-        of which that is true, whatever menu is open.
+        """Click what the label names, exactly once, after ``ready``; ``more``: its form goes on after it, ``only``: it
+        must be true of the control, whatever menu is open.
 
         Everything that can fail before the click is tried first, so that an error other than OutcomeUnknown
         says that nothing was clicked.
@@ -297,7 +297,7 @@ class PageActions:
         raise self.view.problem("the form does not keep what is filled in; it was not sent", next_step=then)
 
     async def holds(self) -> bool:
-        """Whether the form that was kept holds nothing else by now; what the page has emptied or hidden counts not."""
+        """Whether the form still holds what was filled in; fields that the page has emptied or hidden do not count."""
         screen = await self.view.look(anew=True)
         if any(kept(screen) is False for kept in self.kept):
             return False

@@ -103,7 +103,7 @@ async def dismiss(view: PageView, front: Screen) -> None:
             return
         words, then = dialog_in_words(front), "Answer it by hand in a browser, then run the stage again."
         raise view.problem(f"an unexpected dialog covers the page: {words}", words, then)
-    # What a page asks before it does something is no word on how that went, and “Backup failed” none on what is done.
+    # What a page asks before it acts does not say how that went; “Backup failed” says nothing about what is done here.
     if notes or not view.dialogs.agrees(question_in(view, front)):
         (view.dialogs.said if concerns(text, view.labels) else view.dialogs.noted).append(text)
     if not ways:

@@ -374,7 +374,7 @@ class HaPages:
         return bool(find(screen, self.labels["secondary_server"]))
 
     async def _go_on_to(self, arrived: Callable[[Screen], bool]) -> None:
-        """Press *HA Configuration*; once more where that leads nowhere: a page that is not ready yet swallows it."""
+        """Press *HA Configuration*, again if that leads nowhere: a page that is not ready yet swallows the click."""
         if self._has_form(await self.view.look()):
             return
         self.view.windows.clear()

@@ -89,7 +89,7 @@ async def follow_menu(actions: PageActions, path: Sequence[str], arrived: Callab
         except PageNotUnderstood:
             if done and not others:
                 # What comes late below an entry is taken for a menu that has closed, and closed by what opens one. An
-                # entry that leads nowhere then is none of the menu, such as one of the way to the page that is shown.
+                # entry that then leads nowhere is not in the menu: it may be part of the path to this page.
                 done, slowly, before, others = 0, not slowly, Screen(), frozenset(gone if slowly else ())
                 continue
             await _search(actions, path[-1])
@@ -258,7 +258,7 @@ async def _opens_by_pointing(actions: PageActions, item: Item, left: Sequence[st
 
 
 async def _click_open(actions: PageActions, item: Item, left: Sequence[str]) -> None:
-    """Click an entry that has more below it; once more where it was open already and the click has closed it."""
+    """Click an entry that has more below it; click it again if it was open and the click has closed it."""
 
     def entries(screen: Screen) -> set[tuple[str, str]]:
         hits = [hit for key in left for hit in find(screen, actions.labels[key], kinds=(*_PRESS, "text"))]

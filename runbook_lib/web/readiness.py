@@ -41,7 +41,7 @@ class Readiness:
 
     @property
     def has_ended(self) -> bool:
-        """Whether every row has ended, be it with a state that nobody knows, which has not passed."""
+        """Whether every row has ended; one with an unknown state has, although it has not passed."""
         return bool(self.items) and not self.open and not self.problem
 
 
@@ -105,7 +105,7 @@ class _Head:
 
     @classmethod
     def of(cls, line: ScreenLine, screen: Screen, labels: Labels) -> _Head | None:
-        """Return a line as a header; None where it is none."""
+        """Return a line as a header; None if it is not one."""
         captions = [item.text for item in line.items]
         if line.typed or len(captions) < 2:
             return None
