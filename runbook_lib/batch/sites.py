@@ -21,7 +21,6 @@ from runbook_lib.params.model import Expectation, PiServer, Site
 from runbook_lib.params.yaml_source import Document, dotted, shown_key
 from runbook_lib.paths import delivered
 from runbook_lib.processes import gate_streams
-from runbook_lib.repair.context import pi_server
 
 # -- What is wrong with a fleet's description: every problem of every site, each with its place, in one refusal
 
@@ -119,10 +118,8 @@ def resolved_site_file(site: Site) -> bytes:
 
 def named_files(site: Site) -> tuple[Path, ...]:
     """Return the small files that decide on a verdict or a diagnosis: expectations and rules, each once."""
-    servers = (site.primary, site.secondary)
-    expectations: list[Expectation] = [server.expect for server in servers]
-    expectations += [server.expect for server in site.ise]
-    expectations += [server.web.expect for server in servers if server.web]
+    expectations: list[Expectation] = [server.expect for server in site.hosts.values()]
+    expectations += [server.web.expect for server in site.servers.values() if server.web]
     files = [path for each in expectations for path in (each.csr, each.certificate, each.ca and each.ca.bundle)]
     return tuple(dict.fromkeys(path for path in (*files, site.rules) if path))
 
@@ -144,7 +141,7 @@ def refuse_duplicates(sites: Iterable[FleetSite], problems: Problems) -> None:
             problems.take_line(f"{each.where}: {each.name}: is the name of two sites (the other: {first.where})")
             continue
         for key in PI_SERVERS:
-            for how, identity in _identities(pi_server(each.site, key)):
+            for how, identity in _identities(each.site.servers[key]):
                 other, its_key = servers.setdefault(identity, (each, key))
                 if other is not each:
                     what = f"its {key} is the {its_key} of {other.name} ({other.where}): {how}; keep one, or correct it"

@@ -111,38 +111,29 @@ def _sources(request: DiagnoseRequest, site: Site | None) -> dict[str, list[Path
     if request.path:
         sources[""] = list(map(Path, request.path))
     if not sources and site is not None:
-        sources = {"primary": list(site.primary.logs), "secondary": list(site.secondary.logs)}
+        sources = {key: list(server.logs) for key, server in site.servers.items()}
     if not any(sources.values()):
         raise UsageError("No log is named", next_step="Name files, folders or archives, or - for standard input.")
     return sources
 
 
 def _stores(given: Sequence[str]) -> tuple[TofuStore, ...]:
-    if not given:
-        return ()
-    paths: dict[str, list[Path]] = {}
-    for server, path in _pairs("--listcerts", given):
-        paths.setdefault(server, []).append(Path(path))
-    return read_stores(paths)
+    return tuple(read_store(server, Path(path)) for server, path in _pairs("--listcerts", given))
 
 
 def _rules(request: DiagnoseRequest, site: Site | None) -> tuple[Rule, ...]:
-    files = [Path(request.rules)] if request.rules else []
-    if site is not None and site.rules is not None:
-        files.append(site.rules)
-    return (*RULES, *chain.from_iterable(map(load_rules, files)))
+    files = (request.rules, site.rules if site else None)
+    return (*RULES, *chain.from_iterable(load_rules(Path(file)) for file in files if file))
 
 
 def _zones(request: DiagnoseRequest, site: Site | None) -> dict[str, str]:
-    zones = {"primary": site.primary.log_zone, "secondary": site.secondary.log_zone} if site else {}
+    zones = {key: server.log_zone for key, server in site.servers.items()} if site else {}
     zones |= dict(_pairs("--zone", request.zone))
     return {server: zone for server, zone in zones.items() if zone}
 
 
 def _names(site: Site | None) -> dict[str, tuple[str, ...]]:
-    if site is None:
-        return {}
-    servers = {"primary": site.primary, "secondary": site.secondary}
+    servers = site.servers if site else {}
     return {key: (server.address, *server.names, server.ssh.prompt_host) for key, server in servers.items()}
 
 
@@ -225,15 +216,11 @@ OWN_OF_SECONDARY = "127.0.0.1_8082"
 """The entry that, as published, the secondary alone lists."""
 
 
-def read_stores(paths: Mapping[str, Sequence[Path]]) -> tuple[TofuStore, ...]:
-    """Return the stores of the files that are given per server; under ``""`` the list itself has to tell.
+def read_store(server: str, path: Path) -> TofuStore:
+    """Return the store of a file; where ``server`` is empty, the list itself has to tell whose it is.
 
     Raises UsageError for a file that cannot be read or that holds no such list.
     """
-    return tuple(_store(server, path) for server, files in paths.items() for path in files)
-
-
-def _store(server: str, path: Path) -> TofuStore:
     from runbook_lib.device.tofu import parse_tofu_list
 
     try:

@@ -295,7 +295,7 @@ def _state(state: dict[str, Any]) -> Table:
 
 def _wait_for_mismatches(site: Site, *, limit_s: float = 30.0) -> Diagnosis:
     """Read the lab's logs until its monitors have reported every mismatch once."""
-    sources = {"primary": list(site.primary.logs), "secondary": list(site.secondary.logs)}
+    sources = {key: server.logs for key, server in site.servers.items()}
     end = time.monotonic() + limit_s
     while True:
         diagnosis = diagnose_sources(sources)

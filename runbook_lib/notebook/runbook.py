@@ -302,9 +302,7 @@ class Runbook:
 
 def sign_of(site: Site) -> Sign:
     """Return the sign of a site; only one that says it is the lab has the lab's."""
-    hosts = [("primary", site.primary.address), ("secondary", site.secondary.address)]
-    hosts += [(server.name, server.address) for server in site.ise]
-    servers = ", ".join(f"{name} {address}" for name, address in hosts)
+    servers = ", ".join(f"{name} {server.address}" for name, server in site.hosts.items())
     return Sign(production=site.kind != "lab", site=site.name, servers=servers)
 
 

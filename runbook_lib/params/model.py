@@ -214,6 +214,16 @@ class Site(SiteSection):
     listing: Listing = Listing()
     ha_states: dict[Line, Literal["healthy", "in transition", "broken", "not configured"]] = {}
 
+    @property
+    def servers(self) -> dict[str, PiServer]:
+        """Both PI servers, by their keys."""
+        return {"primary": self.primary, "secondary": self.secondary}
+
+    @property
+    def hosts(self) -> dict[str, PiServer | IseServer]:
+        """Both PI servers and the ISE servers, by name."""
+        return {**self.servers, **{server.name: server for server in self.ise}}
+
 
 class LabOptions(SiteSection):
     """How the lab is to be; None where the lab's own default holds. The skins' names are the lab's to know."""
@@ -250,16 +260,8 @@ def lacking(site: Site) -> tuple[str, ...]:
     return (*_logs(site), *_host_keys(site), *_expectations(site), *_typed(site))
 
 
-def _servers(site: Site) -> tuple[tuple[str, PiServer], ...]:
-    return ("primary", site.primary), ("secondary", site.secondary)
-
-
-def _hosts(site: Site) -> tuple[tuple[str, PiServer | IseServer], ...]:
-    return (*_servers(site), *((server.name, server) for server in site.ise))
-
-
 def _logs(site: Site) -> Iterator[str]:
-    for name, server in _servers(site):
+    for name, server in site.servers.items():
         if not server.logs and not any(entry.startswith(f"{name} ") for entry in site.policy.named_entries):
             yield (
                 f"{name}: no logs are named, so stage 10 finds nothing there and stage 20 calls no entry for it stale;"
@@ -268,7 +270,7 @@ def _logs(site: Site) -> Iterator[str]:
 
 
 def _host_keys(site: Site) -> Iterator[str]:
-    for name, server in _hosts(site):
+    for name, server in site.hosts.items():
         if server.ssh is None:
             continue
         jump = server.ssh.jump
@@ -281,7 +283,7 @@ def _host_keys(site: Site) -> Iterator[str]:
 
 
 def _expectations(site: Site) -> Iterator[str]:
-    for name, server in _hosts(site):
+    for name, server in site.hosts.items():
         if server.expect == Expectation():
             simplest = "expect: {self: true}" if server.ssh else "expect: {sha256: …} from its console"
             yield (

@@ -16,7 +16,7 @@ from runbook_lib.models import PI_SERVERS, Inventory, Judgement, Presented, Stag
 from runbook_lib.observations import Check, CheckKind
 from runbook_lib.params.model import Deadlines, Site
 from runbook_lib.record.incident import Record
-from runbook_lib.repair.context import Context, Target, pi_server, target_named, target_of_key
+from runbook_lib.repair.context import Context, Target, target_named, target_of_key
 from runbook_lib.repair.inventory import confirmed_before, inventory_of, judge_target, knowledge_of
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS, deletion_intents, facts_or
 
@@ -173,7 +173,7 @@ async def confirmed_web_certificate(context: Context, server_key: str) -> bytes:
     Raises DeletionRefused where the verdict on the web port's certificate is not a confirmed one, and nobody has
     vouched for that very certificate of the server by an override.
     """
-    server = pi_server(context.site, server_key)
+    server = context.site.servers[server_key]
     port = server.web.port if server.web else 443
     target = replace(target_named(context.site, server_key), port=port, observers=())
     of_web = read_expectation(server.web.expect) if server.web else Knowledge()

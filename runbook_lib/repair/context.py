@@ -43,11 +43,6 @@ class Target:
     observers: tuple[str, ...]
 
 
-def pi_server(site: Site, key: str) -> PiServer:
-    """Return the site's ``primary`` or ``secondary``."""
-    return site.primary if key == "primary" else site.secondary
-
-
 def old_algorithms(site: Site) -> dict[str, tuple[str, ...]]:
     """Return the old SSH algorithms that the site's file allows, by the host that may use them."""
     hosts = {each.name: each.ssh for each in targets(site) if each.ssh}
@@ -111,7 +106,7 @@ def is_own(site: Site, observer: str, entry: TofuEntry) -> bool:
     machine), the port tells them apart: an entry that is exactly another host of the site is that
     host's. With the server's own port its own name, ``localhost``, ``127.0.0.1`` and ``::1`` are its own.
     """
-    server = pi_server(site, observer)
+    server = site.servers[observer]
     named = any_same_host(entry.host, (server.address, *server.names)) or is_localhost(entry.host)
     if named and entry.port == server.health_monitor_port:
         return True
@@ -138,7 +133,7 @@ class Devices:
         self._primes = {
             key: PrimeServer(
                 key,
-                pi_server(site, key),
+                site.servers[key],
                 deadlines=site.deadlines,
                 keep=keep,
                 ignore=site.listing.ignore,

@@ -122,9 +122,8 @@ def read_logs(context: Context) -> Diagnosis:
 
 def read_site_logs(site: Site, progress: ProgressCallback = no_progress) -> Diagnosis:
     """The same without an incident, telling ``progress`` how far it is."""
-    servers = {"primary": site.primary, "secondary": site.secondary}
-    sources = {key: server.logs for key, server in servers.items()}
-    zones = {key: server.log_zone for key, server in servers.items() if server.log_zone}
+    sources = {key: server.logs for key, server in site.servers.items()}
+    zones = {key: server.log_zone for key, server in site.servers.items() if server.log_zone}
     progress("Reading the logs")
     rules = (*RULES, *load_rules(site.rules)) if site.rules else RULES
     shown_at = time.monotonic()
@@ -153,7 +152,7 @@ _LINES = 3
 
 def logs_now(context: Context) -> Diagnosis | None:
     """Read the logs that the site's file names; None where there are none, or they cannot be read."""
-    if not (context.site.primary.logs or context.site.secondary.logs):
+    if not any(server.logs for server in context.site.servers.values()):
         return None
     with suppress(RunbookError):  # what is being told is another failure, and stage 10 names this one
         return read_logs(context)

@@ -25,7 +25,7 @@ from runbook_lib.record.lock import is_under_lock
 from runbook_lib.record.stages import RecordedChange
 from runbook_lib.repair.approval import approval_missing, approval_naming, require_not_blocked
 from runbook_lib.repair.confirmation import INTERCEPTION, require_confirmed, require_unmoved
-from runbook_lib.repair.context import Context, Devices, ask_both, pi_server, require_two_servers, targets
+from runbook_lib.repair.context import Context, Devices, ask_both, require_two_servers, targets
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
@@ -84,7 +84,7 @@ def require_supported(site: Site, key: str, version: ProductVersion) -> None:
     if version.release < OLDEST_RELEASE and not site.policy.allow_older_release:
         raise VersionUnsupported(
             f"The {key} runs release {release_in_words(version)}; these runbooks are written for 3.5 and later",
-            where=f"{key} {pi_server(site, key).address}",
+            where=f"{key} {site.servers[key].address}",
             found=version.line,
             next_step="upgrade it, or say in the site's file that you accept this: policy: allow_older_release: true",
         )

@@ -298,7 +298,7 @@ async def try_login(context: Context, pages: PrimaryPages, plan: Plan) -> None:
 
 def require_logins(site: Site) -> None:
     """Raise SecretUnavailable for the first secret of the SSH logins that leads nowhere; nobody is asked for one."""
-    logins = (server.ssh for server in (site.primary, site.secondary) if server.ssh)
+    logins = (server.ssh for server in site.servers.values() if server.ssh)
     for error in unresolved(tuple(secret for login in logins for secret in secret_references(login))):
         raise error
 

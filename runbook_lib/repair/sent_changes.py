@@ -20,7 +20,7 @@ from runbook_lib.record.incident import Record, list_records
 from runbook_lib.record.journal import NOT_SENT, About, Kind, Line, LineTopic
 from runbook_lib.record.lock import lock_refusal
 from runbook_lib.record.stages import alarms_after, ended_as
-from runbook_lib.repair.context import Context, pi_server
+from runbook_lib.repair.context import Context
 from runbook_lib.repair.diagnose import diagnose
 
 T = TypeVar("T")
@@ -339,7 +339,7 @@ async def watch_logs(context: Context, results: Iterable[DeletionResult]) -> boo
     That time is for the monitors of the servers to meet their hosts.
     """
     undecided = [result for result in results if result.result is Deletion.NOT_DELETED_OR_CAME_BACK]
-    if not any(pi_server(context.site, result.server).logs for result in undecided):
+    if not any(context.site.servers[result.server].logs for result in undecided):
         return False
     seconds = context.site.deadlines.quiet_s
     context.progress(f"Deletions whose result is not known: {len(undecided)}; watching the logs for {seconds:.0f} s")

@@ -322,18 +322,16 @@ def _missing(
     if by := filtered_by(filters, items, head.labels, named=False) or filtered_by(items, items, head.labels):
         return by
     below = max((item.bottom for item in filters), default=0)
-    ways = (_scrolled_away(scroll, head, rows, items, below, pitch) for scroll in screen.scrolls)
+    ways = (_scrolled_away(scroll, head, rows, items, below) for scroll in screen.scrolls)
     return next(filter(None, ways), "")
 
 
-def _scrolled_away(
-    scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], items: Sequence[Item], below: int, pitch: float
-) -> str:
+def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], items: Sequence[Item], below: int) -> str:
     """Say so where a part of the page that scrolls has room for rows that are not drawn, or has hidden some.
 
     What the table is filtered by ends ``below``.
     """
-    room = "the table has room for rows that are not drawn"
+    pitch, room = _pitch(rows), "the table has room for rows that are not drawn"
     if scroll.whole and scroll.frame == rows[0].items[0].frame:
         end = rows[-1].bottom
         next_top = min((item.top for item in items if item.top >= end), default=scroll.bottom)

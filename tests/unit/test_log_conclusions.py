@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from log_kit import CORE, DN
 
-from runbook_lib.cli.diagnosing import read_stores
+from runbook_lib.cli.diagnosing import read_store
 from runbook_lib.errors import UsageError
 from runbook_lib.logs.conclusions import entry_note, exit_code, next_steps, timeline, verdict, with_entries
 from runbook_lib.logs.diagnosis import diagnose_sources
@@ -44,7 +44,7 @@ def listed(tmp_path: Path, *entries: str, server: str = "primary") -> Diagnosis:
     path.write_text(
         "".join(f"host={key};  subject= {subject}\n" for key, _, subject in (e.partition(" ") for e in entries))
     )
-    return with_entries(diagnosed(tmp_path, event()), read_stores({server: [path]}))
+    return with_entries(diagnosed(tmp_path, event()), [read_store(server, path)])
 
 
 def test_entry_is_named_by_its_attributes(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_published_lists_are_read_and_recognised() -> None:
     folder = project_root() / "tests" / "fixtures" / "tofu-certs-listcerts"
     servers = {"primary": "unknown", "secondary": "secondary", "dnac": "unknown"}
     for name, server in servers.items():
-        (store,) = read_stores({"": [folder / f"published-{name}.raw"]})
+        store = read_store("", folder / f"published-{name}.raw")
         assert (store.server, len(store.entries) > 1) == (server, True)
 
 
@@ -84,7 +84,7 @@ def test_text_that_is_no_list_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello\n")
     for path in (tmp_path / "x", tmp_path / "missing"):
         with pytest.raises(UsageError) as refused:
-            read_stores({"": [path]})
+            read_store("", path)
         assert refused.value.where == str(path)
 
 
@@ -276,7 +276,7 @@ def test_text_controls_no_terminal(tmp_path: Path) -> None:
 def test_json_is_as_its_schema_says(tmp_path: Path, text: str) -> None:
     """Every answer fits the documented schema, which takes no other key, and can be written as JSON."""
     (tmp_path / "list").write_text(f"host=10.0.0.2_8082;  subject= {LISTED}\n")
-    found = with_entries(diagnosed(tmp_path, text), read_stores({"": [tmp_path / "list"]}))
+    found = with_entries(diagnosed(tmp_path, text), [read_store("", tmp_path / "list")])
     for report in (Report(found, 1, {"site": "paris"}), Report(diagnose_sources({"primary": []}))):
         plain = json.loads(json.dumps(as_json(report)))
         Draft202012Validator(SCHEMA).validate(plain)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from log_kit import CORE, HEAD, tgz_of, zip_of
 
-from runbook_lib.cli.diagnosing import read_stores
+from runbook_lib.cli.diagnosing import read_store
 from runbook_lib.logs.conclusions import exit_code, next_steps, verdict, with_entries
 from runbook_lib.logs.diagnosis import LogWatcher, diagnose_sources
 from runbook_lib.logs.formats import Report, as_json, as_text
@@ -178,7 +178,7 @@ def test_a_guess_is_called_one(tmp_path: Path) -> None:
 def test_a_guess_hides_no_entry(tmp_path: Path) -> None:
     """The entry that a guessed server's mismatch may mean is looked for in every list, not in that server's alone."""
     write(tmp_path, {"list.txt": "host=10.0.0.2_8082;  subject= /CN=ise-1\n", "x/ncs-0-0.log": OF_ISE})
-    stores = read_stores({"secondary": [tmp_path / "list.txt"]})
+    stores = [read_store("secondary", tmp_path / "list.txt")]
     for server, entries in (("", 1), ("primary", 0)):
         (mismatch,) = with_entries(diagnose_sources({server: [tmp_path / "x"]}), stores).mismatches
         assert len(mismatch.entries) == entries
