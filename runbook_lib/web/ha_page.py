@@ -245,7 +245,7 @@ class HaPages:
         await self.actions.press("check_readiness")
         earlier, growth, shown, refusing = readiness(before, self.labels), RowGrowth(), Stability(), Stability()
         self._unchecked += earlier.items  # before an earlier check too, whose table may have covered it since
-        changed, result, came = False, Readiness(), False
+        changed, result = False, Readiness()
 
         def rest_s(result: Readiness, in_window: object) -> float:
             nonlocal changed
@@ -257,9 +257,8 @@ class HaPages:
             return max(for_s, _UNKNOWN_S if result.unknown else 0.0, 0.0 if changed or in_window else _UNCHANGED_S)
 
         def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
-            nonlocal result, came
+            nonlocal result
             result = readiness(screen, self.labels)
-            came = came or bool(result.items)
             if result.items and not result.problem and (folded := _folded(before, screen)):
                 result = replace(result, problem=f"part of it is collapsed: {folded}")
             in_window = self.view.windows and readiness(self.view.in_windows(screen), self.labels).items
@@ -283,7 +282,7 @@ class HaPages:
         def awaited() -> str:
             left = ", ".join(f"{item.name} {item.detail}".strip() for item in result.items if not item.passed)
             what = "the result of Check Readiness"
-            gone = f"{what}, which was shown and has gone" if came and not result.items else what
+            gone = f"{what}, which was shown and has gone" if growth.grown_at and not result.items else what
             return f"{what} (not passed: {left})" if left else gone
 
         try:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from functools import partial
-from operator import ne
 
 from runbook_lib.errors import ConnectionLost, DeviceSilent, LoginRefused, PageNotUnderstood
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, is_login, pressables
 from runbook_lib.web.dialogs import dialog_in_words, is_notice
 from runbook_lib.web.reading import fresh_texts
-from runbook_lib.web.screen import FIELDS, Screen, Stability, says
+from runbook_lib.web.screen import FIELDS, PRESSABLE, Screen, Stability, says
 from runbook_lib.web.view import PageView, take_picture
 
 # How long a page without a menu stays before it is a first page, or a login page before it came without a reason; one
@@ -21,7 +19,6 @@ from runbook_lib.web.view import PageView, take_picture
 _WORDS_S, _LOADED_S = 3.0, 1.0
 
 _NOTICES, _NOTICE_S = 3, 8.0
-_LEADING = ("link", "menuitem", "tab", "clickable", "icon")
 
 
 async def login(view: PageView, actions: PageActions, user: str, password: str) -> None:
@@ -38,8 +35,7 @@ async def login(view: PageView, actions: PageActions, user: str, password: str) 
     except (ConnectionLost, DeviceSilent):
         elsewhere = view.browser.blocked[known:]
         if elsewhere and not view.browser.page.url.startswith(view.browser.base_url):
-            what = f"the login is at another server, to which this browser may not go: {elsewhere[-1]}"
-            raise view.problem(what) from None
+            raise view.problem(f"the login is at another server, which is out of reach: {elsewhere[-1]}") from None
         raise
     if not _inside(await view.look(), view):
         await _type(view, actions, user, password)
@@ -48,20 +44,21 @@ async def login(view: PageView, actions: PageActions, user: str, password: str) 
 
 
 async def _pass_steps(view: PageView, actions: PageActions) -> None:
-    """Put off what is offered before the first page, and close what only tells; raises PageNotUnderstood for more."""
+    """Put off what is offered before the first page, and accept what only tells; raises PageNotUnderstood for more."""
     for _ in range(_NOTICES):
         screen = await view.look()
-        asks = any(item.kind == "button" or item.kind in FIELDS for item in screen.items)
-        leads = any(item.kind in _LEADING for item in screen.items) or find(screen, view.labels["menu_search"])
-        if not asks or leads or screen.busy or _inside(screen, view):
+        kinds = {item.kind for item in screen.items}
+        leads = kinds & (PRESSABLE - {"button"} | {"icon"}) or find(screen, view.labels["menu_search"])
+        if kinds.isdisjoint(("button", *FIELDS)) or leads or screen.busy or _inside(screen, view):
             return
-        ways = pressables(screen, view.labels["dialog_later"])
-        if is_notice(screen, view.labels):
-            ways = ways or pressables(screen, view.labels["dialog_close"])
+        words, phrases = dialog_in_words(screen), view.labels.phrases
+        tells = is_notice(screen, view.labels) and not says(words, (*phrases["ask_danger"], *phrases["others"]))
+        keys = ("dialog_later", *(("dialog_close", "notice_accept") if tells and "?" not in words else ()))
+        ways = next(filter(None, (pressables(screen, view.labels[key]) for key in keys)), [])
         if not ways:
-            raise view.problem(f"the login asks for more than a user and a password: {dialog_in_words(screen)}")
+            raise view.problem(f"the login asks for more than a user and a password: {words}")
         await actions.click(ways[0].item)
-        await view.wait(partial(ne, screen), "the page after the login")
+        await view.wait(screen.__ne__, "the page after the login")
 
 
 async def _arrive(view: PageView, actions: PageActions) -> None:

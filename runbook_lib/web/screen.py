@@ -285,12 +285,12 @@ _FIRST, _KNOWN_CHECKS, _FEW_S = 2, 7, 10.0
 class RowGrowth:
     """How a table comes: all its rows before they are worked through, or row by row, each with its last word.
 
-    What came so far says of the latter nothing about whether one more is on its way.
+    What came so far says of the latter nothing about whether one more is on its way. ``grown_at``: when rows last came.
     """
 
     def __init__(self) -> None:
         self._ahead = self._rows = 0
-        self._begun_at = self._grown_at = self._longest_s = 0.0
+        self._begun_at = self.grown_at = self._longest_s = 0.0
         self._came_whole = False  # with their page, and have not grown since
 
     @property
@@ -305,8 +305,8 @@ class RowGrowth:
         """
         if rows != self._rows:
             self._begun_at = self._begun_at if self._rows else now
-            self._longest_s = max(self._longest_s, now - self._grown_at) if self._rows else 0.0
-            self._rows, self._grown_at = rows, now
+            self._longest_s = max(self._longest_s, now - self.grown_at) if self._rows else 0.0
+            self._rows, self.grown_at = rows, now
         if waiting > 1:
             self._ahead = rows
         self._came_whole = whole and not self._longest_s
@@ -315,7 +315,7 @@ class RowGrowth:
         if self._is_listed:
             return _SETTLE_S
         least_s = _FEW_S if rows < _KNOWN_CHECKS else _NEXT_ROW_S
-        return max(least_s, _GAPS * self._longest_s, self._grown_at - self._begun_at)
+        return max(least_s, _GAPS * self._longest_s, self.grown_at - self._begun_at)
 
     def why_not_all(self, names: Sequence[str], *, asks_on: bool) -> str:
         """Return why the rows cannot be all, however long they stay the same; empty where nothing speaks for that.

@@ -108,11 +108,8 @@ async def _choose_listed(actions: PageActions, item: Item, before: Screen, wante
         new = [hit for hit in hits if (hit.item.kind, hit.item.text, hit.item.box) not in known]
         return new[0].item if new else None
 
-    for last in (False, False, True):  # what takes the focus away closes the list
-        choice = await _opened(actions, item, label, offered)
-        with contextlib.suppress(*([] if last else [PageNotUnderstood])):
-            await actions.click(choice)
-            break
+    choice = await _opened(actions, item, label, offered)
+    await actions.click(choice)
 
     def chosen(screen: Screen) -> str | None:
         # A list that was its own caption has another one now; it stands where it stood.

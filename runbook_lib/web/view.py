@@ -185,11 +185,8 @@ class PageView:
         self.windows: list[Page] = []  # that the page has opened beside itself
         self.beside: Sequence[Page] = ()  # those of them that are read too; nothing is done there
         self._unread = ""  # why a document cannot be read
-        browser.page.on("popup", self._note_window)
-
-    def _note_window(self, window: Page) -> None:
-        self.windows.append(window)
-        self.traffic.watch(window)
+        browser.page.on("popup", lambda window: self.windows.append(window))
+        browser.page.on("popup", self.traffic.watch)
 
     def in_windows(self, screen: Screen) -> Screen:
         """Return only what stands in windows beside the page."""
@@ -239,14 +236,12 @@ class PageView:
         """Return what a frame shows; None where it is hidden, or being replaced: the next look will see what came."""
         if frame.parent_frame is not None and not await self._is_visible(frame):
             return None
-        tries = 2 if frame in self._observers else 1
-        while tries:
-            tries -= 1
+        for last in (False, True) if frame in self._observers else (True,):
             try:
                 return await self._looked(frame)
             except (Error, TypeError, ValueError) as error:
                 self._observers.pop(frame, None)  # it went with its document, or its scripts have replaced what we need
-                if not tries and (_THROWN.search(str(error)) or not isinstance(error, Error)):
+                if last and (_THROWN.search(str(error)) or not isinstance(error, Error)):
                     self._unread = opening_line(str(error))
         return None
 

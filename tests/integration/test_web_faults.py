@@ -279,11 +279,11 @@ def test_pictures_hold_no_trace_of_a_secret(tmp_path: Path) -> None:
 
 
 def test_what_stands_between_the_login_and_the_pages_is_put_off_or_told(tmp_path: Path) -> None:
-    """An offer is put off and a notice closed; a question, and a login at another server, are named for a person."""
+    """An offer is put off and a notice accepted; a question, and a login at another server, are named for a person."""
     steps = [
         "Your password expires in 5 days. Change your password? <button>Change now</button> <button>{}</button>",
-        "Access is watched. <button>OK</button>",
-        "Somebody else is logged in. <button>End that session</button> <button>Cancel</button>",
+        "Access is watched. <button>Accept</button>",
+        "Another session is active, and will be ended. <button>Continue</button>",
     ]
     steps[0] = steps[0].format("Remind me later")
     script = f"""<script>const steps = {json.dumps(steps)}; let at = +localStorage.at || 0;
@@ -299,7 +299,7 @@ def test_what_stands_between_the_login_and_the_pages_is_put_off_or_told(tmp_path
         product.sessions.clear()
         await pages.login(product.user, product.password)
         product.sessions.clear()
-        with pytest.raises(PageNotUnderstood, match=r"asks for more .* Somebody else .* \[Cancel\]"):
+        with pytest.raises(PageNotUnderstood, match=r"asks for more .* Another session .* \[Continue\]"):
             await pages.login(product.user, product.password)
         product.sessions.clear()
         product.rewrite = (("<h1>Welcome</h1>", "<script>location = 'https://idp.example.org/in?x=1'</script>"),)
@@ -307,7 +307,7 @@ def test_what_stands_between_the_login_and_the_pages_is_put_off_or_told(tmp_path
             await pages.login(product.user, product.password)
 
     drive(product, "plain", tmp_path, use, at=INSIDE, page_s=5.0)
-    assert [each for each in pressed if each] == ["Remind me later", "OK", "x=1"]
+    assert [each for each in pressed if each] == ["Remind me later", "Accept", "x=1"]
 
 
 def test_a_login_button_of_another_name_is_not_needed(tmp_path: Path) -> None:
