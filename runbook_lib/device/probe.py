@@ -251,5 +251,7 @@ def _words(error: Exception, probe_s: float) -> str:
         return f"the name does not resolve on this machine ({error})"
     if isinstance(error, ssl.SSLError):
         ended = f"the TLS handshake failed: {error.reason or error}"
+        if error.reason == "WRONG_VERSION_NUMBER":
+            return f"{ended}; what answers there speaks no TLS, or not at once: is it the right port?"
         return f"{ended}; does the server demand a client certificate? A look has none" if "ALERT" in ended else ended
     return ": ".join(filter(None, (system_words(error) or type(error).__name__, step_after(error, ""))))

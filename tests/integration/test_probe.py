@@ -208,7 +208,7 @@ def test_a_host_that_is_down_is_reported_and_nothing_is_raised() -> None:
     asyncio.run(talk())
 
 
-@pytest.mark.parametrize("says", [b"", b"SSH-2.0-x\r\n"])
+@pytest.mark.parametrize("says", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 400 Bad Request\r\n"])
 def test_a_host_that_speaks_no_tls_is_reported(says: bytes) -> None:
     """A host that hangs up or speaks something else presents nothing."""
 
@@ -222,6 +222,7 @@ def test_a_host_that_speaks_no_tls_is_reported(says: bytes) -> None:
             seen = await look("127.0.0.1", server.sockets[0].getsockname()[1])
         assert seen.chain == ()
         assert "TLS handshake" in seen.problem
+        assert ("is it the right port?" in seen.problem) is bool(says)
 
     asyncio.run(talk())
 

@@ -247,7 +247,10 @@ def test_an_approved_change_is_sent_once_its_intent_is_on_disk(make: Callable[..
 def test_of_two_runs_whose_locks_do_not_meet_one_sends(
     make: Callable[..., Case], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two machines share the records: what the other one wrote after the guard was asked is met as ours is written."""
+    """It never sends a change twice on one approval.
+
+    Two machines share the records: what the other one wrote after the guard was asked is met as ours is written.
+    """
     case = make(name)
     record = case.incident.record
 
