@@ -39,7 +39,6 @@ ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_
 """The stages that may need a browser, and those after them."""
 CHANGING = frozenset({Stage.DELETE, Stage.REGISTER, Stage.READD_ISE})
 """The stages that change something, and so take an approval."""
-UNKNOWN_EXIT = errors.OutcomeUnknown.exit_code
 
 
 class Listener(Protocol):
@@ -290,7 +289,7 @@ def _is_for_a_person(record: Record, error_name: str) -> bool:
 
 def _exit_code(record: Record, last: StageReport, outcome: Outcome | None) -> int:
     if outcome is Outcome.UNKNOWN:
-        return UNKNOWN_EXIT
+        return errors.OutcomeUnknown.exit_code
     if last.state is StageState.DONE:
         return 0
     if _is_for_a_person(record, last.error_name):

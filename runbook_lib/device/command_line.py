@@ -75,7 +75,7 @@ class Console:
             console = cls(server, connection, feed, deadlines)
             await console._greet(access.prompt_host)
         except BaseException as error:
-            await _abort(connection)
+            await _end(connection, connection.abort)
             if isinstance(error, asyncssh.Error):
                 raise _no_session(server, error) from error
             if isinstance(error, DeviceError):
@@ -153,11 +153,8 @@ class Console:
             with contextlib.suppress(OSError, asyncssh.Error):
                 self._feed.write(b"exit\n")
                 await self._see_out()
-        self._connection.close()
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_GOODBYE_S):
-                    await self._connection.wait_closed()
+            await _end(self._connection, self._connection.close)
         finally:
             self._connection.abort()
 
@@ -226,7 +223,7 @@ class Console:
     async def _drop(self) -> None:
         """End the connection without another word: what the server waits for is not known."""
         self._feed.closed = True
-        await _abort(self._connection)
+        await _end(self._connection, self._connection.abort)
 
 
 class Session:
@@ -280,8 +277,8 @@ async def _terminal(server: str, connection: asyncssh.SSHClientConnection, deadl
     return feed
 
 
-async def _abort(connection: Any) -> None:
-    connection.abort()
+async def _end(connection: Any, how: Callable[[], object]) -> None:
+    how()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_GOODBYE_S):
             await connection.wait_closed()

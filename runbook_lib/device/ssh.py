@@ -257,6 +257,8 @@ async def _ended_before_password(
 
 
 def _nothing_in_common(error: Exception, where: str, offers: Offers, needed: list[str] | None) -> DeviceUnreachable:
+    kinds = _nothing_shared(offers) if offers else ()
+    apart = [f"{each}: the server has {', '.join(offers[each])}; used here: {', '.join(_USED[each])}" for each in kinds]
     advice = "enable one of those that are used here on the server; they are not weakened here"
     if needed:
         advice += (
@@ -266,11 +268,7 @@ def _nothing_in_common(error: Exception, where: str, offers: Offers, needed: lis
     return DeviceUnreachable(
         "no SSH algorithm is in common: the server offers none of those that are used here",
         where=where,
-        found="\n".join(
-            f"{kind}: the server has {', '.join(offers.get(kind, ()))}; used here: {', '.join(_USED[kind])}"
-            for kind in (_nothing_shared(offers) if offers else ())
-        )
-        or str(error),
+        found="\n".join(apart) or str(error),
         next_step=advice,
     )
 

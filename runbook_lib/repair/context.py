@@ -132,12 +132,7 @@ class Devices:
         self._looks = looks
         self._primes = {
             key: PrimeServer(
-                key,
-                site.servers[key],
-                deadlines=site.deadlines,
-                keep=keep,
-                ignore=site.listing.ignore,
-                answers=site.answers,
+                key, site.servers[key], site.deadlines, keep, ignore=site.listing.ignore, answers=site.answers
             )
             for key in PI_SERVERS
         }
@@ -192,15 +187,9 @@ class Devices:
         return await self._present(target, vantage, console)
 
     async def _present(self, target: Target, vantage: Vantage, via: Console | None = None) -> Presented:
-        deadlines = self._site.deadlines
+        place = (target.address, target.port)
         return await present(
-            target.address,
-            target.port,
-            vantage=vantage,
-            deadlines=deadlines,
-            via=via,
-            names=target.hosts,
-            times=self._looks,
+            *place, vantage=vantage, deadlines=self._site.deadlines, via=via, names=target.hosts, times=self._looks
         )
 
     async def close(self) -> None:

@@ -151,8 +151,7 @@ async def _delete_one(
     planned = {each.key: each.subject for each in plan.rows if each.server == row.server}
     before = await _undisturbed(context.devices.prime(row.server).list_tofu, planned)
     _refuse_if_changed(context, plan, before)
-    expected = f"{row.command} (approved by {request.approval.by}: {request.approval.digest})"
-    change = begin(context, request, expected)
+    change = begin(context, request, f"{row.command} (approved by {request.approval.by}: {request.approval.digest})")
     context.progress(f"{row.server}: {row.command}", done)  # the last that a person may read of a stop
     sent_utc = context.now()
     text, problem = await _send(context, row, change)
