@@ -168,8 +168,10 @@ def writing(path: Path, what: str = "") -> Iterator[None]:
         beside = setting not in ("", RECORDS)
         usual = (
             f"free disk space, make the folder writable for you, or name another one ({setting or AN_OPTION}); then"
-            " run the same command again; nothing that needed this was sent to a device"
+            " run the same command again"
         )
+        if not what:  # a notebook keeps nothing from being sent
+            usual = f"{usual}; nothing that needed this was sent to a device"
         raise RecordNotWritable(
             what or ("A file beside the record cannot be written" if beside else "The record cannot be written"),
             where=str(path),
