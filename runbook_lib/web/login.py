@@ -35,7 +35,9 @@ async def login(view: PageView, actions: PageActions, user: str, password: str) 
     except (ConnectionLost, DeviceSilent):
         elsewhere = view.browser.blocked[known:]
         if elsewhere and not view.browser.page.url.startswith(view.browser.base_url):
-            raise view.problem(f"the login is at another server, which is out of reach: {elsewhere[-1]}") from None
+            what = f"the login is at another server, which is out of reach: {elsewhere[-1]}"
+            then = "Use the name or address in the site's file under which the pages are really served."
+            raise view.problem(what, ", ".join(elsewhere), then) from None
         raise
     if not _inside(await view.look(), view):
         await _type(view, actions, user, password)
