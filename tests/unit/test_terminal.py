@@ -231,7 +231,9 @@ def test_a_cut_looks_no_further_than_a_secret_can_reach(monkeypatch: pytest.Monk
 
 
 SLICED = {
-    "lists, not texts": ("MOST_", "_MOST", "[:60]", "[:last]", "len(BANNER)", "[:most]", "_LINES", "[:_NAMED]"),
+    "lists, not texts": (
+        *("MOST_", "_MOST", "[:60]", "[:last]", "len(BANNER)", "[:most]", "_LINES", "[:_NAMED]", "[-_POLLS:]"),
+    ),
     "digests and names of files": (
         *("sha256", "hexdigest", "digest", ".plan[", ".key[", "pinned["),
         *("uuid4", "target.name[", "who)[:40]"),
