@@ -335,7 +335,7 @@ def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], item
     if scroll.whole and scroll.frame == rows[0].items[0].frame:
         end = rows[-1].bottom
         next_top = min((item.top for item in items if item.top >= end), default=scroll.bottom)
-        return room if end > scroll.top - 2 * pitch and next_top - end >= pitch else ""
+        return room if end > scroll.top - 2 * pitch and next_top - end >= 4 * pitch else ""  # pages end in margins
     inside = [item for line in rows for item in line.items if scroll.number in item.scrolls]
     if not inside or scroll.frame != inside[0].frame:
         return ""
