@@ -117,6 +117,7 @@ def test_a_page_that_scrolls_may_draw_only_what_is_in_view(read: Read) -> None:
     table, room = plain([(name, "Passed") for name in NAMES]), "<p style='margin-top:{}px'>"
     assert read(table + room.format(2000)).has_ended
     far = room.format(550)
+    assert read(far + table + room.format(40)).has_ended
     assert read(far + table + "<p>About</p>" + room.format(2000)).has_ended
     assert "not drawn" in read(far + table + room.format(2000) + "About").problem
 
