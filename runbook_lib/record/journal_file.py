@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from runbook_lib.decisions import canonical_json, sha256_hex
@@ -55,7 +56,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / JOURNAL
-        self._locked_here = False
+        self._locked_by = 0  # the thread that adds a line
 
     def read(self) -> JournalText:
         """All lines. Raises ``RecordDamaged`` naming the first line that is not what it was when written.
@@ -67,7 +68,7 @@ class Journal:
         known = _newest.get(self.path)
         try:
             with open_plain(self.path) as file:
-                if not self._locked_here:
+                if self._locked_by != get_ident():
                     fcntl.flock(file, fcntl.LOCK_SH)
                 data = file.read()
         except FileNotFoundError:
@@ -159,10 +160,10 @@ class Journal:
             if os.fstat(file).st_size == 0:
                 share(file, self.path)
                 sync_folder(self.folder)
-            self._locked_here = True
+            self._locked_by = get_ident()
             yield file
         finally:
-            self._locked_here = False
+            self._locked_by = 0
             os.close(file)
 
     def _add(self, file: int, fields: dict[str, Any]) -> Line:

@@ -284,6 +284,22 @@ def test_several_processes_and_threads_append_at_once(tmp_path: Path) -> None:
         assert [line.text for line in own] == [str(i) for i in range(40)]
 
 
+def test_what_keeps_a_line_out_reads_the_journal_alone(tmp_path: Path) -> None:
+    """It reads while nobody else can; another thread of the process reads once the line is written."""
+    journal, read = Journal(tmp_path), [0, 0]
+    journal.append(Kind.NOTED, text="first")
+    other = threading.Thread(target=lambda: read.__setitem__(1, len(journal.read().lines)))
+
+    def look() -> None:
+        other.start()
+        other.join(0.2)  # it would be through by now, if it could
+        read[0] = len(journal.read().lines)
+
+    journal.append(Kind.NOTED, text="second", unless=look)
+    other.join()
+    assert read == [1, 2]
+
+
 def test_acknowledged_lines_survive_kill(tmp_path: Path) -> None:
     """After ``kill -9`` every line whose ``append`` had returned is there, and the chain holds."""
     process = appender(tmp_path, "p", 100_000)
