@@ -98,7 +98,7 @@ def test_links_lead_to_pages_of_the_site(language: str, name: str, text: str, ma
 def test_files_of_a_record_are_named_and_led_to_by_no_link(language: str, name: str) -> None:
     """The report of stage 70 lies in its record, and not beside the page that shows the stage."""
     text = docs.document(language, name)
-    assert "report/post-mortem.pdf" in text
+    assert "report/post-mortem.pdf" in text.replace("<wbr>", "")
     assert "../report/" not in text
 
 
