@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -30,6 +31,9 @@ _CHUNK = 65536
 _LOOPBACK = "127.0.0.1"
 _LONGEST_PAGE = 1 << 18
 _ANY_KEY, _RSA, _ECDSA = "ALL", "aRSA:ALL", "aECDSA:ALL"  # the keys that a server proves itself with, the best first
+_NONE_OF_OURS = re.compile(
+    "ALERT_(HANDSHAKE_FAILURE|BAD_CERTIFICATE|CERTIFICATE_REQUIRED)"
+)  # alerts that may mean that
 _RSA_KEY = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption: how a certificate names the kind of its own key
 
 
@@ -253,5 +257,7 @@ def _words(error: Exception, probe_s: float) -> str:
         ended = f"the TLS handshake failed: {error.reason or error}"
         if error.reason == "WRONG_VERSION_NUMBER":
             return f"{ended}; what answers there speaks no TLS, or not at once: is it the right port?"
-        return f"{ended}; does the server demand a client certificate? A look has none" if "ALERT" in ended else ended
+        if _NONE_OF_OURS.search(ended):
+            return f"{ended}; does the server demand a client certificate? A look has none"
+        return ended
     return ": ".join(filter(None, (system_words(error) or type(error).__name__, step_after(error, ""))))

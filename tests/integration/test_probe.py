@@ -178,6 +178,25 @@ def test_a_server_that_demands_a_client_certificate_is_asked_about_it(tmp_path: 
     assert "does the server demand a client certificate?" in seen.problem
 
 
+@pytest.mark.parametrize("alert", [70, 80])
+def test_an_alert_of_something_else_asks_about_no_client_certificate(alert: int) -> None:
+    """Such as another release of TLS (70), or an error of the server's own (80)."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(bytes((21, 3, 3, 0, 2, 2, alert)))
+
+        server = threading.Thread(target=refuse)
+        server.start()
+        seen = asyncio.run(look("127.0.0.1", listener.getsockname()[1]))
+        server.join()
+    assert "the TLS handshake failed" in seen.problem
+    assert "client certificate" not in seen.problem
+
+
 def test_what_was_seen_before_a_look_that_failed_is_kept(tmp_path: Path) -> None:
     """An impostor that is met once and then answers no more was met: its certificate stands beside the problem."""
     asked: list[ssl.SSLContext] = []
