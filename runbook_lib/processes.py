@@ -17,9 +17,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from runbook_lib.errors import MORE_FILES, UsageError, redacted
+
+if TYPE_CHECKING:
+    import subprocess
 
 # -- The environment of child processes: named, never inherited, since an ``env:`` secret stands in this process's own
 
@@ -299,6 +302,18 @@ def _started(pid: int) -> str:
         answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no outside text in it
         return answer.stdout.strip().replace(" ", "_") or "gone"
     return "gone" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+
+
+def wait_or_kill(process: subprocess.Popen[Any], grace_s: float) -> None:
+    """Wait for a process that was told to end; kill it after ``grace_s``, or where the wait is interrupted."""
+    import subprocess
+
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace_s)
+    finally:
+        process.kill()
+        process.wait()
 
 
 # -- Loading papermill and Jupyter without what they do not need -----------------------------------

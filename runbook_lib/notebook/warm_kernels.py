@@ -19,6 +19,7 @@ from typing import Any
 
 from runbook_lib import event_loop, paths
 from runbook_lib.notebook import warm_process
+from runbook_lib.processes import wait_or_kill
 
 # -- Whether a kernel can be forked from a warm process and be the same as an ordinary one; if not, why
 
@@ -256,13 +257,8 @@ class WarmProcess:
     def close(self) -> None:
         """End the process, or let go of a parent's; kernels of this process that still run are killed."""
         self._control.close()
-        if self._process is None:
-            return
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None:
+            wait_or_kill(self._process, 5.0)
 
     def forget(self) -> None:
         """Let go of it in a fork of its owner, which owns nothing."""

@@ -22,7 +22,7 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.paths import from_anywhere
-from runbook_lib.processes import operator
+from runbook_lib.processes import operator, wait_or_kill
 from runbook_lib.record.files import make_folder, write_new, writing
 from runbook_lib.record.incident import Record, find_open, list_records, site_slug
 from runbook_lib.show.document import READY, Link
@@ -249,14 +249,15 @@ def serve_jupyter(notebooks: Path) -> int:
 
     with private_folder() as sockets:
         command = _command(notebooks) + ([f"--ServedKernelManager.sockets={sockets}"] if has_ipc(sockets) else [])
-        process = subprocess.Popen(command, env=_environment())  # noqa: S603 - every word of it stands below
+        # In a session of its own, Ctrl-C does not reach it: a second signal while its kernels end has it leave them.
+        process = subprocess.Popen(command, env=_environment(), start_new_session=True)  # noqa: S603 - see below
         try:
             return process.wait()
         except KeyboardInterrupt:
             return 0
         finally:
             process.terminate()
-            process.wait()
+            wait_or_kill(process, 60.0)  # a request that is still open may keep it for ever
 
 
 def _command(notebooks: Path) -> list[str]:

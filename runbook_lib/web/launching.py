@@ -20,7 +20,7 @@ from playwright.async_api import Browser, CDPSession, Error, Playwright, ProxySe
 
 from runbook_lib import paths
 from runbook_lib.errors import BrowserMissing, BrowserUnsafe, cut, opening_line
-from runbook_lib.processes import no_core, plain_environment
+from runbook_lib.processes import no_core, plain_environment, wait_or_kill
 from runbook_lib.web.relay import checked_pin, new_identity
 
 # -- Starting a browser: every one that this software starts is started here, behind a relay or a dead end.
@@ -283,11 +283,7 @@ class SharedBrowser:
         for line in (self._process.stdin, self._process.stdout):
             if line is not None:
                 line.close()
-        try:
-            self._process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        wait_or_kill(self._process, _END_S)
         self._folder.cleanup()
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +115,36 @@ def test_the_notebook_has_the_whole_width_and_its_contents_at_the_side(tmp_path:
         assert data[f"notebook:{opened}"]["data"]["path"] == opened
         assert not shown["left"]["collapsed"]
         assert shown["left"]["current"] == "@jupyterlab/toc:plugin"
+
+
+JUPYTER = """
+import signal, sys, time
+def note(signum, frame):
+    print(signal.Signals(signum).name, flush=True)
+    time.sleep(1)  # its kernels end
+    sys.exit()
+signal.signal(signal.SIGINT, note)
+signal.signal(signal.SIGTERM, note)
+print("runs", flush=True)
+signal.pause()
+"""
+SERVE = f"""
+import signal, sys
+from pathlib import Path
+from runbook_lib.notebook import workspace
+signal.signal(signal.SIGINT, signal.default_int_handler)
+workspace._command = lambda notebooks: [sys.executable, "-c", {JUPYTER!r}]
+sys.exit(workspace.serve_jupyter(Path("work")))
+"""
+
+
+def test_ctrl_c_on_a_terminal_is_one_signal_for_jupyterlab(tmp_path: Path) -> None:
+    """By a second one, while its kernels end, it would leave them behind, and itself as well."""
+    where = os.environ | {"RUNBOOK_LAB_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", SERVE]
+    with subprocess.Popen(command, env=where, stdout=subprocess.PIPE, text=True, start_new_session=True) as serving:
+        assert serving.stdout
+        said = [serving.stdout.readline()]
+        os.killpg(serving.pid, signal.SIGINT)
+        said += serving.stdout.readlines()
+    assert (serving.returncode, said) == (0, ["runs\n", "SIGTERM\n"])
