@@ -31,9 +31,8 @@ _CHUNK = 65536
 _LOOPBACK = "127.0.0.1"
 _LONGEST_PAGE = 1 << 18
 _ANY_KEY, _RSA, _ECDSA = "ALL", "aRSA:ALL", "aECDSA:ALL"  # the keys that a server proves itself with, the best first
-_NONE_OF_OURS = re.compile(
-    "ALERT_(HANDSHAKE_FAILURE|BAD_CERTIFICATE|CERTIFICATE_REQUIRED)"
-)  # alerts that may mean that
+# Alerts by which a server may mean that it was shown no certificate of ours.
+_NONE_OF_OURS = re.compile("ALERT_(HANDSHAKE_FAILURE|BAD_CERTIFICATE|CERTIFICATE_REQUIRED)")
 _RSA_KEY = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption: how a certificate names the kind of its own key
 
 

@@ -258,10 +258,15 @@ class Axis:
         share = (moment - self.moments[place]) / (self.moments[place + 1] - self.moments[place])
         return self.pixels[place] + share * (self.pixels[place + 1] - self.pixels[place])
 
+    @property
+    def is_one_day(self) -> bool:
+        """Whether the axis begins and ends on the same day, in UTC."""
+        return self.first.astimezone(UTC).date() == self.last.astimezone(UTC).date()
+
     def days(self) -> str:
         """Return the day, or the days, that the axis covers."""
         first, last = self.first.astimezone(UTC), self.last.astimezone(UTC)
-        return f"{first:%Y-%m-%d} UTC" if first.date() == last.date() else f"{first:%Y-%m-%d} to {last:%Y-%m-%d} UTC"
+        return f"{first:%Y-%m-%d} UTC" if self.is_one_day else f"{first:%Y-%m-%d} to {last:%Y-%m-%d} UTC"
 
 
 def time_axis(events: Iterable[datetime], left: float, right: float, most_cuts: int = MOST_CUTS) -> Axis:

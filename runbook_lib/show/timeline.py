@@ -119,7 +119,7 @@ def _foot(axis: Axis, floor: float, width: float) -> str:
     """Return the axis with its times: the edges first, then whatever fits between; cut times say how long they are."""
     drawn = [svg.line(((_MARGIN, floor), (width - _MARGIN, floor)))]
     taken: dict[str, tuple[float, float]] = {}
-    days = " to " in axis.days()
+    days = not axis.is_one_day
     ends = (0, len(axis.moments) - 1)
     around = [place + side for place in axis.cuts for side in (0, 1)]
     for place in dict.fromkeys((*ends, *around, *_inner(axis))):
