@@ -13,8 +13,7 @@ from pydantic import Field
 from runbook_lib.batch.sites import Fleet, FleetSite, Problems, refuse_duplicates
 from runbook_lib.errors import SiteFileInvalid, UsageError, cut
 from runbook_lib.params.load import load_site, section_of, site_of
-from runbook_lib.params.model import IseServer, PiServer, Site, SiteSection, SshAccess
-from runbook_lib.params.values import Label, LineOrEmpty
+from runbook_lib.params.model import IseServer, Label, LineOrEmpty, PiServer, Site, SiteSection, SshAccess
 from runbook_lib.params.yaml_source import Document, Value, Where, read_document
 from runbook_lib.paths import delivered, params_dir, params_files
 from runbook_lib.record.incident import site_slug

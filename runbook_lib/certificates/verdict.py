@@ -34,7 +34,7 @@ from runbook_lib.certificates.facts import (
     spki_sha256_of,
 )
 from runbook_lib.models import Judgement, Presented, Vantage, Verdict
-from runbook_lib.params.hosts import is_address
+from runbook_lib.params.values import is_address
 
 NOTHING_KNOWN = "the operator has given nothing to compare this certificate with"
 

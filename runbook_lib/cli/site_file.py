@@ -17,9 +17,9 @@ from runbook_lib.errors import BrowserMissing, DeviceError, ParameterRefused, Ru
 from runbook_lib.models import PI_SERVERS
 from runbook_lib.notebook.workspace import open_site
 from runbook_lib.observations import Check
-from runbook_lib.params.hosts import split_port
 from runbook_lib.params.load import Draft, draft_site, secret_references
 from runbook_lib.params.model import SSH_PORT, Site, lacking
+from runbook_lib.params.values import split_port
 from runbook_lib.params.yaml_source import Value, Where, is_within
 from runbook_lib.paths import find_browser
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef, unresolved

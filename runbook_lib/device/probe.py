@@ -24,8 +24,8 @@ from runbook_lib.device.command_line import Console
 from runbook_lib.errors import ConnectionLost, DeviceError, VantageUnavailable, step_after, system_words
 from runbook_lib.event_loop import abort_connection, unjudged_tls
 from runbook_lib.models import Presented, Vantage
-from runbook_lib.params.hosts import is_address, is_loopback
 from runbook_lib.params.model import Deadlines
+from runbook_lib.params.values import is_address, is_loopback
 
 _CHUNK = 65536
 _LOOPBACK = "127.0.0.1"

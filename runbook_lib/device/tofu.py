@@ -34,7 +34,7 @@ from runbook_lib.device.names import SPELLINGS, Attribute, parse_name
 from runbook_lib.device_prompts import COLUMNS
 from runbook_lib.errors import AnswerNotUnderstood, cut
 from runbook_lib.models import TofuEntry, TofuStore
-from runbook_lib.params.hosts import is_pattern, line_pattern
+from runbook_lib.params.values import is_pattern, line_pattern
 
 LIST_TOFU = "ncs certvalidation tofu-certs listcerts"
 BANNER = (

@@ -15,7 +15,7 @@ from runbook_lib.logs.likeness import NO_FILE, NO_FILE_IN_IT
 from runbook_lib.logs.rules import PLACES, next_step, place_named
 from runbook_lib.models import TofuStore
 from runbook_lib.observations import Diagnosis, EntryMatch, LogLine, Mismatch, NextStep
-from runbook_lib.params.hosts import is_localhost
+from runbook_lib.params.values import is_localhost
 
 NOTHING, MISMATCH, LOOK_ALIKES, UNREADABLE = 0, 10, 11, 2
 """Exit codes of ``runbook diagnose``."""

@@ -20,7 +20,7 @@ from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.search import SITE_PARAMETERS, Confidence, Rule
 from runbook_lib.models import Stage
 from runbook_lib.observations import NextStep
-from runbook_lib.params.hosts import checked_pattern
+from runbook_lib.params.values import checked_pattern
 from runbook_lib.paths import delivered
 
 

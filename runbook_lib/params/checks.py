@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from runbook_lib.device_prompts import is_about_ours
 from runbook_lib.models import PI_SERVERS
-from runbook_lib.params.hosts import address_of, is_loopback
 from runbook_lib.params.labels import LABELS, PHRASES
+from runbook_lib.params.values import address_of, is_loopback
 from runbook_lib.params.yaml_source import Document, Value, Where, dotted
 
 MOST_GUESSED = 1000

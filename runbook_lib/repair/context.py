@@ -16,8 +16,8 @@ from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import ConnectionLost, DecisionNeeded, DeviceError, DeviceSilent, DeviceUnreachable
 from runbook_lib.event_loop import poll_until, side_by_side
 from runbook_lib.models import PI_SERVERS, Presented, Stage, TofuEntry, Vantage
-from runbook_lib.params.hosts import address_of, any_same_host, is_localhost, is_loopback, same_host
 from runbook_lib.params.model import Expectation, IseServer, PiServer, Site, SshAccess
+from runbook_lib.params.values import address_of, any_same_host, is_localhost, is_loopback, same_host
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import About, Line
 from runbook_lib.record.lock import SiteLock

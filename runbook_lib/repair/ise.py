@@ -14,9 +14,9 @@ from runbook_lib.device.ise_api import IseCertificate, NotAvailable, admin_certi
 from runbook_lib.errors import CertificateMoved, DeletionRefused, PageNotUnderstood, PageRefused, RepairFailed
 from runbook_lib.models import CertificateFacts
 from runbook_lib.observations import Check, CheckKind, ListedIseServer, check_name
-from runbook_lib.params.hosts import any_same_host
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import IseServer
+from runbook_lib.params.values import any_same_host
 from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result

@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeVar
 from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood, opening_line
-from runbook_lib.params.hosts import is_address, same_host
 from runbook_lib.params.labels import Label
+from runbook_lib.params.values import is_address, same_host
 from runbook_lib.web.controls import ControlMatch, bare_words, best, find
 from runbook_lib.web.dialogs import ACTION_MS, ELEMENT_LOST, covering, dismiss, script, uncover
 from runbook_lib.web.screen import Item, Screen, screen_in_words

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from playwright.async_api import Dialog, Error
 
 from runbook_lib.errors import DeviceSilent, PageNotUnderstood
-from runbook_lib.params.hosts import same_host
 from runbook_lib.params.labels import SECONDARY, Label, Labels
+from runbook_lib.params.values import same_host
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.controls import ControlMatch, pressables
 from runbook_lib.web.reading import agrees, concerns

@@ -9,7 +9,7 @@ from functools import partial
 
 from runbook_lib.errors import PageNotUnderstood, PageRefused, RunbookError
 from runbook_lib.observations import ListedIseServer
-from runbook_lib.params.hosts import same_host
+from runbook_lib.params.values import same_host
 from runbook_lib.web import menu
 from runbook_lib.web.actions import Only, PageActions
 from runbook_lib.web.controls import find, same_line

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from runbook_lib.observations import ListedIseServer
-from runbook_lib.params.hosts import any_same_host, is_address, same_host, split_port
 from runbook_lib.params.labels import OURS, Label, Labels
+from runbook_lib.params.values import any_same_host, is_address, same_host, split_port
 from runbook_lib.web.controls import READ, filtered_by, find, lines_of, same_line, unread_rows
 from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, is_unspaced, plain, same_words, says
 

@@ -16,8 +16,8 @@ from runbook_lib.cli.site_file import Interview, new_command
 from runbook_lib.device import ssh
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, UsageError
 from runbook_lib.notebook.opening import write_file
-from runbook_lib.params.hosts import split_port
 from runbook_lib.params.load import load_site
+from runbook_lib.params.values import split_port
 from runbook_lib.repair import confirmation
 from runbook_lib.repair.confirmation import Look
 

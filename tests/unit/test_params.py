@@ -25,10 +25,10 @@ from runbook_lib.errors import SecretUnavailable, SiteFileInvalid
 from runbook_lib.lab.scenarios import SCENARIOS
 from runbook_lib.models import HaStatus
 from runbook_lib.params.checks import MOST_GUESSED, check_together
-from runbook_lib.params.hosts import checked_pattern
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.load import load_site, load_site_or_lab, secret_references, section_at, site_without_secrets
 from runbook_lib.params.model import LabOptions, LabRequest, Site
+from runbook_lib.params.values import checked_pattern
 from runbook_lib.params.yaml_source import LARGEST_FILE, Document, one_as_list
 from runbook_lib.paths import known_sites, params_dir, params_files
 from runbook_lib.repair.ha_state import kinds_of

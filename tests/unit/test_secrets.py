@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from runbook_lib import secrets
 from runbook_lib.errors import SecretUnavailable
-from runbook_lib.params.values import Secret
+from runbook_lib.params.model import Secret
 from runbook_lib.redactor import Redactor
 from runbook_lib.secrets import SecretRef, learn
 

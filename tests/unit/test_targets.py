@@ -12,7 +12,7 @@ from site_kit import ISE, ISE2, PRIMARY, SECONDARY, site_with
 from runbook_lib.device.prime import PrimeServer
 from runbook_lib.device.tofu import parse_tofu_list
 from runbook_lib.models import TofuEntry, TofuStore, Vantage
-from runbook_lib.params.hosts import same_host
+from runbook_lib.params.values import same_host
 from runbook_lib.repair.context import Devices, is_own, target_named, target_of, target_of_key, targets
 
 SITE = site_with()
