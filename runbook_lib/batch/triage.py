@@ -25,8 +25,8 @@ from runbook_lib.models import PI_SERVERS, HaStatus, Inventory, Judgement, Prese
 from runbook_lib.observations import Mismatch
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import Devices, Target, targets
-from runbook_lib.repair.diagnose import read_site_logs
 from runbook_lib.repair.ha_state import kinds_of
+from runbook_lib.repair.inventory import read_site_logs
 from runbook_lib.repair.plan import make_plan
 from runbook_lib.repair.sent_changes import ChangeHistory, deletion_ends, last_confirmed, records_of_site
 from runbook_lib.repair.staleness import Staleness, fits_none

@@ -1,4 +1,4 @@
-"""A diagnosis as text, as HTML and as JSON (``docs/diagnosis.schema.json``). What comes from logs is shown escaped."""
+"""A diagnosis as text, as excerpts and as JSON (``docs/diagnosis.schema.json``). What comes from logs is escaped."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from runbook_lib.errors import cut, one_line
+from runbook_lib.errors import cut, one_line, printable
 from runbook_lib.i18n.language import stamp, to_the_second
 from runbook_lib.logs import conclusions
 from runbook_lib.logs.rules import LIST_FIRST, place_named
+from runbook_lib.logs.sources import AFTER, BEFORE
 from runbook_lib.observations import Diagnosis, LogLine, LookAlike, Mismatch, NextStep
 
 SCHEMA_VERSION = 1
@@ -191,6 +192,61 @@ def _evidence(lines: Sequence[LogLine]) -> Iterator[str]:
 def _again(numbers: Sequence[int]) -> Iterator[str]:
     if numbers:
         yield f"  {', '.join(map(str, numbers))}: the same words again"
+
+
+# -- Excerpts: the lines that were found in one log, with those around them, as the record keeps them
+
+MOST_LINES = 24
+"""Lines of evidence that one excerpt keeps: the first and the last ones."""
+
+
+class Excerpt(NamedTuple):
+    """What was found in one log of one server: of what, and the lines of evidence by their number."""
+
+    server: str
+    source: str
+    about: str
+    lines: dict[int, str]
+
+
+def excerpts_of(diagnosis: Diagnosis) -> Iterator[Excerpt]:
+    """Yield an excerpt for each finding and each log that reports it."""
+    for mismatch in diagnosis.mismatches:
+        yield from _by_log(mismatch.server, f"mismatch: {mismatch.subject}", mismatch.evidence)
+    for look_alike in diagnosis.look_alikes:
+        yield from _by_log(look_alike.server, look_alike.rule, look_alike.evidence)
+
+
+def _by_log(server: str, about: str, evidence: tuple[LogLine, ...]) -> Iterator[Excerpt]:
+    ends = evidence if len(evidence) <= MOST_LINES else (*evidence[: MOST_LINES // 2], *evidence[-MOST_LINES // 2 :])
+    for source in dict.fromkeys(line.source for line in ends):
+        yield Excerpt(server, source, about, {line.number: line.text for line in ends if line.source == source})
+
+
+def excerpt_as_text(excerpt: Excerpt, around: dict[int, str]) -> str:
+    """Return the lines with their numbers, ``>`` before those of the evidence. Control characters are shown, not kept.
+
+    ``around`` are the lines of the log that were read with those of the evidence; none where it cannot be read.
+    """
+    wanted = _near(excerpt.lines, around)
+    head = [f"log:    {excerpt.source}", f"server: {excerpt.server}", f"found:  {excerpt.about}"]
+    if not around:
+        head.append("The log could not be read a second time: the surrounding lines are missing.")
+    body: list[str] = []
+    before = 0
+    for number in sorted(wanted):
+        if number != before + 1:
+            body.append("")
+        sign = ">" if number in excerpt.lines else " "
+        body.append(f"{sign} {number}: {wanted[number]}")
+        before = number
+    return "\n".join(printable(line, 2000) for line in (*head, *body)) + "\n"
+
+
+def _near(lines: dict[int, str], around: dict[int, str]) -> dict[int, str]:
+    """The evidence and what stands around it, not around another finding's of the same log."""
+    near = {at for number in lines for at in range(number - BEFORE, number + AFTER + 1)}
+    return {at: around[at] for at in near if at in around} | lines
 
 
 # -- JSON -----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from runbook_lib.notebook.workspace import Next, stage_to_go_on_with, steps_afte
 from runbook_lib.observations import Check, Diagnosis
 from runbook_lib.params.model import Expectation
 from runbook_lib.record.incident import Record
-from runbook_lib.repair import diagnose, inventory, preflight
+from runbook_lib.repair import inventory, preflight
 from runbook_lib.repair.confirmation import PHRASE, plan_guidance, what_settles, write_override
 from runbook_lib.repair.context import Context, targets
 from runbook_lib.repair.inventory import GIVEN_FACTS, gather_knowledge, in_digits, parse_given, recorded_inventory
@@ -200,10 +200,10 @@ class DiagnoseLogs(Runbook):
 
         The wording of a mismatch is published, that of most look-alikes recalled (docs/product-facts.md).
         """
-        return findings.diagnosis(self._do(lambda: diagnose.diagnose(self.context)))
+        return findings.diagnosis(self._do(lambda: inventory.diagnose(self.context)))
 
     def _goes_on_with(self) -> Next:
-        diagnosis = diagnose.recorded_diagnosis(self.context)
+        diagnosis = inventory.recorded_diagnosis(self.context)
         mismatch, look_alikes, no_logs = steps_after(self.stage, self.incident)
         if diagnosis.mismatches:
             return mismatch
@@ -270,4 +270,4 @@ class ListCertificates(Runbook):
 
     def _planned(self) -> Plan:
         context = self.context
-        return plan_of(context, diagnose.recorded_diagnosis(context), inventory.recorded_inventory(context))
+        return plan_of(context, inventory.recorded_diagnosis(context), inventory.recorded_inventory(context))

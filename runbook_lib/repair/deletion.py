@@ -33,9 +33,8 @@ from runbook_lib.record.stages import RecordedChange
 from runbook_lib.repair.approval import require_approval
 from runbook_lib.repair.confirmation import INTERCEPTION
 from runbook_lib.repair.context import Context, read_when_back
-from runbook_lib.repair.diagnose import recorded_diagnosis
 from runbook_lib.repair.guard import begin, permit, require_release
-from runbook_lib.repair.inventory import recorded_inventory, take_inventory
+from runbook_lib.repair.inventory import recorded_diagnosis, recorded_inventory, take_inventory, watch_logs
 from runbook_lib.repair.plan import essence, plan_of
 from runbook_lib.repair.planned_changes import (
     NEW_PLAN,
@@ -52,7 +51,6 @@ from runbook_lib.repair.sent_changes import (
     about_deletion,
     collateral_of,
     recorded_deletions,
-    watch_logs,
 )
 
 LOOK_EVERY_S = 5.0

@@ -26,8 +26,7 @@ from runbook_lib.record.stages import RecordedChange
 from runbook_lib.repair.approval import approval_missing, approval_naming, require_not_blocked
 from runbook_lib.repair.confirmation import INTERCEPTION, require_confirmed, require_unmoved
 from runbook_lib.repair.context import Context, Devices, ask_both, require_two_servers, targets
-from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
-from runbook_lib.repair.inventory import recorded_inventory
+from runbook_lib.repair.inventory import read_logs, recorded_diagnosis, recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
 from runbook_lib.repair.planned_changes import (
     NEW_PLAN,

@@ -25,7 +25,6 @@ from runbook_lib.observations import Diagnosis, HaPage, ReadinessItem
 from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
-from runbook_lib.repair.diagnose import logs_now
 from runbook_lib.repair.guard import begin, permit, require_release
 from runbook_lib.repair.ha_state import (
     REGISTRATION,
@@ -42,6 +41,7 @@ from runbook_lib.repair.ha_state import (
     typed_form,
     watch_registration,
 )
+from runbook_lib.repair.inventory import logs_now
 from runbook_lib.repair.planned_changes import REMOVAL, REMOVAL_MEANS, planned_change
 from runbook_lib.repair.preflight import require_means
 from runbook_lib.repair.primary_pages import Guide, PrimaryPages, ha_guide, require_someone, watch, web_fingerprint

@@ -23,7 +23,7 @@ from runbook_lib.params.model import Site
 from runbook_lib.record.journal import About, Kind, LineTopic
 from runbook_lib.repair.confirmation import look_again
 from runbook_lib.repair.context import Context, ask_both, read_when_back, target_of, wait_until, write_late_result
-from runbook_lib.repair.diagnose import log_growth, logs_now
+from runbook_lib.repair.inventory import log_growth, logs_now
 
 if TYPE_CHECKING:
     from runbook_lib.web.pages import PrimePages

@@ -1,28 +1,169 @@
-"""Both stores, the presented certificates, and what is expected of each. Changes nothing."""
+"""What stages 10 and 20 look at: logs, both stores, presented certificates, what is known of each host. Only reads."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
-from pathlib import Path
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
 from runbook_lib.certificates.expectation import Knowledge, combine, read_expectation
 from runbook_lib.certificates.verdict import judge
-from runbook_lib.errors import ExpectationInvalid
+from runbook_lib.decisions import Deletion, DeletionResult
+from runbook_lib.errors import ExpectationInvalid, RunbookError
+from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.logs.formats import excerpt_as_text, excerpts_of
+from runbook_lib.logs.jobs import Settings
+from runbook_lib.logs.rules import RULES, load_rules
+from runbook_lib.logs.sources import lines_around, size_to_read
 from runbook_lib.models import Inventory, Judgement, Presented, Stage
+from runbook_lib.observations import Diagnosis, Mismatch
 from runbook_lib.params.model import CaBundle, Expectation, Site
 from runbook_lib.params.values import canonical_sha256
+from runbook_lib.record.artifacts import slug
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import About, Kind, LineTopic
-from runbook_lib.repair.context import Context, Target, ask_both, require_two_servers, target_named, targets
+from runbook_lib.repair.context import (
+    Context,
+    ProgressCallback,
+    Target,
+    ask_both,
+    no_progress,
+    require_two_servers,
+    target_named,
+    targets,
+)
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS, facts_or, last_known_certificates, settle_interrupted
+
+# -- What the logs report: which of the three places a mismatch, of whom, since when. Reads files; contacts nothing
+
+MOST_EXCERPTS = 40
+DIAGNOSIS_FACTS = "diagnosis"
+SHOW_EVERY_S = 1.0
+
+
+def diagnose(context: Context) -> Diagnosis:
+    """Read the logs that the site's file names and keep what they say in the record.
+
+    Raises UsageError where a named file or folder is not there.
+    """
+    diagnosis = read_logs(context)
+    context.record.write_facts(Stage.DIAGNOSE, DIAGNOSIS_FACTS, diagnosis)
+    keep_excerpts(context.record, context.site, diagnosis)
+    return diagnosis
+
+
+def read_logs(context: Context) -> Diagnosis:
+    """Read the logs and keep nothing: for a step that compares them with an earlier reading."""
+    return read_site_logs(context.site, context.progress)
+
+
+def read_site_logs(site: Site, progress: ProgressCallback = no_progress) -> Diagnosis:
+    """The same without an incident, telling ``progress`` how far it is."""
+    sources = {key: server.logs for key, server in site.servers.items()}
+    zones = {key: server.log_zone for key, server in site.servers.items() if server.log_zone}
+    progress("Reading the logs")
+    rules = (*RULES, *load_rules(site.rules)) if site.rules else RULES
+    shown_at = time.monotonic()
+    total = size_to_read([path for paths in sources.values() for path in paths])
+
+    def on_read(name: str, size: int) -> None:
+        nonlocal shown_at
+        if time.monotonic() - shown_at > SHOW_EVERY_S:
+            shown_at = time.monotonic()
+            share = min(size / total, 1.0) if total else None
+            progress(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}", share, steady=True)
+
+    diagnosis = diagnose_sources(sources, Settings(rules, zones), {"site": site.name}, on_read)
+    return replace(diagnosis, read_utc=datetime.now(UTC))
+
+
+def recorded_diagnosis(context: Context) -> Diagnosis:
+    """Return what stage 10 left in the record; raises StageOutOfOrder if it has not run."""
+    return context.record.read_facts(Stage.DIAGNOSE, DIAGNOSIS_FACTS, Diagnosis)
+
+
+def keep_excerpts(record: Record, site: Site, diagnosis: Diagnosis) -> None:
+    """Keep one file per finding and log under ``excerpts/``, through the gate, at most MOST_EXCERPTS in all."""
+    excerpts = list(excerpts_of(diagnosis))
+    kept = excerpts[:MOST_EXCERPTS]
+    wanted: dict[str, set[int]] = {}
+    for excerpt in kept:
+        wanted.setdefault(excerpt.source, set()).update(excerpt.lines)
+    around = lines_around([*site.primary.logs, *site.secondary.logs], wanted) if wanted else {}
+    for number, excerpt in enumerate(kept, start=1):
+        name = slug(PurePosixPath(excerpt.source).name, 40)
+        record.keep_bytes(
+            f"excerpts/{number:02d}-{slug(excerpt.server, 20)}-{name}.txt",
+            excerpt_as_text(excerpt, around.get(excerpt.source, {})).encode("utf-8", "replace"),
+            stage=Stage.DIAGNOSE.value,
+            server=excerpt.server,
+            seen=excerpt.about,
+            text=f"log excerpt: {excerpt.source}",
+        )
+    if len(excerpts) > len(kept):
+        context = f"{len(excerpts) - len(kept)} more findings were not excerpted; the diagnosis names their lines"
+        record.keep_bytes("excerpts/more.txt", context.encode(), stage=Stage.DIAGNOSE.value, text=context)
+
+
+# -- Which mismatches the servers' logs gained while something was tried in the web pages ----------
+
+_LINES = 3
+
+
+def logs_now(context: Context) -> Diagnosis | None:
+    """Read the logs that the site's file names; None where there are none, or they cannot be read."""
+    if not any(server.logs for server in context.site.servers.values()):
+        return None
+    with suppress(RunbookError):  # what is being told is another failure, and stage 10 names this one
+        return read_logs(context)
+    return None
+
+
+def log_growth(before: Diagnosis | None, after: Diagnosis | None) -> str:
+    """Return the mismatches that grew between two readings with their newest lines, or nothing."""
+    if before is None or after is None:
+        return ""
+    sentences = []
+    for mismatch in grown_mismatches(before, after):
+        lines = "\n".join(f"{line.place}: {line.text}" for line in mismatch.evidence[-_LINES:])
+        sentences.append(f"meanwhile in the {mismatch.server}'s logs, a mismatch of {mismatch.subject}:\n{lines}")
+    return "\n".join(sentences)
+
+
+def grown_mismatches(before: Diagnosis, after: Diagnosis) -> list[Mismatch]:
+    """Return the mismatches of which more lines were read than before."""
+    counts = Counter[tuple[str, str]]()
+    for mismatch in before.mismatches:
+        counts[mismatch.server, mismatch.subject] += mismatch.count
+    return [each for each in after.mismatches if each.count > counts[each.server, each.subject]]
+
+
+async def watch_logs(context: Context, results: Iterable[DeletionResult]) -> bool:
+    """Read the logs again after the site's ``quiet_s`` where they can decide on a deletion; return whether they were.
+
+    That time is for the monitors of the servers to meet their hosts.
+    """
+    undecided = [result for result in results if result.result is Deletion.NOT_DELETED_OR_CAME_BACK]
+    if not any(context.site.servers[result.server].logs for result in undecided):
+        return False
+    seconds = context.site.deadlines.quiet_s
+    context.progress(f"Deletions whose result is not known: {len(undecided)}; watching the logs for {seconds:.0f} s")
+    await asyncio.sleep(seconds)
+    diagnose(context)
+    return True
+
 
 # -- What is known of each host's certificate by another way: the site's file, and what was given to stage 20
 
-FACTS = "expectations"
+KNOWLEDGE_FACTS = "expectations"
 GIVEN_FACTS = "given_expectations"
 FORM = (
     "HOST=sha256:DIGITS, HOST=csr:FILE, HOST=certificate:FILE, HOST=ca:FILE#NAME, HOST=self, or HOST=withdraw to take"
@@ -111,7 +252,7 @@ def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict
                 Kind.NOTED, stage=context.stage, server=name, expected=in_digits(before), text=text
             )
     context.record.write_facts(context.stage, GIVEN_FACTS, held, by_person=True)
-    context.record.write_facts(context.stage, FACTS, known, by_person=True)
+    context.record.write_facts(context.stage, KNOWLEDGE_FACTS, known, by_person=True)
     return known
 
 
@@ -123,7 +264,7 @@ def in_digits(knowledge: Knowledge) -> str:
 
 def knowledge_of(context: Context, name: str) -> Knowledge:
     """Return what stage 20 of this incident knew of a host; what the site's file says where it has not run."""
-    recorded = facts_or(context.record, Stage.LIST, FACTS, dict[str, Knowledge], {}, by_person=True)
+    recorded = facts_or(context.record, Stage.LIST, KNOWLEDGE_FACTS, dict[str, Knowledge], {}, by_person=True)
     if name in recorded:
         return recorded[name]
     return read_expectation(target_named(context.site, name).expect)
@@ -147,7 +288,7 @@ async def take_inventory(context: Context, given: Mapping[str, Expectation] | No
     context.progress("Reading both TOFU lists and the HA states", 0.0)
     await require_two_servers(context.devices)
     stores = await ask_both(context.devices, lambda prime: prime.list_tofu())
-    await settle_interrupted(context, stores)
+    await settle_interrupted(context, stores, watch_logs)
     ha = await ask_both(context.devices, lambda prime: prime.ha_status())
     # Not beside that: a command line that is opened anew takes the looks with it that go through it.
     presented, judgements = await look_at_all(context, known)

@@ -15,8 +15,8 @@ from runbook_lib.record.journal import About, LineTopic
 from runbook_lib.record.stages import is_of_plan
 from runbook_lib.repair.confirmation import accepted_of
 from runbook_lib.repair.context import Context, target_of
-from runbook_lib.repair.diagnose import FACTS
 from runbook_lib.repair.ha_state import REGISTRATION, form_rows, ha_states_in_words, kinds_of, served_by_secondary
+from runbook_lib.repair.inventory import DIAGNOSIS_FACTS
 from runbook_lib.repair.sent_changes import (
     ChangeHistory,
     change_history,
@@ -293,7 +293,7 @@ def ends_of_deletions(
             target = target_of(context.site, server, entry)
             if entry.key == key and target:
                 sent = intents[server, key].n if (server, key) in intents else 0
-                before = facts_or(context.record, Stage.DIAGNOSE, FACTS, Diagnosis, nothing, before=sent)
+                before = facts_or(context.record, Stage.DIAGNOSE, DIAGNOSIS_FACTS, Diagnosis, nothing, before=sent)
                 ends[server, key] = stale.end_of(server, entry, target, inventory.judgement(target.name), before)
     return ends
 

@@ -12,9 +12,8 @@ from runbook_lib.observations import Check, CheckKind, Diagnosis
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
 from runbook_lib.repair.context import Context, ask_both, is_own, read_when_back, target_of, target_of_key, targets
-from runbook_lib.repair.diagnose import grown_mismatches, read_logs
 from runbook_lib.repair.ha_state import entry_checks, observe_ha, state_checks
-from runbook_lib.repair.inventory import knowledge_of, look_at_all
+from runbook_lib.repair.inventory import grown_mismatches, knowledge_of, look_at_all, read_logs
 from runbook_lib.repair.ise import prove_ise
 from runbook_lib.repair.planned_changes import ends_of_deletions
 from runbook_lib.repair.primary_pages import PrimaryPages

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ from runbook_lib.record.journal import NOT_SENT, About, Kind, Line, LineTopic
 from runbook_lib.record.lock import lock_refusal
 from runbook_lib.record.stages import alarms_after, ended_as
 from runbook_lib.repair.context import Context
-from runbook_lib.repair.diagnose import diagnose
 
 T = TypeVar("T")
 
@@ -273,6 +271,7 @@ def records_of_site(root: Path, site: str) -> Iterator[Record]:
 # is sent again. An entry that is not listed is gone; for one that is, the logs are watched. Where they do not decide,
 # the next plan offers the deletion again, for a new approval.
 
+WatchLogs = Callable[[Context, Iterable[DeletionResult]], Awaitable[bool]]
 NOT_SEEN = "not seen: the run was interrupted, and whether the command left is not known"
 
 
@@ -297,10 +296,10 @@ def interrupted_deletions(record: Record) -> Iterator[InterruptedDeletion]:
         yield InterruptedDeletion(*place, command=line.about.command, intent_utc=line.utc, seen=seen)
 
 
-async def settle_interrupted(context: Context, stores: Iterable[TofuStore]) -> None:
+async def settle_interrupted(context: Context, stores: Iterable[TofuStore], watch_logs: WatchLogs) -> None:
     """Keep a result of every deletion that an interrupted run left without one; ``stores`` were read just now.
 
-    Where an entry is still listed, the logs are watched for the site's ``quiet_s`` and read again first.
+    Where an entry is still listed, ``watch_logs`` watches the logs first: see ``inventory.watch_logs``.
     Does nothing while another process carries out the deletions.
     """
     if context.stage is not Stage.DELETE and context.record.stage_states()[Stage.DELETE] is StageState.RUNNING:
@@ -331,18 +330,3 @@ def _result(interrupted: InterruptedDeletion, store: TofuStore) -> DeletionResul
         sent_utc=interrupted.intent_utc,
         read_back_utc=store.read_utc,
     )
-
-
-async def watch_logs(context: Context, results: Iterable[DeletionResult]) -> bool:
-    """Read the logs again after the site's ``quiet_s`` where they can decide on a deletion; return whether they were.
-
-    That time is for the monitors of the servers to meet their hosts.
-    """
-    undecided = [result for result in results if result.result is Deletion.NOT_DELETED_OR_CAME_BACK]
-    if not any(context.site.servers[result.server].logs for result in undecided):
-        return False
-    seconds = context.site.deadlines.quiet_s
-    context.progress(f"Deletions whose result is not known: {len(undecided)}; watching the logs for {seconds:.0f} s")
-    await asyncio.sleep(seconds)
-    diagnose(context)
-    return True

@@ -21,7 +21,7 @@ from runbook_lib.errors import CertificateMoved, DeletionRefused
 from runbook_lib.models import Inventory, Presented, Stage, Vantage, Verdict
 from runbook_lib.repair.confirmation import FACTS as OVERRIDES
 from runbook_lib.repair.confirmation import confirmed_web_certificate, overrides_of, require_confirmed
-from runbook_lib.repair.inventory import FACTS as EXPECTATIONS
+from runbook_lib.repair.inventory import KNOWLEDGE_FACTS as EXPECTATIONS
 from runbook_lib.repair.inventory import recorded_inventory
 
 NEW, OTHER = (make("prime-sec", key=key_of("ec", number)).der for number in (4, 6))

@@ -18,8 +18,8 @@ from runbook_lib.params.model import Site
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.redactor import Redactor
-from runbook_lib.repair import diagnose
-from runbook_lib.repair.diagnose import keep_excerpts
+from runbook_lib.repair import inventory
+from runbook_lib.repair.inventory import keep_excerpts
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "logs"
 MISMATCH = (FIXTURES / "primary-health-monitor.log").read_text()
@@ -122,10 +122,10 @@ def test_findings_beyond_the_most_are_counted(tmp_path: Path, record: Record) ->
             server="primary", rule=f"r{n}", meaning="", advice="", count=1,
             evidence=(LogLine(source=f"/x/{n}.log", number=n, text=f"line {n}"),),
         )
-        for n in range(diagnose.MOST_EXCERPTS + 7)
+        for n in range(inventory.MOST_EXCERPTS + 7)
     )  # fmt: skip
     keep_excerpts(record, site_of(), Diagnosis(mismatches=(), look_alikes=look_alikes))
-    assert len(list(record.folder.glob("excerpts/*"))) == diagnose.MOST_EXCERPTS + 1
+    assert len(list(record.folder.glob("excerpts/*"))) == inventory.MOST_EXCERPTS + 1
     assert (record.folder / "excerpts/more.txt").read_text().startswith("7 more findings")
 
 

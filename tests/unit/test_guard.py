@@ -44,8 +44,8 @@ from runbook_lib.repair import ha as ha_removal
 from runbook_lib.repair import ha as register_ha
 from runbook_lib.repair import ise as readd_ise
 from runbook_lib.repair.context import Context
-from runbook_lib.repair.diagnose import FACTS as DIAGNOSIS
 from runbook_lib.repair.ha_state import REGISTRATION
+from runbook_lib.repair.inventory import DIAGNOSIS_FACTS as DIAGNOSIS
 from runbook_lib.repair.inventory import recorded_inventory, take_inventory
 from runbook_lib.repair.plan import plan_of
 from runbook_lib.repair.planned_changes import adding, removing

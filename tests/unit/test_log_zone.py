@@ -16,7 +16,7 @@ from runbook_lib.observations import Damage, Diagnosis
 from runbook_lib.params.load import load_site
 from runbook_lib.record.incident import Record
 from runbook_lib.repair.context import Context, Devices
-from runbook_lib.repair.diagnose import read_logs
+from runbook_lib.repair.inventory import read_logs
 from runbook_lib.repair.proof import _log_check
 from runbook_lib.show import findings
 
