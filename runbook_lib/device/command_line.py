@@ -92,6 +92,12 @@ class Console:
         return not self._feed.closed and (self._turn.locked() or stands_at_prompt(self._feed.unread, self.prompt))
 
     @property
+    def late(self) -> str:
+        """What has come unasked since the last answer was taken for whole."""
+        whole = self.unfinished is None and not self._turn.locked()
+        return visible_text(self._feed.unread) if whole else ""
+
+    @property
     def host_key(self) -> tuple[str, str]:
         """The host key that the server showed: its kind, and its fingerprint (``SHA256:...``)."""
         key = self._connection.get_server_host_key()

@@ -252,11 +252,9 @@ class Dialog:
         return False
 
     def _left_prompt(self, feed: Feed, transcript: Transcript) -> bool:
-        raise AnswerNotUnderstood(
-            "something was printed behind the prompt, and no prompt after it; the session is closed",
-            where=self.server,
-            next_step="run the stage again; if that does not help, find out what writes to the server's terminals",
-        )
+        what = "something was printed behind the prompt, and no prompt after it; the session is closed"
+        then = "run the stage again; if that does not help, find out what writes to the server's terminals"
+        raise AnswerNotUnderstood(what, where=self.server, next_step=then)
 
     def _asked(self, feed: Feed, transcript: Transcript) -> bool:
         raise self._at_login(transcript) if self.login else self._question(transcript)
@@ -276,18 +274,11 @@ class Dialog:
 
     def _at_login(self, transcript: Transcript) -> LoginRefused:
         if is_expired(visible_text(bytes(transcript.raw[-4096:]))):
-            return LoginRefused(
-                "the server wants a new password before it lets the user in, or the account has expired",
-                where=self.server,
-                found=transcript.text(),
-                next_step="log in by hand, change the password, then store the new one where the site's file keeps it",
-            )
-        return LoginQuestion(
-            "the server asks something before its prompt; it was not answered, and the session was closed",
-            where=self.server,
-            found=transcript.text(),
-            next_step=DECIDE_THERE,
-        )
+            what = "the server wants a new password before it lets the user in, or the account has expired"
+            then = "log in by hand, change the password, then store the new one where the site's file keeps it"
+            return LoginRefused(what, where=self.server, found=transcript.text(), next_step=then)
+        what = "the server asks something before its prompt; it was not answered, and the session was closed"
+        return LoginQuestion(what, where=self.server, found=transcript.text(), next_step=DECIDE_THERE)
 
     def _question(self, transcript: Transcript) -> AnswerNotUnderstood:
         asked = cut_front(unfolded(transcript.printed), 300)
@@ -323,13 +314,8 @@ class Dialog:
             return self._at_login(transcript)
         cause = f" ({feed.cause})" if feed.cause and str(feed.cause) else ""
         if self.login:
-            return ConnectionLost(
-                f"the connection ended before the prompt{cause}",
-                where=self.server,
-                next_step="log in by hand; sessions that were left open may have used up the server's limit",
-            )
-        return ConnectionLost(
-            f"the connection ended in the middle of an answer{cause}",
-            where=self.server,
-            next_step="check whether the server is restarting, then run the stage again",
-        )
+            then = "log in by hand; sessions that were left open may have used up the server's limit"
+            return ConnectionLost(f"the connection ended before the prompt{cause}", where=self.server, next_step=then)
+        what = f"the connection ended in the middle of an answer{cause}"
+        then = "check whether the server is restarting, then run the stage again"
+        return ConnectionLost(what, where=self.server, next_step=then)

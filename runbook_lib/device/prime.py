@@ -16,7 +16,7 @@ import asyncssh
 from runbook_lib.device.answers import parse_ha_status, parse_version
 from runbook_lib.device.command_line import Console, Session, raise_if_refused
 from runbook_lib.device.dialog import no_reply
-from runbook_lib.device.tofu import LIST_TOFU, parse_tofu_list
+from runbook_lib.device.tofu import LIST_TOFU, is_part_of_list, parse_tofu_list
 from runbook_lib.device.transcript import prompt_host
 from runbook_lib.device_prompts import DELETION, HA_REMOVAL, Reply, replies
 from runbook_lib.errors import (
@@ -130,11 +130,33 @@ class PrimeServer(Session):
         self._server = server
         self.keep = keep
         self.listed: tuple[TofuEntry, ...] = ()
+        self._late = ""
 
     async def who_answers(self) -> WhoAnswers:
         """Return the host name in the prompt, which is published, and the host key. Raises what ``console`` raises."""
         console = await self.console()
         return WhoAnswers(prompt_host(console.prompt) or "", *console.host_key)
+
+    async def console(self) -> Console:
+        """Return the open command line. Raises what ``Console.open`` and ``require_whole_list`` raise."""
+        self.require_whole_list()
+        return await super().console()
+
+    def require_whole_list(self, said: str = "") -> None:
+        """Raise AnswerNotUnderstood, until the session is left, where an entry came unasked, or with ``said``.
+
+        What came behind the prompt of a list belongs to it, and the list may have been used by now.
+        """
+        came = (said, self._console.late if self._console else "")
+        self._late = self._late or next(filter(is_part_of_list, came), "")
+        if self._late:
+            what = "the TOFU list went on after its prompt had come back: what was read of it may be too short"
+            then = "run the stage again; if that does not help, list by hand, and compare it with the record"
+            raise AnswerNotUnderstood(what, where=self.key, found=self._late, next_step=then)
+
+    async def _leave(self) -> None:
+        self._late = ""
+        await super()._leave()
 
     async def list_tofu(self) -> TofuStore:
         """Return the TOFU list; an empty one is read once more. The command is published (docs/product-facts.md).
@@ -231,6 +253,8 @@ class PrimeServer(Session):
         parsed: T | None = None
         try:
             raise_if_refused(answer)
+            if command != LIST_TOFU:
+                self.require_whole_list(answer.text)
             parsed = parse(answer.text, self.key, answer.finished_utc)
         finally:
             self.keep(answer, parsed)

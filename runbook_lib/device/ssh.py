@@ -225,12 +225,9 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
 def _ended_behind_password(error: Exception, login: Login, where: str, words: str) -> LoginRefused:
     taken = "it was right" if login.password_taken else "whether it was right is not known"
     if isinstance(error, TimeoutError):
-        return LoginRefused(
-            f"the server did not answer the password in time ({taken}); it is not tried again",
-            where=where,
-            found=words,
-            next_step=f"if it waits for somebody's approval: {_ONE_STEP}; or give it more time, deadlines: connect_s",
-        )
+        what = f"the server did not answer the password in time ({taken}); it is not tried again"
+        then = f"if it waits for somebody's approval: {_ONE_STEP}; or give it more time, deadlines: connect_s"
+        return LoginRefused(what, where=where, found=words, next_step=then)
     return LoginRefused(
         f"the server ended the connection after the password was sent ({taken}); it is not tried again",
         where=where,

@@ -49,6 +49,7 @@ _ENTRY = re.compile(
     re.S | re.I,
 )
 _ENTRY_INSIDE = re.compile(r"host[ \t]{0,9}=[ \t]{0,9}[^\s;=]*_[0-9]+[ \t]{0,9};", re.I)
+_PART = re.compile(rf"{_ENTRY_INSIDE.pattern}|host[ \t]{{0,9}}=[^\s;=]*\Z", re.I)
 _CUT_SHORT = re.compile(r"\w(?:\.\.|…|[~*]\Z)")
 _FIELD = re.compile(r";[ \t]+(?P<name>[A-Za-z][A-Za-z0-9_-]{0,40})[ \t]?=")
 _COLUMN = re.compile(r"(?<![\s,;+=|])(?: {2,}+|[ ]?[\t|])[ \t|]*+[A-Za-z][A-Za-z0-9 _-]{0,40}[=:]")
@@ -177,6 +178,11 @@ def entry_of(line: str) -> TofuEntry | None:
     except AnswerNotUnderstood:
         return None
     return TofuEntry(key=match["key"], host=match["host"], port=port, subject=subject, line=line)
+
+
+def is_part_of_list(text: str) -> bool:
+    """Return whether an entry begins in ``text``, or may begin where it ends."""
+    return _PART.search(text) is not None
 
 
 def _without_fields(subject: str) -> str:

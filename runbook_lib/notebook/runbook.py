@@ -223,6 +223,7 @@ class Runbook:
                 found=red,
                 next_step="do what that cell says, and run it again: it looks first; then close the stage",
             )
+        self.context.devices.require_whole_lists()
         self._seal()
 
     def _seal(self) -> None:

@@ -192,6 +192,11 @@ class Devices:
             *place, vantage=vantage, deadlines=self._site.deadlines, via=via, names=target.hosts, times=self._looks
         )
 
+    def require_whole_lists(self) -> None:
+        """Raise AnswerNotUnderstood where a list that was read went on behind its prompt."""
+        for prime in self._primes.values():
+            prime.require_whole_list()
+
     async def close(self) -> None:
         """End every session that was opened."""
         await asyncio.gather(*(session.close() for session in self._sessions.values()))

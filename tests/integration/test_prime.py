@@ -136,6 +136,34 @@ def test_a_list_with_a_broadcast_in_it_is_read_once_more() -> None:
     assert len(ade.connections) == 1
 
 
+@pytest.mark.parametrize("late", [b"\r\n" + LIST, b"\r\nhost=10.0.0", b""])
+def test_a_list_that_goes_on_behind_its_prompt_is_never_taken_for_a_whole_one(late: bytes) -> None:
+    """Where the rest comes unasked, or in the answer to another read, nothing more is sent in that session."""
+    ade = FakeAde({LIST_TOFU: LIST, "show version": b"Version : 3.10.0\r\n" + LIST})
+
+    async def story(prime: PrimeServer) -> None:
+        await prime.list_tofu()
+        console = await prime.console()
+        prime.require_whole_list()
+        if late:
+            next(iter(ade.connections[0]._channels.values())).write(late)
+            assert await console._feed.wait(PATIENCE_S)
+        else:
+            with pytest.raises(AnswerNotUnderstood, match="went on"):
+                await prime.version()
+        for again in (prime.list_tofu, lambda: prime.delete_tofu("10.0.0.2_8082"), prime.version):
+            with pytest.raises(AnswerNotUnderstood, match="went on") as error:
+                await again()
+            assert not error.value.sent
+        with pytest.raises(AnswerNotUnderstood, match="too short"):
+            prime.require_whole_list()
+        await prime.close()
+        assert len((await prime.list_tofu()).entries) == 2
+
+    with_prime(ade, story)
+    assert said(ade) == [LIST_TOFU, *(() if late else ["show version"]), LIST_TOFU]
+
+
 def test_a_broadcast_behind_the_prompt_is_not_waited_for() -> None:
     """No new prompt follows what comes unasked, and nothing is typed to find out: a new session reads once more."""
 

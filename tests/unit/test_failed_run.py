@@ -14,7 +14,7 @@ from runbook_lib.batch.runner import RunReport, StageReport
 from runbook_lib.cli import running
 from runbook_lib.cli.running import conclude, left_behind, shortened
 from runbook_lib.decisions import Deletion, plan_digest
-from runbook_lib.errors import MOST_LINES, PlanStale
+from runbook_lib.errors import MOST_LINES, AnswerNotUnderstood, PlanStale
 from runbook_lib.models import Stage, StageState, Verdict
 from runbook_lib.notebook.changing_stages import DeleteStale
 from runbook_lib.record.attestation import Seal
@@ -56,17 +56,32 @@ def test_a_long_list_is_counted_and_fits_80_columns(tmp_path: Path) -> None:
     assert max(map(len, lines)) <= 80
 
 
+def stage_of(incident: Incident, **devices: object) -> DeleteStale:
+    async def close() -> None: ...
+
+    given = cast("Any", SimpleNamespace(close=close, **devices))
+    return DeleteStale(replace(incident.context, devices=given, stage=Stage.DELETE))
+
+
+def test_a_stage_is_not_done_where_a_list_that_it_read_went_on(tmp_path: Path) -> None:
+    """What decided in it may have been too short a list; that is asked when it is closed, too."""
+
+    def went_on() -> None:
+        raise AnswerNotUnderstood("the TOFU list went on")
+
+    incident = Incident(tmp_path)
+    with pytest.raises(AnswerNotUnderstood, match="went on"):
+        stage_of(incident, require_whole_lists=went_on).close()
+    assert incident.record.stage_states()[Stage.DELETE] is StageState.FAILED
+
+
 def failed(incident: Incident, found: str) -> str:
     """Let a stage end with an error that found something; return what is printed of it."""
-
-    async def close() -> None: ...
 
     def act() -> None:
         raise PlanStale("Something moved", where="here", found=found, next_step="make a new plan")
 
-    stage = DeleteStale(
-        replace(incident.context, devices=cast("Any", SimpleNamespace(close=close)), stage=Stage.DELETE)
-    )
+    stage = stage_of(incident)
     with pytest.raises(PlanStale) as raised:
         stage._do(act)
     return str(raised.value)
