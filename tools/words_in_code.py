@@ -33,7 +33,7 @@ _ENGLISH = {"show/report_model.py", "show/report_page.py", "show/report_reading.
 _ENGLISH |= {"show/report_sections.py", "show/svg.py"}
 """What is kept, and therefore stays in English."""
 _TO_LOGS = {"notebook/engine.py", "notebook/engine_run.py", "notebook/provisioner.py"}
-_TO_LOGS |= {"notebook/states.py", "notebook/warm_kernels.py", "notebook/warm_process.py"}
+_TO_LOGS |= {f"notebook/{name}.py" for name in ("states", "forked_kernel", "warm_kernels", "warm_process")}
 _TO_LOGS |= {"record/history.py"}
 """What speaks to terminals and logs only."""
 SILENT = _TABLES | _ENGLISH | _TO_LOGS

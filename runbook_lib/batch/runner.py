@@ -17,8 +17,9 @@ from runbook_lib import errors, paths
 from runbook_lib.device.prime import identities
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.engine import NotebookResult, execute
+from runbook_lib.notebook.forked_kernel import start_up_variables
 from runbook_lib.notebook.runbook import LAST_STAGE
-from runbook_lib.notebook.warm_kernels import WarmKernels, start_up_variables
+from runbook_lib.notebook.warm_kernels import WarmKernels
 from runbook_lib.params.load import secret_references, site_without_secrets
 from runbook_lib.params.model import Site
 from runbook_lib.paths import find_browser

@@ -24,7 +24,8 @@ from traitlets import Unicode
 from runbook_lib import event_loop
 from runbook_lib.errors import UsageError
 from runbook_lib.notebook import warm_kernels
-from runbook_lib.notebook.warm_kernels import LOST, ForkedKernel, NotWarm, fork_kernel, say_ordinary, start_up_variables
+from runbook_lib.notebook.forked_kernel import LOST, ForkedKernel, NotWarm, start_up_variables
+from runbook_lib.notebook.warm_kernels import fork_kernel, say_ordinary
 from runbook_lib.paths import secret_variables
 from runbook_lib.processes import environment_with, quick_import
 

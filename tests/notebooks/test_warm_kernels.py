@@ -21,7 +21,8 @@ from waiting import PATIENCE_S, wait_until, wait_until_async
 from runbook_lib import event_loop
 from runbook_lib.notebook import warm_kernels
 from runbook_lib.notebook.engine import NotebookResult, execute
-from runbook_lib.notebook.warm_kernels import LOST, ForkedKernel, WarmKernels
+from runbook_lib.notebook.forked_kernel import LOST, ForkedKernel
+from runbook_lib.notebook.warm_kernels import WarmKernels
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forked kernels are for Linux")
 
