@@ -226,25 +226,26 @@ def user_name() -> str:
 
 def name_of_user(uid: int) -> str:
     """Return the name of any user of this machine, or ``user id`` and its number."""
+    return _name_by_number(uid) or f"user id {uid}"
+
+
+def account() -> str:
+    """Return the account in which this runs, as the system knows it: ``ada (uid 1000)``, or its number alone."""
+    uid = os.getuid()
+    name = _name_by_number(uid)
+    return f"{name} (uid {uid})" if name else f"uid {uid}"
+
+
+def _name_by_number(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"user id {uid}"
+        return ""
 
 
 def operator() -> str:
     """Return the person on whose behalf this runs: ``RUNBOOK_OPERATOR``, or the user's name at this host."""
     return os.environ.get("RUNBOOK_OPERATOR", "").strip() or f"{user_name()}@{os.uname().nodename}"
-
-
-def account() -> str:
-    """Return the account in which this runs, as the system knows it, such as ``ada (uid 1000)``."""
-    uid = os.getuid()
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-    return f"{name} (uid {uid})"
 
 
 def host() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from runbook_lib.decisions import Approval, Decision, Plan, PlannedChange, PlanRow
 from runbook_lib.device.answers import trimmed
@@ -35,6 +34,7 @@ from runbook_lib.repair.planned_changes import (
     ends_of_deletions,
     require_carried_out,
     require_none_goes_on,
+    sent_already,
     sent_places,
     settings_of,
     stale_plan,
@@ -219,15 +219,17 @@ def begin(context: Context, request: ChangeRequest, expected: str) -> RecordedCh
 
     Raises PlanStale where another run has written the same on this approval meanwhile, from a machine with other locks.
     """
-    unsent = partial(_refuse_if_sent, context, request)
-    return context.record.intend(context.stage, request.change.server, request.what, expected=expected, unless=unsent)
+
+    def refuse_if_sent() -> None:
+        if _was_sent(context, request):
+            raise sent_already(request.plan, str(request))
+
+    where = (context.stage, request.change.server)
+    return context.record.intend(*where, request.what, expected=expected, unless=refuse_if_sent)
 
 
-def _refuse_if_sent(context: Context, request: ChangeRequest, *, known: bool = False) -> None:
-    since = sent_since(context.record, request.approval)
-    if known or (request.change.server, request.what.subject) in since:
-        why = "was already sent on this plan; one approval does not allow it twice"
-        raise stale_plan(request.plan, str(request), why)
+def _was_sent(context: Context, request: ChangeRequest) -> bool:
+    return (request.change.server, request.what.subject) in sent_since(context.record, request.approval)
 
 
 async def not_sent_before(context: Context, request: ChangeRequest) -> None:
@@ -238,7 +240,8 @@ async def not_sent_before(context: Context, request: ChangeRequest) -> None:
         before = request.change.place in sent_places(context, request.plan)
     else:
         before = attempt(change_history(context), about_change(request.change)) != request.change.attempt
-    _refuse_if_sent(context, request, known=before)
+    if before or _was_sent(context, request):
+        raise sent_already(request.plan, str(request))
 
 
 async def nothing_moved(context: Context, request: ChangeRequest) -> None:
@@ -265,8 +268,7 @@ async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
     if isinstance(request.change, PlanRow):
         return
     require_carried_out(context)
-    diagnosis = recorded_diagnosis(context)
-    inventory = recorded_inventory(context)
+    diagnosis, inventory = recorded_diagnosis(context), recorded_inventory(context)
     ends = ends_of_deletions(context, diagnosis, inventory)
     if ends:
         diagnosis = read_logs(context)  # what came in since then decides
@@ -335,8 +337,7 @@ async def host_is_confirmed(context: Context, request: ChangeRequest) -> None:
         )
 
 
-Guard = Callable[[Context, ChangeRequest], Awaitable[None]]
-CHECKS: tuple[Guard, ...] = (
+CHECKS: tuple[Callable[[Context, ChangeRequest], Awaitable[None]], ...] = (
     production_is_named,
     not_sent_before,
     nothing_moved,

@@ -192,6 +192,11 @@ def stale_plan(plan: Plan, what: str, why: str, found: str = "") -> PlanStale:
     )
 
 
+def sent_already(plan: Plan, what: str) -> PlanStale:
+    """Return the error for a change that its approval allowed once, and that was sent or may have been."""
+    return stale_plan(plan, what, "was already sent on this plan; one approval does not allow it twice")
+
+
 # -- How far a plan has been carried out, by the incident's record, and the proof that it was ------
 
 
