@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import socket
@@ -19,7 +18,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_core.utils import ensure_async
-from traitlets import Unicode
+from traitlets import Instance
 
 from runbook_lib import event_loop
 from runbook_lib.errors import UsageError
@@ -39,10 +38,26 @@ with quick_import():
 
 
 class PortlessProvisioner(LocalProvisioner):
-    """Starts an ordinary kernel that listens on no port, where its messages go over IPC."""
+    """Starts an ordinary kernel that listens on no port, where the system has IPC.
+
+    A manager that was not told otherwise wants TCP, and chooses ports that another process may have taken by the time
+    the kernel listens. Its messages go over IPC as well, in a private folder that is gone with the kernel.
+    """
+
+    _folder = Instance(ExitStack, ())
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        if self.parent is not None and self.parent.transport == "tcp" and not self.parent.shell_port:
+            use_ipc(self.parent, self._folder.enter_context(private_folder()))
+        return await super().pre_launch(**kwargs)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         return await super().launch_kernel(without_port(cmd), **kwargs)
+
+    async def cleanup(self, restart: bool = False) -> None:
+        await super().cleanup(restart=restart)
+        if not restart:
+            self._folder.close()
 
 
 class WarmProvisioner(PortlessProvisioner):
@@ -119,22 +134,15 @@ def without_port(command: Sequence[str]) -> list[str]:
 
 
 class ServedKernelManager(ServerKernelManager):
-    """Starts one kernel for JupyterLab: over IPC in ``sockets``, a folder of the user's alone; over TCP without one.
+    """Starts one kernel for JupyterLab, which nobody but its user can talk to where the system has IPC.
 
     Of all ``env:`` secrets the kernel gets those that the site files name when it starts.
     """
 
-    sockets = Unicode(help="A private folder for the kernels' sockets, with a short path").tag(config=True)
-    _numbers = itertools.count(1)
-
     async def _async_pre_start_kernel(self, **kw: Any) -> Any:
-        if self.provisioner is None:  # else it is started again
-            if self.sockets:
-                self.transport = "ipc"
-                self.ip = f"{self.sockets}/k{next(self._numbers)}"
-            spec = self.kernel_spec
-            if spec is not None and "kernel_provisioner" not in spec.metadata:
-                self.provisioner = PortlessProvisioner(kernel_id=self.kernel_id, kernel_spec=spec, parent=self)
+        spec = self.kernel_spec
+        if self.provisioner is None and spec is not None and "kernel_provisioner" not in spec.metadata:
+            self.provisioner = PortlessProvisioner(kernel_id=self.kernel_id, kernel_spec=spec, parent=self)
         given: dict[str, Any] = {"env": _environment(kw.get("env") or {})}
         if self.kernel_spec is not None and "ipykernel_launcher" in self.kernel_spec.argv:
             given["extra_arguments"] = [*kw.get("extra_arguments", ()), ADVICE]
@@ -151,7 +159,7 @@ def _environment(given: dict[str, str]) -> dict[str, str]:
 _LONGEST_SOCKET_PATH = 103  # of AF_UNIX: 107 bytes on Linux, 103 on macOS
 _SOCKET = "k"
 _DEFAULT = "JUPYTER_DEFAULT_PROVISIONER_NAME"
-_LONGEST_SOCKET = f"{_SOCKET}1234-5"  # of many kernels in one folder
+_LONGEST_SOCKET = f"{_SOCKET}-5"
 _LONGEST_NAME = len(f"/rb-12345678/{_LONGEST_SOCKET}")
 
 
@@ -204,10 +212,15 @@ def kernel_manager(name: str, folder: Path, **traits: Any) -> AsyncKernelManager
     ):
         kind = WarmProvisioner if warm_kernels.is_wanted() else PortlessProvisioner
         manager.provisioner = kind(kernel_spec=spec, parent=manager)
+    use_ipc(manager, folder)
+    return manager
+
+
+def use_ipc(manager: Any, folder: Path) -> None:
+    """Have a kernel's manager use sockets in ``folder`` if any can be made there."""
     if has_ipc(folder):
         manager.transport = "ipc"
         manager.ip = str(folder / _SOCKET)
-    return manager
 
 
 def has_ipc(folder: Path) -> bool:

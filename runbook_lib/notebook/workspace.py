@@ -245,19 +245,15 @@ _KERNELS = "runbook_lib.notebook.provisioner"
 
 def serve_jupyter(notebooks: Path) -> int:
     """Open JupyterLab on a folder of copies, run until Ctrl-C or SIGTERM, and return its exit code."""
-    from runbook_lib.notebook.provisioner import has_ipc, private_folder  # and with it what talks to kernels
-
-    with private_folder() as sockets:
-        command = _command(notebooks) + ([f"--ServedKernelManager.sockets={sockets}"] if has_ipc(sockets) else [])
-        # In a session of its own, Ctrl-C does not reach it: a second signal while its kernels end has it leave them.
-        process = subprocess.Popen(command, env=_environment(), start_new_session=True)  # noqa: S603 - see below
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            return 0
-        finally:
-            process.terminate()
-            wait_or_kill(process, 60.0)  # a request that is still open may keep it for ever
+    # In a session of its own, Ctrl-C does not reach it: a second signal while its kernels end has it leave them.
+    process = subprocess.Popen(_command(notebooks), env=_environment(), start_new_session=True)  # noqa: S603 - see below
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        process.terminate()
+        wait_or_kill(process, 60.0)  # a request that is still open may keep it for ever
 
 
 def _command(notebooks: Path) -> list[str]:

@@ -17,7 +17,7 @@ from jupyter_client.manager import KernelManager
 
 from runbook_lib.errors import ApprovalMissing, OutcomeUnknown, RepairFailed, UsageError
 from runbook_lib.errors import RunbookError as AnyError
-from runbook_lib.notebook.provisioner import ADVICE
+from runbook_lib.notebook.provisioner import ADVICE, private_folder, use_ipc
 from runbook_lib.paths import notebooks_dir, project_root
 from runbook_lib.show.advice import (
     ANCHORS,
@@ -97,15 +97,17 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KernelMan
     folder = tmp_path_factory.mktemp("kernel")
     manager = KernelManager(kernel_name="python3", connection_file=str(folder / "kernel.json"))
     env = {**os.environ, "IPYTHONDIR": str(folder)}
-    manager.start_kernel(env=env, cwd=str(project_root()), extra_arguments=[ADVICE])
-    client = manager.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=SLOW_S)
-        yield manager, client
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
+    with private_folder() as sockets:
+        use_ipc(manager, sockets)
+        manager.start_kernel(env=env, cwd=str(project_root()), extra_arguments=[ADVICE])
+        client = manager.client()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=SLOW_S)
+            yield manager, client
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture

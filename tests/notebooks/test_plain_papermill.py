@@ -13,10 +13,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import kernels_without_ports
 import pytest
+from kernels_without_ports import OURS, provisioners
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill import execute_notebook
 from quick_module import quick_module
+
+
+@pytest.fixture(autouse=True)
+def _kernels_without_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(provisioners(), OURS.name, OURS)
 
 
 @pytest.fixture
@@ -29,8 +36,9 @@ def kernel_ends(tmp_path: Path) -> Iterator[None]:
 
 def papermill_command(template: Path, output: Path) -> int:
     with (output.parent / "papermill.log").open("wb") as log:
-        command = quick_module("papermill", str(template), str(output), "--no-progress-bar")
-        return subprocess.run(command, cwd=output.parent, stdout=log, stderr=log, check=False).returncode
+        command = quick_module("kernels_without_ports", str(template), str(output), "--no-progress-bar")
+        env = os.environ | {"PYTHONPATH": str(Path(kernels_without_ports.__file__).parent)}
+        return subprocess.run(command, cwd=output.parent, env=env, stdout=log, stderr=log, check=False).returncode
 
 
 def test_after_a_cell_timeout_every_cell_reads_completed(tmp_path, make, read, cells):

@@ -12,14 +12,13 @@ import psutil
 import pytest
 
 from runbook_lib import paths
-from runbook_lib.notebook.provisioner import ADVICE, ServedKernelManager, private_folder
+from runbook_lib.notebook.provisioner import ADVICE, ServedKernelManager
 
 NAMED, ELSEWHERE, OTHER = "PARIS_SSH", "ROME_SSH", "AWS_SECRET_ACCESS_KEY"
 
 
 async def _started(folder: Path, session: dict[str, str]) -> SimpleNamespace:
     manager: Any = ServedKernelManager(kernel_name="python3", connection_file=str(folder / "a.json"))
-    manager.sockets = str(folder)
     await manager.start_kernel(env=session)
     try:
         client = manager.client()
@@ -43,12 +42,12 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace
     folder = tmp_path_factory.mktemp("served")
     (folder / "paris.yaml").write_text(f"primary: [\npassword: env:{NAMED}\n")
     (folder / "rome.yml").write_text(f"password: 'env:{ELSEWHERE}'\n")
-    with pytest.MonkeyPatch.context() as patch, private_folder() as sockets:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "params_dir", lambda: folder)
         patch.setenv("RUNBOOK_OPENED_FOR", str(folder / "rome.yml"))
         for name in (NAMED, ELSEWHERE, OTHER):
             patch.setenv(name, "secret-of-" + name)
-        yield asyncio.run(_started(sockets, {OTHER: "secret-of-" + OTHER, "JPY_SESSION_NAME": "notebooks/a.ipynb"}))
+        yield asyncio.run(_started(folder, {OTHER: "secret-of-" + OTHER, "JPY_SESSION_NAME": "notebooks/a.ipynb"}))
 
 
 def test_it_listens_on_no_port(kernel: SimpleNamespace) -> None:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -513,11 +514,18 @@ for number, engine in enumerate((None, None, "runbook", "runbook")):
     papermill.execute_notebook("tells_its_parent.ipynb", f"{number}.ipynb", engine_name=engine, progress_bar=False)
 """
 PARENT = "import os; print(os.environ['JPY_PARENT_PID'], os.getppid())"
+PORTS = """
+import psutil
+print(sum(each.status == "LISTEN" for each in psutil.Process().net_connections("inet")))
+"""
 
 
 @pytest.mark.parametrize("how", ["kernel specification", "environment variable"])
 def test_unchanged_papermill_gets_forked_kernels(how, tmp_path, make, read):
-    """Named in a kernel's specification or in the environment, the provisioner serves papermill and its engines."""
+    """Named in a kernel's specification or in the environment, the provisioner serves papermill and its engines.
+
+    Papermill asks for TCP, on ports that others may take before the kernel does; no kernel listens on any.
+    """
     env = dict(os.environ)
     if how == "environment variable":
         env["JUPYTER_DEFAULT_PROVISIONER_NAME"] = "runbook-warm"
@@ -529,13 +537,17 @@ def test_unchanged_papermill_gets_forked_kernels(how, tmp_path, make, read):
         spec = {"argv": argv, "display_name": "warm", "language": "python", "metadata": metadata}
         (folder / "kernel.json").write_text(json.dumps(spec))
         env["JUPYTER_PATH"] = str(tmp_path / "jupyter")
-    make(tmp_path, "tells_its_parent", PARENT)
+    make(tmp_path, "tells_its_parent", PARENT + PORTS)
     command = [sys.executable, "-c", PAPERMILL]
-    run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as sockets:  # with a path that is short enough
+        env["XDG_RUNTIME_DIR"] = sockets
+        run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert not list(Path(sockets).iterdir()), "each folder is gone with its kernel"
     assert run.returncode == 0, run.stderr
     said = [output(read(tmp_path / f"{number}.ipynb")).split() for number in range(4)]
     assert said == [said[0]] * 4, "all are forks of one process"
     assert said[0][0] != said[0][1], "and that is not papermill's"
+    assert said[0][2] == "0"
 
 
 CHILD = """\
