@@ -40,6 +40,7 @@ ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_
 """The stages that may need a browser, and those after them."""
 CHANGING = frozenset({Stage.DELETE, Stage.REGISTER, Stage.READD_ISE})
 """The stages that change something, and so take an approval."""
+UNSEEN = "nobody saw how a change ended; 60_verify finds out"
 
 
 class Listener(Protocol):
@@ -268,10 +269,16 @@ def _unfinished(record: Record, otherwise: Outcome) -> Outcome:
 
 
 def _outcome(record: Record, last: StageReport, until: Stage) -> Outcome | None:
-    """Write and return the outcome of a run that ended before stage 60 wrote it; the report adds none."""
+    """Write and return the outcome of a run that ended before stage 60 wrote it; the report adds none.
+
+    Done as asked for is none, but where something was sent whose end only stage 60 can tell.
+    """
     if last.stage is Stage.POST_MORTEM:
         return record.outcome()
     if last.state is StageState.DONE:
+        if until in CHANGING and unseen_changes(record):
+            record.set_outcome(Outcome.UNKNOWN, UNSEEN)
+            return Outcome.UNKNOWN
         return record.outcome() if until is Stage.VERIFY else None
     kind = Outcome.STOPPED if last.state is StageState.STOPPED else Outcome.FAILED
     ended_by = errors.kind_called(last.error_name) or errors.DeviceError

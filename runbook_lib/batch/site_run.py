@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from runbook_lib import secrets
-from runbook_lib.batch.runner import CHANGING, RunReport, StageReport, run_stages
+from runbook_lib.batch.runner import CHANGING, UNSEEN, RunReport, StageReport, run_stages
 from runbook_lib.errors import DeletionRefused, RecordError, RunbookError, SafetyStop, UsageError, redacted
 from runbook_lib.models import FINAL, Outcome, Stage, Verdict
 from runbook_lib.notebook.warm_kernels import WarmKernels
@@ -209,7 +209,7 @@ def _of_report(task: SiteTask, report: RunReport, record: Record) -> tuple[SiteS
     if report.exit_code == 0 and task.until not in _CONCLUDING:
         return SiteState.DONE, ""
     last = report.stages[-1]
-    why = "" if report.exit_code == 0 else f"{last.stage}: {last.error_text or last.error_name}"
+    why = "" if report.exit_code == 0 else f"{last.stage}: {last.error_text or last.error_name or UNSEEN}"
     if last.error_name == DeletionRefused.__name__ and (blocked := record.read_plan().blocked):
         why = f"{last.stage}: the plan is blocked: {blocked[0]}\n{last.error_text}"  # a roll-up shows the first line
     return site_state(report.outcome), why

@@ -34,6 +34,7 @@ from runbook_lib.processes import ProcessName
 from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import holder_of
+from runbook_lib.repair.sent_changes import unseen_changes
 
 pytestmark = pytest.mark.usefixtures("one_browser")
 
@@ -98,7 +99,8 @@ def test_deletion_that_is_cut_short_is_unknown_until_the_store_was_asked_again(
     assert_record_is_true(record, lab)
 
     if how == "kernel":
-        assert commands.run("run", site, "--resume", "--until", "30").code == 0
+        resumed = commands.run("run", site, "--resume", "--until", "30").code
+        assert resumed == (6 if unseen_changes(record) else 0)  # a monitor may have been quicker than the look
     else:
         run_changing_stages(site)
 
@@ -183,7 +185,8 @@ def test_registration_that_is_cut_short_is_never_begun_twice(
 
     resumed = commands.run("run", site, "--resume", "--until", "40")
 
-    assert (resumed.code, record.stage_states()[Stage.REGISTER]) == (0, StageState.DONE), resumed.out + resumed.err
+    expected = (6 if unseen_changes(record) else 0, StageState.DONE)
+    assert (resumed.code, record.stage_states()[Stage.REGISTER]) == expected, resumed.out + resumed.err
     posted = [line for line in lab.truth() if line["what"] == "POST /webacs/ha/register"]
     assert (len(posted), changes(lab.truth()).registered) == (1, ["registered"])
     assert record.pending_changes() == ()

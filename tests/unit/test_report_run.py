@@ -8,17 +8,20 @@ from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
 import pytest
+from fleet_kit import task
 from incident_kit import Incident, run_one_stage
 from report_kit import whole_record
 from site_kit import site_with
 
 from runbook_lib.batch import runner
-from runbook_lib.batch.runner import StageReport
+from runbook_lib.batch.runner import RunReport, StageReport
+from runbook_lib.batch.site_run import SiteState, _of_report
 from runbook_lib.decisions import Deletion
 from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.closing_stages import WritePostMortem
 from runbook_lib.notebook.engine import NotebookResult
+from runbook_lib.record.attestation import Seal
 from runbook_lib.record.incident import Record
 from runbook_lib.record.stages import progress_in_words
 from runbook_lib.show.document import Link
@@ -36,6 +39,35 @@ def test_a_failed_report_leaves_the_outcome(tmp_path: Path) -> None:
     last = StageReport(stage=Stage.POST_MORTEM, state=StageState.FAILED, seconds=1, error_name="RecordNotWritable")
     assert runner._outcome(record, last, Stage.POST_MORTEM) is Outcome.REPAIRED
     assert record.journal.path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("until", "seen", "outcome", "code"),
+    [(Stage.DELETE, Deletion.GONE, None, 0), (Stage.DELETE, Deletion.NOT_DELETED_OR_CAME_BACK, Outcome.UNKNOWN, 6),
+     (Stage.READD_ISE, Deletion.NOT_DELETED_OR_CAME_BACK, Outcome.UNKNOWN, 6),
+     (Stage.LIST, Deletion.NOT_DELETED_OR_CAME_BACK, None, 0)],
+)  # fmt: skip
+def test_a_run_that_was_to_end_before_60_is_not_done_while_a_deletions_end_is_unknown(
+    tmp_path: Path, until: Stage, seen: Deletion, outcome: Outcome | None, code: int
+) -> None:
+    """Its exit code, its outcome and what a fleet calls its site say what the record does; reading only, it is done."""
+    incident = Incident(tmp_path)
+    record = incident.record
+    incident.sent("primary", "10.0.0.1_443", seen)
+    last = StageReport(stage=until, state=StageState.DONE, seconds=1)
+    assert runner._outcome(record, last, until) is outcome
+    assert record.outcome() is outcome
+    assert runner._exit_code(record, last, outcome) == code
+    report = RunReport(
+        incident="i",
+        folder=tmp_path,
+        stages=(last,),
+        outcome=outcome,
+        exit_code=code,
+        seal=Seal(folder="seals/1", files=0, lines=0),
+    )
+    state, why = _of_report(task(1, until=until), report, record)
+    assert (state, bool(why)) == ((SiteState.UNKNOWN, True) if outcome else (SiteState.DONE, False))
 
 
 def test_an_interrupted_report_leaves_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
