@@ -275,11 +275,8 @@ async def _terminal(server: str, connection: asyncssh.SSHClientConnection, deadl
         async with asyncio.timeout(deadline_s):
             await connection.create_session(lambda: feed, term_type="dumb", term_size=(COLUMNS, ROWS), encoding=None)
     except TimeoutError as error:
-        raise DeviceSilent(
-            f"the login was accepted, but no session started within {deadline_s:g} s",
-            where=server,
-            next_step="check whether the server is overloaded",
-        ) from error
+        what = f"the login was accepted, but no session started within {deadline_s:g} s"
+        raise DeviceSilent(what, where=server, next_step="check whether the server is overloaded") from error
     return feed
 
 
@@ -296,11 +293,9 @@ def _gone(where: str, error: Exception) -> ConnectionLost:
 
 def _no_session(server: str, error: asyncssh.Error) -> ConnectionLost | LoginRefused:
     if isinstance(error, asyncssh.ChannelOpenError):
+        then = "log in by hand; sessions that were left open may have used up the server's limit"
         return LoginRefused(
-            "the server grants no interactive session",
-            where=server,
-            found=error.reason,
-            next_step="log in by hand; sessions that were left open may have used up the server's limit",
+            "the server grants no interactive session", where=server, found=error.reason, next_step=then
         )
     return ConnectionLost(
         "the connection ended before the prompt", where=server, found=str(error), next_step="run the stage again"

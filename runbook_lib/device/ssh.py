@@ -86,14 +86,12 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
     except (OSError, ValueError, asyncssh.Error) as error:  # a name that cannot be one is a ValueError
         problem = error
     if key is None:
+        then = "check that the name resolves here and that the server is up; pin its key later (ssh: host_key:)"
         raise DeviceUnreachable(
             "no SSH host key was shown",
             where=f"{address} port {port}",
             found=str(problem) or f"no answer within {connect_s:g} s",
-            next_step=step_after(
-                problem,
-                "check that the name resolves here and that the server is up; pin its key later (ssh: host_key:)",
-            ),
+            next_step=step_after(problem, then),
         )
     return key.get_fingerprint(), key.get_algorithm()
 
