@@ -39,8 +39,8 @@ from runbook_lib.repair.context import Context, ProgressCallback, old_algorithms
 from runbook_lib.repair.sent_changes import close_unfinished, outcome_unfinished, unseen_changes
 from runbook_lib.secrets import REDACTOR, learn
 from runbook_lib.show.advice import end_run_all_at_red, show_errors_as_advice
-from runbook_lib.show.choice_form import ChoiceActions, ChoiceForm, SiteChoice, opening
 from runbook_lib.show.document import Table
+from runbook_lib.show.incidents import ChoiceActions, ChoiceForm, SiteChoice, opening
 from runbook_lib.show.progress import Progress
 from runbook_lib.show.rendering import View, attended
 from runbook_lib.show.site_form import ShownKey

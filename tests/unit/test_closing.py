@@ -37,7 +37,7 @@ from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
 from runbook_lib.record.verification import verify_record
-from runbook_lib.show.choice_form import ChoiceActions, _ChoiceControls
+from runbook_lib.show.incidents import ChoiceActions, _ChoiceControls
 from runbook_lib.show.report import post_mortem
 
 REASON = "PI was replaced"
