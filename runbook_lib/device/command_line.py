@@ -312,11 +312,8 @@ def _question(answer: Answer) -> LoginQuestion | None:
 def require_one_line(text: str) -> None:
     """Raise UsageError unless a command is one line of printable characters."""
     if not text.strip() or not text.isprintable():
-        raise UsageError(
-            "a command must be one line of printable characters; nothing was sent",
-            found=text,
-            next_step="remove line ends and control characters",
-        )
+        what = "a command must be one line of printable characters; nothing was sent"
+        raise UsageError(what, found=text, next_step="remove line ends and control characters")
 
 
 def raise_if_refused(answer: Answer) -> None:
@@ -326,12 +323,9 @@ def raise_if_refused(answer: Answer) -> None:
     """
     problem: DeviceError | None = _question(answer)
     if problem is None and is_refusal(answer.text):
-        problem = CommandRefused(
-            f"the server's command line does not know or allow {answer.command!r}",
-            where=answer.server,
-            found=answer.text.strip(),
-            next_step="log in by hand and check what the user may do; another release may spell it differently",
-        )
+        what = f"the server's command line does not know or allow {answer.command!r}"
+        then = "log in by hand and check what the user may do; another release may spell it differently"
+        problem = CommandRefused(what, where=answer.server, found=answer.text.strip(), next_step=then)
     if problem:
         problem.sent = True
         raise problem

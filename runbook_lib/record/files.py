@@ -16,8 +16,9 @@ from types import GenericAlias
 from typing import Any, BinaryIO, TypeVar
 
 from runbook_lib import secrets
-from runbook_lib.errors import RecordNotWritable, step_after
-from runbook_lib.paths import RECORDS, setting_of
+from runbook_lib.errors import RecordNotWritable, RunbookError, step_after
+from runbook_lib.paths import RECORDS, records_dir, setting_of
+from runbook_lib.record.journal import JOURNAL
 
 # -- The gate: all that is kept passes it as one joined piece, so that a secret that was split over two writes is found.
 #    Whether it was good enough is asked by ``secret_scan``, which shares no code with it.
@@ -158,18 +159,29 @@ PARTIAL = ".partial-"
 """How the names of files begin that are not written to the end; a crash may leave one, and it counts for nothing."""
 
 
+def room_for(path: Path) -> str:
+    """Return what is to be done where ``path`` cannot be written: an incident that is open goes on in its folder."""
+    with suppress(RunbookError, ValueError, OSError):
+        incident, *_ = path.relative_to(records_dir()).parts
+        if (records_dir() / incident / JOURNAL).stat().st_size:
+            return (
+                "free disk space, or make the folder writable for you; then go on with this incident, by its name:"
+                f" --incident {incident}. In another folder ({RECORDS}) a run begins a new one"
+            )
+    return (
+        f"free disk space, make the folder writable for you, or name another one ({setting_of(path) or AN_OPTION});"
+        " then run the same command again"
+    )
+
+
 @contextmanager
 def writing(path: Path, what: str = "") -> Iterator[None]:
     """Turn an ``OSError`` into ``RecordNotWritable`` that names ``path``; ``what`` says what cannot be written."""
     try:
         yield
     except (OSError, UnicodeEncodeError) as error:
-        setting = setting_of(path)
-        beside = setting not in ("", RECORDS)
-        usual = (
-            f"free disk space, make the folder writable for you, or name another one ({setting or AN_OPTION}); then"
-            " run the same command again"
-        )
+        beside = setting_of(path) not in ("", RECORDS)
+        usual = room_for(path)
         if not what:  # a notebook keeps nothing from being sent
             usual = f"{usual}; nothing that needed this was sent to a device"
         raise RecordNotWritable(

@@ -193,10 +193,18 @@ def test_an_incident_that_could_not_be_opened_is_not_there(tmp_path: Path, monke
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
+    before = Record.create(tmp_path, "lab")
     monkeypatch.setattr(journal_file, "write_all", full)
-    with pytest.raises(RecordNotWritable, match="No space left"):
+    with pytest.raises(RecordNotWritable, match="No space left") as caught:
         Record.create(tmp_path, "lab")
-    assert list(tmp_path.iterdir()) == []
+    assert "another one (RUNBOOK_RECORDS); then run the same command again" in caught.value.next_step
+    assert list(tmp_path.iterdir()) == [before.folder]
+    # One that is there goes on by its name: without it a closed one would not, nor one whose folder is another.
+    with pytest.raises(RecordNotWritable) as caught:
+        before.keep_bytes("report/post-mortem.html", b"x")
+    assert f"go on with this incident, by its name: --incident {before.incident}." in caught.value.next_step
+    assert "same command" not in caught.value.next_step
 
 
 def test_a_file_that_does_not_fit_is_not_there(record: Record) -> None:
