@@ -21,7 +21,7 @@ from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritabl
 from runbook_lib.params.load import load_site
 from runbook_lib.record.archive import archive_bytes
 from runbook_lib.record.artifacts import checked
-from runbook_lib.record.files import make_folder, write_new, writing
+from runbook_lib.record.files import make_folder, write_new
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import JOURNAL
 from runbook_lib.record.lock import TOKEN_VARIABLE
@@ -138,17 +138,7 @@ def merge_record(folder: Path, data: bytes) -> None:
         path = folder / checked(name)
         if not write_new(path, content) and path.read_bytes() != content:
             raise _another(folder)
-    _grow(folder, journal)
-
-
-def _grow(folder: Path, journal: bytes) -> None:
-    """Put the journal in its place whole, after the files that it names."""
-    make_folder(folder)
-    scratch = folder / ".partial-journal"
-    with writing(scratch):
-        scratch.unlink(missing_ok=True)
-        write_new(scratch, journal)
-        scratch.replace(folder / JOURNAL)
+    write_new(folder / JOURNAL, journal, over=True)  # whole, after the files that it names
 
 
 def _files_in(data: bytes) -> dict[str, bytes]:

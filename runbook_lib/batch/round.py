@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -246,15 +246,8 @@ def _of_site(round_: Round, result: SiteResult) -> SiteOutcome:
             journal = Record.open(round_.root, result.incident).journal.read()
             lines = len(journal.lines)
             head = journal.head
-    return SiteOutcome(
-        site=result.site,
-        incident=result.incident,
-        state=result.state,
-        why=result.why,
-        seconds=result.seconds,
-        lines=lines,
-        head=head,
-    )
+    said = {name: value for name, value in asdict(result).items() if name != "contradicted"}
+    return SiteOutcome(**said, lines=lines, head=head)
 
 
 def _in_words(outcome: RoundOutcome) -> str:

@@ -136,7 +136,7 @@ def run_stages(
                 seal_record(record, site_without_secrets(site))
             raise
         sealed = seal_record(record, site_without_secrets(site))
-    kept = (line.artifact.path for line in reversed(record.journal.read().lines) if line.artifact)
+    kept = (line.path for line in reversed(record.journal.read().lines))
     pages = (record.folder / path for path in kept if path.startswith("report/") and path.endswith(".html"))
     return RunReport(
         incident=record.incident,

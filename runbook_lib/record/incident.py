@@ -19,7 +19,7 @@ from runbook_lib.processes import ProcessName, account, operator
 from runbook_lib.record import stages
 from runbook_lib.record.artifacts import ALSO_A_WORD, ArtifactStore, damaged, slug
 from runbook_lib.record.files import gate_json, is_private, make_folder, plain_json_value, to_json_value
-from runbook_lib.record.journal import About, Artifact, Kind, parse_opening
+from runbook_lib.record.journal import About, Artifact, Kind, read_json_value
 from runbook_lib.record.signing import note_seen, seen_here
 from runbook_lib.record.stages import CLOSING
 from runbook_lib.redactor import MARKED
@@ -35,7 +35,19 @@ T = TypeVar("T")
 INCIDENT = re.compile(r"\d{8}T\d{6}Z-[A-Za-z0-9-]{1,40}-[0-9a-f]{4}")
 _STAMP = "%Y%m%dT%H%M%SZ"
 OPENING = "incident.json"
+_OPENING_KEYS = ("incident", "site", "kind", "opened_utc", "by", "what", "given")
 _FACT = re.compile(r"[a-z][a-z0-9_]{0,60}")
+
+
+def parse_opening(data: bytes) -> dict[str, str]:
+    """Read what an incident was opened with, empty texts for what is not said; ``ValueError`` if it is no opening."""
+    value = read_json_value(data)
+    if not isinstance(value, dict) or not all(isinstance(value.get(key, ""), str) for key in _OPENING_KEYS):
+        raise ValueError("it is not the opening of an incident")
+    opening = {key: value.get(key, "") for key in _OPENING_KEYS}
+    if not opening["incident"] or datetime.fromisoformat(opening["opened_utc"]).tzinfo is None:
+        raise ValueError("it names no incident, or no time in a zone")
+    return opening
 
 
 class Record(ArtifactStore):
@@ -137,7 +149,7 @@ class Record(ArtifactStore):
         for line in reversed(self.journal.read().lines):
             if (
                 line.artifact
-                and wanted.fullmatch(line.artifact.path)
+                and wanted.fullmatch(line.path)
                 and (before is None or line.n < before)
                 and (ours is None or line.artifact.sha256 in ours)
             ):

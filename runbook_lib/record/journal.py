@@ -181,7 +181,6 @@ SAYS: Mapping[Kind, frozenset[str]] = {
     Kind.OUTCOME: frozenset(Outcome),
 }
 """What ``seen`` may be, where only certain words mean anything."""
-OPENING_KEYS = ("incident", "site", "kind", "opened_utc", "by", "what", "given")
 UTC_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,120}")
 
@@ -210,6 +209,11 @@ class Line:
     prev: str
     hash: str
     about: About
+
+    @property
+    def path(self) -> str:
+        """The file that the line names, empty where it names none."""
+        return self.artifact.path if self.artifact else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +266,7 @@ def parse_whole_lines(
 
 def parse_line(raw: bytes) -> Line:
     """Read one line without its line feed; ``ValueError`` says how it differs from what ``append`` writes."""
-    value = _json(raw)
+    value = read_json_value(raw)
     if not isinstance(value, dict) or value.keys() - {"about"} != _KEYS:
         raise ValueError("it does not have the keys of a journal line")
     body = {key: item for key, item in value.items() if key != "hash"}
@@ -275,7 +279,8 @@ def parse_line(raw: bytes) -> Line:
     return _line(value)
 
 
-def _json(data: bytes) -> Any:
+def read_json_value(data: bytes) -> Any:
+    """Return what JSON says; ``ValueError`` for anything else."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
@@ -318,17 +323,6 @@ def _artifact(value: object) -> Artifact | None:
 def is_inside(path: str) -> bool:
     """Whether a path stays inside the record's folder, in names that every file system takes."""
     return path != JOURNAL and all(_PART.fullmatch(part) for part in path.split("/"))
-
-
-def parse_opening(data: bytes) -> dict[str, str]:
-    """Read what an incident was opened with, empty texts for what is not said; ``ValueError`` if it is no opening."""
-    value = _json(data)
-    if not isinstance(value, dict) or not all(isinstance(value.get(key, ""), str) for key in OPENING_KEYS):
-        raise ValueError("it is not the opening of an incident")
-    opening = {key: value.get(key, "") for key in OPENING_KEYS}
-    if not opening["incident"] or datetime.fromisoformat(opening["opened_utc"]).tzinfo is None:
-        raise ValueError("it names no incident, or no time in a zone")
-    return opening
 
 
 def holds_object(torn: bytes) -> bool:

@@ -95,7 +95,7 @@ class RecordedChange:
 
 def is_of_plan(line: Line) -> bool:
     """Whether a plan was decided on with this line; its digest is in ``seen``."""
-    return line.kind is Kind.DECIDED and line.artifact is not None and line.artifact.path.startswith("plans/")
+    return line.kind is Kind.DECIDED and line.path.startswith("plans/")
 
 
 @dataclass
@@ -196,14 +196,12 @@ def after_seal(lines: Iterable[Line], signed: Collection[str] = ()) -> tuple[Lin
         return lines if signed else ()
     newest = seals[-1]
     covered = next((line.n for line in lines if line.hash == newest.expected), 0)
-    folder = newest.artifact.path.partition("/")[0] if newest.artifact else ""
-    return tuple(without_seal(lines[covered:], folder, newest.expected))
+    return tuple(without_seal(lines[covered:], newest.path.partition("/")[0], newest.expected))
 
 
 def files_of_seals(lines: Iterable[Line], name: str) -> list[Line]:
     """The lines of the seals' files of that name, oldest first."""
-    sealed = (line for line in lines if line.kind is Kind.SEALED and line.artifact)
-    return [line for line in sealed if line.artifact and line.artifact.path.endswith(f"/{name}")]
+    return [line for line in lines if line.kind is Kind.SEALED and line.path.endswith(f"/{name}")]
 
 
 def without_seal(lines: Iterable[Line], folder: str, head: str) -> Iterator[Line]:
@@ -214,9 +212,8 @@ def without_seal(lines: Iterable[Line], folder: str, head: str) -> Iterator[Line
     """
     own = {"", *(f"{folder}/{name}" for name in (MANIFEST, ENVELOPE, STAMP))}
     for line in lines:
-        path = line.artifact.path if line.artifact else ""
-        if line.kind is Kind.SEALED and line.expected == head and path in own:
-            own.remove(path)
+        if line.kind is Kind.SEALED and line.expected == head and line.path in own:
+            own.remove(line.path)
         else:
             yield line
 
@@ -277,8 +274,7 @@ def outcome(lines: Iterable[Line]) -> Outcome | None:
 def closed_by(lines: Iterable[Line]) -> Line | None:
     """The newest outcome's line where a person closed the incident with it, or None."""
     outcomes = [line for line in lines if line.kind is Kind.OUTCOME]
-    by_hand = outcomes and outcomes[-1].artifact and outcomes[-1].artifact.path.startswith(f"{CLOSING}")
-    return outcomes[-1] if by_hand else None
+    return outcomes[-1] if outcomes and outcomes[-1].path.startswith(CLOSING) else None
 
 
 def is_closed(lines: Iterable[Line]) -> bool:
@@ -315,7 +311,7 @@ def _is_work(line: Line) -> bool:
 
     Nor does the result of a change: whichever stage finds it out writes it.
     """
-    kept = line.artifact is not None and line.artifact.path.startswith(("notebooks/", "templates/"))
+    kept = line.path.startswith(("notebooks/", "templates/"))
     return line.kind not in (Kind.NOTED, Kind.SENT, Kind.RESULT, Kind.SEALED) and not kept
 
 

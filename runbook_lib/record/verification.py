@@ -15,8 +15,8 @@ from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.artifacts import Drift, drifts
 from runbook_lib.record.attestation import check_statement
 from runbook_lib.record.files import read_plain
-from runbook_lib.record.incident import INCIDENT
-from runbook_lib.record.journal import JOURNAL, JournalText, Kind, Line, parse_opening, parse_whole_lines
+from runbook_lib.record.incident import INCIDENT, parse_opening
+from runbook_lib.record.journal import JOURNAL, JournalText, Kind, Line, parse_whole_lines
 from runbook_lib.record.seal import (
     EMPTY,
     FileEntry,

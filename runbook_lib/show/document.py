@@ -35,6 +35,10 @@ STATE_TONES: dict[str, str] = {
 """How well a stage ended, as a picture's tone and as a row's mark; those that have not ended are not in it."""
 
 
+TONE_OF = {True: GOOD, False: BAD, None: DOUBT}
+"""How well something is as it should be, as a row's mark and as a picture's tone; None where that is not known."""
+
+
 def mark_of(tone: str) -> str:
     """Return the mark of a row whose picture has this tone; none for one that is neither good, bad nor in doubt."""
     return tone if tone in (GOOD, BAD, DOUBT) else PLAIN

@@ -209,7 +209,7 @@ def newest(lines: tuple[Line, ...], note: str = "") -> Table:
 
 
 def _words(line: Line) -> str:
-    what = line.text or (line.artifact.path if line.artifact else "")
+    what = line.text or line.path
     seen = "" if line.kind is Kind.STAGE_STARTED else line.seen  # the process that runs it is of no use here
     return "\n".join(filter(None, (": ".join(filter(None, (line.server, what))), seen)))
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from runbook_lib import paths
-from runbook_lib.decisions import UNPROVEN
+from runbook_lib.decisions import UNPROVEN, Override
 from runbook_lib.errors import BrowserMissing
 from runbook_lib.i18n.language import utc_time
 from runbook_lib.models import Inventory, Stage, StageState
@@ -33,7 +33,6 @@ from runbook_lib.show.report_reading import (
     change_rows,
     journal_of,
     kept_approvals,
-    kept_overrides,
     kept_plan,
     read_folder,
     read_written,
@@ -124,7 +123,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
     diagnosis = record.newest(Stage.DIAGNOSE, "diagnosis", Diagnosis)
     inventory = record.newest(Stage.DELETE, "inventory", Inventory) or record.newest(Stage.LIST, "inventory", Inventory)
     checks = record.newest(Stage.VERIFY, "checks", tuple[Check, ...])
-    plan, overrides = kept_plan(record), kept_overrides(record)
+    plan, overrides = kept_plan(record), record.newest(Stage.LIST, "overrides", tuple[Override, ...])
     changes = change_rows(lines)
     stages = stages_of(lines, changes)
     about = opening_of(record)
@@ -193,7 +192,7 @@ def kind_of(record: RecordFolder) -> str:
     The file is kept when an incident ends; before that its opening tells.
     """
     for line in reversed(record.of_kind(Kind.KEPT)):
-        if line.artifact and line.artifact.path.startswith("site"):
+        if line.path.startswith("site"):
             return _texts(record, line).get("kind", "")
     return opening_of(record).get("kind", "")
 

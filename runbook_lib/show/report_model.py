@@ -159,7 +159,6 @@ class Screenshot:
     """A picture of a page, and the journal's line that names it; no bytes where they cannot be shown."""
 
     line: Line
-    path: str
     png: bytes
 
 
@@ -175,11 +174,6 @@ class JournalLine:
         """What the line says, in one text."""
         line = self.line
         return " · ".join(filter(None, (line.text, line.seen, line.expected and f"expected: {line.expected}")))
-
-    @property
-    def path(self) -> str:
-        """The file that the line names, empty where it names none."""
-        return self.line.artifact.path if self.line.artifact else ""
 
 
 @dataclass(frozen=True, kw_only=True)

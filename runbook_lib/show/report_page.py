@@ -23,7 +23,7 @@ from runbook_lib.record.files import gate_text
 from runbook_lib.record.journal import JOURNAL
 from runbook_lib.show.document import DARK, LIGHT, MARKS, Bullets, Cell, Code, Drawn, Ref, Table, variables
 from runbook_lib.show.report_model import Blank, Block, PostMortem, Section, Shots
-from runbook_lib.show.report_reading import TO_WRITE, begin_mark, end_mark
+from runbook_lib.show.report_reading import TO_WRITE, begin_mark, end_mark, ref
 from runbook_lib.show.report_sections import sections_of
 from runbook_lib.show.svg import STYLE
 
@@ -75,7 +75,7 @@ class _MarkdownWriter:
                 yield f"#### line {line.n}"
                 where = ", ".join(filter(None, (line.stage, line.server)))
                 about = " ".join(filter(None, (utc_time(line.utc), line.kind, where)))
-                file = f" ({_code(each.path)})" if each.path else ""
+                file = f" ({_code(line.path)})" if line.path else ""
                 yield f"{escape(about)}: {escape(each.said)}{file}" if each.said else f"{escape(about)}{file}"
 
     def section(self, section: Section) -> Iterator[str]:
@@ -97,10 +97,7 @@ class _MarkdownWriter:
             yield _list(block.words)
         elif isinstance(block, Shots):
             if block.pictures:
-                yield "\n".join(
-                    f"- {self._cell(Ref(line=shot.line.n, path=shot.path))}: {escape(shot.line.text)}"
-                    for shot in block.pictures
-                )
+                yield "\n".join(f"- {self._cell(ref(shot.line))}: {escape(shot.line.text)}" for shot in block.pictures)
         elif isinstance(block, Blank):
             yield escape(block.hint)
             yield f"{begin_mark(block.key)}\n\n{self._written.get(block.key) or TO_WRITE}\n\n{end_mark(block.key)}"

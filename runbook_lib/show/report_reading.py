@@ -11,10 +11,10 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from runbook_lib.decisions import Approval, Deletion, Override, Plan, sha256_hex
+from runbook_lib.decisions import Approval, Deletion, Plan, sha256_hex
 from runbook_lib.device.tofu import LIST_TOFU
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.models import PI_SERVERS, Stage, TofuStore, Verdict
+from runbook_lib.models import PI_SERVERS, Stage, TofuStore
 from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import from_json_bytes, read_plain
 from runbook_lib.record.journal import AS_EXPECTED, JOURNAL, NOT_SENT, Kind, Line, LineTopic, parse_whole_lines
@@ -78,8 +78,7 @@ class RecordFolder:
         """Yield what a stage left under a name, the newest first."""
         stem = f"facts/{stage.value}/{name}"
         for line in reversed(self.lines):
-            path = line.artifact.path if line.artifact else ""
-            if line.text == name and path.startswith(stem) and path.endswith(".json"):
+            if line.text == name and line.path.startswith(stem) and line.path.endswith(".json"):
                 value = self.value(line, kind)
                 if value is not None:
                     yield Found(value, line)
@@ -93,7 +92,7 @@ class RecordFolder:
         return tuple(line for line in self.lines if line.kind in kinds)
 
     def _miss(self, line: Line, why: str) -> None:
-        missed = f"{line.artifact.path if line.artifact else ''} (line {line.n}) {why}"
+        missed = f"{line.path} (line {line.n}) {why}"
         if missed not in self.unread:
             self.unread.append(missed)
 
@@ -114,14 +113,9 @@ def read_folder(folder: Path) -> RecordFolder:
 NO_RESULT = "not known: it may have been sent, and no result is in the record"
 
 
-def verdict_tone(verdict: Verdict) -> str:
-    """Return the tone in which a report says a verdict."""
-    return {True: "good", False: "bad", None: "doubt"}[verdict.ok]
-
-
 def ref(line: Line) -> Ref:
     """Return where a line stands, and its file."""
-    return Ref(line=line.n, path=line.artifact.path if line.artifact else "")
+    return Ref(line=line.n, path=line.path)
 
 
 def change_rows(lines: tuple[Line, ...]) -> tuple[ChangeRow, ...]:
@@ -214,7 +208,7 @@ def stores_of(record: RecordFolder, changes: tuple[ChangeRow, ...]) -> tuple[Sto
 def _readings(record: RecordFolder, server: str) -> list[Found[TofuStore]]:
     """The first and the newest reading of a store that was understood."""
     kept = [line for line in record.lines if line.kind is Kind.KEPT and (line.server, line.text) == (server, LIST_TOFU)]
-    lines = [line for line in kept if line.artifact and line.artifact.path.endswith(".json")]
+    lines = [line for line in kept if line.path.endswith(".json")]
     first, newest = _first(record, lines), _first(record, lines[::-1])
     return [first, newest] if first and newest else []
 
@@ -294,23 +288,17 @@ def kept_approvals(record: RecordFolder) -> Iterator[tuple[Approval, Ref]]:
             yield approval, ref(line)
 
 
-def kept_overrides(record: RecordFolder) -> Found[tuple[Override, ...]] | None:
-    """Return the overrides as they were written last, None where there were none."""
-    return record.newest(Stage.LIST, "overrides", tuple[Override, ...])
-
-
 def screenshots_of(record: RecordFolder) -> Iterator[Screenshot]:
     """Yield the pictures of the web pages, each once, as they were masked when they were kept."""
     seen, room = set[str](), MOST_PICTURES
     for line in record.of_kind(Kind.KEPT):
-        path = line.artifact.path if line.artifact else ""
-        if not path.startswith("screenshots/") or path.endswith(".json") or path in seen:
+        if not line.path.startswith("screenshots/") or line.path.endswith(".json") or line.path in seen:
             continue
-        seen.add(path)
+        seen.add(line.path)
         data = record.data(line) or b""
         png = data if data.startswith(PNG) and len(data) <= room else b""
         room -= len(png)
-        yield Screenshot(line, path, png)
+        yield Screenshot(line, png)
 
 
 def journal_of(record: RecordFolder) -> tuple[JournalLine, ...]:

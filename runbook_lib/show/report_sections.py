@@ -13,6 +13,7 @@ from runbook_lib.record.artifacts import Drift
 from runbook_lib.show.document import (
     NO_REF,
     STATE_TONES,
+    TONE_OF,
     Bullets,
     Cell,
     Code,
@@ -35,7 +36,7 @@ from runbook_lib.show.report_model import (
     StageRow,
     StoreChange,
 )
-from runbook_lib.show.report_reading import NO_RESULT, verdict_tone
+from runbook_lib.show.report_reading import NO_RESULT
 from runbook_lib.show.timeline import over_time
 from runbook_lib.show.trust import who_trusts_whom
 
@@ -191,7 +192,7 @@ def _verdicts(pm: PostMortem) -> Table:
 def _verdict(judgement: Judgement) -> Row:
     return Row(
         f"{judgement.target} ({judgement.host}:{judgement.port})",
-        Marked(verdict_tone(judgement.verdict), judgement.verdict),
+        Marked(TONE_OF[judgement.verdict.ok], judgement.verdict),
         judgement.reason,
         judgement.expectation or "nothing",
         Code(judgement.facts.sha256) if judgement.facts else "none was seen",
@@ -200,12 +201,18 @@ def _verdict(judgement: Judgement) -> Row:
 
 
 def _checks(pm: PostMortem) -> Table:
-    words = {True: ("good", "yes"), False: ("bad", "no"), None: ("doubt", "not known")}
+    words = {True: "yes", False: "no", None: "not known"}
     return Table(
         title="The checks of stage 60",
         headers=("what", "expected", "actual", "as expected", "note"),
         rows=tuple(
-            Row(each.name, _value(each.expected), _actual(each), Marked(*words[each.ok]), each.note or "-")
+            Row(
+                each.name,
+                _value(each.expected),
+                _actual(each),
+                Marked(TONE_OF[each.ok], words[each.ok]),
+                each.note or "-",
+            )
             for each in pm.checks
         ),
         ref=pm.checked,

@@ -15,7 +15,7 @@ from runbook_lib.models import PI_SERVERS, Inventory, Outcome, Stage, StageState
 from runbook_lib.observations import Check, CheckKind, Diagnosis, Mismatch, with_kinds
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
-from runbook_lib.show.document import NO_REF, STATE_TONES
+from runbook_lib.show.document import NO_REF, STATE_TONES, TONE_OF
 from runbook_lib.show.report_model import (
     OWN_STAGE,
     ChangeRow,
@@ -26,7 +26,7 @@ from runbook_lib.show.report_model import (
     RecordStatus,
     StageRow,
 )
-from runbook_lib.show.report_reading import Found, RecordFolder, ref, verdict_tone
+from runbook_lib.show.report_reading import Found, RecordFolder, ref
 
 # -- How long HA and each ISE server were rejected: from the first mismatch line found until stage 60 proved them.
 #
@@ -213,7 +213,7 @@ def _tone(line: Line) -> str:
     if line.kind is Kind.STAGE_ENDED:
         return STATE_TONES.get(line.seen, "doubt")
     if line.kind is Kind.OBSERVED:
-        return verdict_tone(Verdict(line.about.seen)) if line.about.seen in tuple(Verdict) else "doubt"
+        return TONE_OF[Verdict(line.about.seen).ok] if line.about.seen in tuple(Verdict) else "doubt"
     if line.kind in (Kind.INTENT, Kind.SENT):
         return "change"
     return "doubt" if line.kind in (Kind.INTERRUPTED, Kind.TORN) else "plain"

@@ -17,6 +17,7 @@ from runbook_lib.show.document import (
     PLAIN,
     READY,
     STATE_TONES,
+    TONE_OF,
     Row,
     Table,
     below,
@@ -30,9 +31,6 @@ from runbook_lib.show.rendering import View
 # -- Tables of how things stand: checks, stages, high availability and the ISE servers. No decisions are made here
 
 
-OK_MARKS = {True: GOOD, False: BAD, None: DOUBT}
-
-
 def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[Check, ...]]:
     """Return what was expected beside what was seen."""
     words = {True: "yes", False: "no", None: "not known"}
@@ -40,7 +38,7 @@ def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[C
         title=title,
         headers=("what", "expected", "actual", "as expected", "note"),
         rows=tuple(
-            Row(each.name, each.expected, each.actual, words[each.ok], each.note, mark=OK_MARKS[each.ok])
+            Row(each.name, each.expected, each.actual, words[each.ok], each.note, mark=TONE_OF[each.ok])
             for each in value
         ),
         note=note,
@@ -124,7 +122,7 @@ def ise_servers(value: tuple[ListedIseServer, ...], *, read: bool = True) -> Vie
         title="ISE Servers page",
         headers=("address", "status", "meaning"),
         rows=tuple(
-            Row(AsIs(each.address), AsIs(each.status), words[each.answers], mark=OK_MARKS[each.answers])
+            Row(AsIs(each.address), AsIs(each.status), words[each.answers], mark=TONE_OF[each.answers])
             for each in value
         ),
         empty="no ISE server is listed" if read else "the page was not read: a person has to look at it",

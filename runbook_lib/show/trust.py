@@ -11,7 +11,7 @@ from runbook_lib.i18n.language import AsIs
 from runbook_lib.models import PI_SERVERS, Inventory, Judgement
 from runbook_lib.observations import Check, CheckKind, check_name, with_kinds
 from runbook_lib.show import svg
-from runbook_lib.show.document import Drawn, Picture
+from runbook_lib.show.document import TONE_OF, Drawn, Picture
 from runbook_lib.show.report_model import PostMortem
 from runbook_lib.show.svg import shorten, width_of, wrap
 
@@ -278,7 +278,7 @@ def _row(place: int, rows: int, middle: float) -> float:
 
 
 def _box(host: TrustHost, x: float, y: float, tall: float) -> str:
-    tone = {True: "good", False: "bad", None: "doubt"}[host.confirmed]
+    tone = TONE_OF[host.confirmed]
     centre, top = x + _BOX / 2, y + tall / 2 - 36
     presents = "presents a certificate:" if host.sha256 else "no certificate was seen:"
     lines = [

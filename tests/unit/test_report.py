@@ -112,7 +112,7 @@ def test_every_row_of_the_timeline_leads_to_its_line(whole: Record) -> None:
     by_number = {line.line.n: line for line in found.lines}
     assert found.moments
     for moment in found.moments:
-        assert moment.ref.path == by_number[moment.ref.line].path
+        assert moment.ref.path == by_number[moment.ref.line].line.path
     page = Page(render_html(found, files="../"))
     anchors = {about["id"] for _, about in page.elements if "id" in about}
     links = [about["href"] or "" for about in page.all("a")]
@@ -309,7 +309,7 @@ def test_markdown_stands_alone(whole: Record) -> None:
     assert targets > {moment.ref.line for moment in found.moments}
     for number, said in re.findall(r"(?m)^#### line (\d+)\n\n(.*)$", text):
         assert by_number[int(number)].line.kind.replace("_", "\\_") in said
-        assert by_number[int(number)].path in said
+        assert by_number[int(number)].line.path in said
 
 
 def test_the_report_never_calls_its_own_stage_running(tmp_path: Path) -> None:
