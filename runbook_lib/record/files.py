@@ -180,7 +180,7 @@ def writing(path: Path, what: str = "") -> Iterator[None]:
     try:
         yield
     except (OSError, UnicodeEncodeError) as error:
-        beside = setting_of(path) not in ("", RECORDS)
+        beside = setting_of(path) != RECORDS
         usual = room_for(path)
         if not what:  # a notebook keeps nothing from being sent
             usual = f"{usual}; nothing that needed this was sent to a device"

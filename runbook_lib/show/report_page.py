@@ -316,8 +316,8 @@ async def _started(executable: Path, stack: AsyncExitStack) -> Browser:
 
 def _not_printed(executable: Path, why: str) -> BrowserMissing:
     return BrowserMissing(
-        "the browser did not print the report",
+        f"the browser did not print the report ({why})",
         where=str(executable),
-        found=why,
-        next_step="The HTML file holds the same: print it from any browser.",
+        next_step="the HTML file holds the same: print it from any browser. If the folder for temporary files is full"
+        " (TMPDIR), make room there.",
     )

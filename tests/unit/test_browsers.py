@@ -182,6 +182,7 @@ def test_a_report_that_takes_too_long_ends_in_a_named_error(monkeypatch: pytest.
     """However long it is: the browser is waited for until a deadline, and the HTML is named instead."""
     monkeypatch.setattr(report_page, "LONGEST_S", 0.01)
     monkeypatch.setattr(report_page, "_print", lambda *_: let_pass(60, "a report takes for ever"))
-    with pytest.raises(BrowserMissing, match="did not print") as caught:
+    with pytest.raises(BrowserMissing, match=r"did not print the report \(not done within 0.01 s\)") as caught:
         report_page.print_pdf("<p>x", Path("x"), title="x", journal=b"")
     assert "HTML" in caught.value.next_step
+    assert "TMPDIR" in caught.value.next_step
