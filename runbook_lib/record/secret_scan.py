@@ -90,10 +90,13 @@ def scan_files(folder: Path, paths: Iterable[Path]) -> list[FoundSecret]:
 
 
 def _needles(reference: str, value: str) -> Iterator[tuple[str, bytes]]:
-    """The secret, and what is left of it where every escape is undone: its own backslashes are undone with the rest."""
+    """The secret, and what is left of it where every escape is undone: its own backslashes are undone with the rest.
+
+    One at its end, too: it is taken for the escape of whatever follows.
+    """
     data = value.encode("utf-8", "surrogatepass")
     yield reference, data
-    plain = _unescaped(data)
+    plain = _unescaped(data + b" ")[:-1]
     if plain != data and len(plain) >= SHORTEST:
         yield reference, plain
     for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
@@ -141,7 +144,8 @@ def _readings(data: bytes) -> Iterator[bytes]:
         unbroken = _unbroken(text)
         form = _unescaped(text.replace(b"+", b" ")) if b"+" in text else plain
         quoted = quopri.decodestring(text) if _QUOTED.search(text) else plain
-        for reading in dict.fromkeys((text, plain, form, unbroken, quoted)):
+        wide = _unescaped(text, "utf-8") if b"&#" in plain else plain  # references to letters that Latin-1 has not
+        for reading in dict.fromkeys((text, plain, form, unbroken, quoted, wide)):
             yield reading
             yield from _normalised(reading)
             for decoded in _decoded(reading, seen):
@@ -229,14 +233,14 @@ def _unbroken(text: bytes) -> bytes:
     return written.replace(b"\r\n", b"").replace(b"\n", b"")
 
 
-def _unescaped(text: bytes) -> bytes:
+def _unescaped(text: bytes, encoding: str = "latin-1") -> bytes:
     """Without percent signs, references and backslashes of any depth."""
     for _ in range(4):
         before = text
         if b"%" in text:
             text = unquote_to_bytes(text)
         if b"&" in text:
-            text = html.unescape(text.decode("latin-1")).encode("latin-1", "xmlcharrefreplace")
+            text = html.unescape(text.decode(encoding, "replace")).encode(encoding, "xmlcharrefreplace")
         if b"\\" in text:
             text = _ESCAPE.sub(_character, text)
         if text == before:
