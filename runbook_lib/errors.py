@@ -48,6 +48,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -121,6 +122,10 @@ def step_after(error: Exception, usual: str) -> str:
     return MORE_FILES if out_of_files else usual
 
 
+def _escaped(match: re.Match[str]) -> str:
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in match[0])
+
+
 def printable(text: str, limit: int = 2000) -> str:
     """Return foreign text that is safe to show: secrets are replaced, control characters are escaped.
 
@@ -129,7 +134,7 @@ def printable(text: str, limit: int = 2000) -> str:
     ``limit`` characters, and say so.
     """
     text = _redact(text)
-    shown = "".join(char if char in "\n\t" or char.isprintable() else ascii(char)[1:-1] for char in text[:limit])
+    shown = re.sub(r"[^\n\t -~]+", _escaped, text[:limit])
     return shown if len(text) <= limit else f"{shown}… ({len(text) - limit} more characters)"
 
 

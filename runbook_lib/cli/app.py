@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import Field, fields
+from functools import cache
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
@@ -336,6 +337,7 @@ _VALUES = {"bool": "", "str": "TEXT", "list[str]": "TEXT", "int": "N", "float": 
 """What stands for an option's value in the help, by the name of its type, which Typer would show; a flag takes none."""
 
 
+@cache
 def whole_command() -> Any:
     """Return all commands, whose help says what an option takes in words and not in types of Python."""
     root = typer.main.get_command(app)

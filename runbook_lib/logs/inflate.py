@@ -141,7 +141,7 @@ class Exact:
             chunk = self._inflate.decompress(self._packed, count)
         except ERRORS as error:
             self._error = error
-            return _one_by_one(before, self._packed)
+            return _up_to_the_damage(before, self._packed)
         if self._inflate.eof:
             self._packed = self._inflate.unused_data
             self._end_member()
@@ -157,12 +157,14 @@ class Exact:
         self._begun = False
 
 
-def _one_by_one(inflate: Any, packed: bytes) -> bytes:
+def _up_to_the_damage(inflate: Any, packed: bytes) -> bytes:
     data = bytearray()
-    with suppress(*ERRORS):
-        while packed and not inflate.eof:
-            data += inflate.decompress(packed, 1)
-            packed = inflate.unconsumed_tail
+    for step in (4096, 64, 1):  # what a step held is lost with it, and single bytes take long
+        with suppress(*ERRORS):
+            while packed and not inflate.eof:
+                further = inflate.copy()
+                data += further.decompress(packed, step)
+                inflate, packed = further, further.unconsumed_tail
     return bytes(data)
 
 

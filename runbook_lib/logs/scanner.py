@@ -272,8 +272,10 @@ class Scanner:
 
     def _take_cut_off(self, window: Window, at: int, how: CutOff) -> None:
         start = window.line_start(at)
-        (line,) = self._evidence(window, start, start)
-        self.findings.cut_off.setdefault(line.source, (line.number, how))
+        source = self._file_at(start).source
+        if source not in self.findings.cut_off:
+            (line,) = self._evidence(window, start, start)
+            self.findings.cut_off[source] = (line.number, how)
 
     def _take_hit(self, window: Window, hit: MessageHit) -> None:
         base = self._base
@@ -307,13 +309,15 @@ class Scanner:
         lines: list[LogLine] = []
         while start <= end and len(lines) < MESSAGE_LINES:
             stop = window.line_end(start)
-            begun = (file for file in reversed(self._files) if file.start <= self._base + start)
-            file = next(begun, self._files[0])
+            file = self._file_at(start)
             number = self._feeds + self._feeds_before(start) - file.lines_before + 1
             text = cut(readable_line(window.text(start, min(stop, start + _LINE_REACH))), LINE_LIMIT)
             lines.append(LogLine(source=file.source, number=number, text=text))
             start = stop + 1
         return lines
+
+    def _file_at(self, at: int) -> _File:
+        return next((file for file in reversed(self._files) if file.start <= self._base + at), self._files[0])
 
     def _feeds_before(self, at: int) -> int:
         """Count the line feeds between the buffer's beginning and ``at``, from the place counted last."""

@@ -46,12 +46,7 @@ from runbook_lib.repair.planned_changes import (
 )
 from runbook_lib.repair.preflight import require_means, try_login
 from runbook_lib.repair.primary_pages import PrimaryPages
-from runbook_lib.repair.sent_changes import (
-    DELETION_FACTS,
-    about_deletion,
-    collateral_of,
-    recorded_deletions,
-)
+from runbook_lib.repair.sent_changes import DELETION_FACTS, about_deletion, collateral_of, recorded_deletions
 
 LOOK_EVERY_S = 5.0
 """How often the store is read for a deletion that may take effect late."""

@@ -183,12 +183,7 @@ class PageActions:
         await self._acting(key, lambda element: element.click(timeout=ACTION_MS), deadline_s=deadline_s, menus=True)
 
     async def press_once(
-        self,
-        key: str,
-        ready: Callable[[], Awaitable[None]] | None = None,
-        *,
-        more: bool = False,
-        only: Only = None,
+        self, key: str, ready: Callable[[], Awaitable[None]] | None = None, *, more: bool = False, only: Only = None
     ) -> None:
         """Click what the label names, exactly once, after ``ready``; ``more``: its form goes on after it, ``only``: it
         must be true of the control, whatever menu is open.
