@@ -88,16 +88,19 @@ _CODE = re.compile(
 """Patterns, scripts and styles are no words."""
 
 
+Nodes = tuple[ast.AST, ...]
+
+
 def texts_of(path: Path, library: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield the texts of one module, values as ``{0}``, ``{1}``, …, with the expressions that stand there."""
     place = path.relative_to(library).as_posix()
     if not {place, place.split("/")[0]} & set(SPEAKING) or place in SILENT:
         return
-    tree = ast.parse(path.read_text())
-    skipped = set(_docstrings(tree)) | set(_inside(tree))
-    words = set(_words(tree))
-    for node in ast.walk(tree):
-        if id(node) in skipped:
+    nodes = tuple(ast.walk(ast.parse(path.read_text())))
+    skipped = set(_docstrings(nodes)) | set(_inside(nodes))
+    words = set(_words(nodes))
+    for node in nodes:
+        if id(node) in skipped or not isinstance(node, ast.Constant | ast.JoinedStr):
             continue
         text, values = _text(node)
         bare = text.strip()
@@ -127,16 +130,16 @@ def _text(node: ast.AST) -> tuple[str, list[str]]:
     return text, values
 
 
-def _docstrings(tree: ast.Module) -> Iterator[int]:
+def _docstrings(nodes: Nodes) -> Iterator[int]:
     """Yield every string that stands alone: docstrings, and what is said of a name above."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield id(node.value)
 
 
-def _inside(tree: ast.Module) -> Iterator[int]:
+def _inside(nodes: Nodes) -> Iterator[int]:
     """Yield the pieces of texts with places, which are no texts of their own, and their format codes."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             for part in node.values:
                 if isinstance(part, ast.Constant):
@@ -145,9 +148,9 @@ def _inside(tree: ast.Module) -> Iterator[int]:
                     yield from (id(each) for each in ast.walk(part.format_spec))
 
 
-def _words(tree: ast.Module) -> Iterator[int]:
+def _words(nodes: Nodes) -> Iterator[int]:
     """Yield what is shown even as a single word: arguments that are, cells, word tables, states and verdicts."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
             name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
             for argument in node.args[: SHOWN_BY.get(name, 0)]:

@@ -523,22 +523,29 @@ SLOW = ("asyncssh", "playwright", "ipywidgets", "papermill", "jinja2", "pydantic
 
 
 @pytest.mark.parametrize(
-    ("does", "needs"),
+    "uses",
     [
-        pytest.param(READS_A_RECORD, ["jinja2", "pydantic"], id="a report"),
-        pytest.param(OPENS_A_READING_STAGE, ["asyncssh", "pydantic"], id="a stage that reads"),
-        pytest.param(OPENS_A_RUN, ["asyncssh", "pydantic"], id="a run and its plan"),
-        pytest.param("import runbook_lib.cli.records", [], id="records"),
-        pytest.param("import runbook_lib.logs.conclusions", [], id="what a log alone shows"),
-        pytest.param(CHECKS_A_SITE, ["pydantic"], id="a site's file is checked"),
+        {
+            "import runbook_lib.logs.conclusions": [],
+            "import runbook_lib.cli.records": [],
+            CHECKS_A_SITE: ["pydantic"],
+            READS_A_RECORD: ["jinja2", "pydantic"],
+        },
+        {OPENS_A_RUN: ["asyncssh", "pydantic"], OPENS_A_READING_STAGE: ["asyncssh", "pydantic"]},
     ],
+    ids=["a log, a list of records, a site's file, a report", "a run and its plan, a stage that reads"],
 )
-def test_nothing_is_loaded_that_is_not_used(tmp_path: Path, does: str, needs: list[str]) -> None:
-    """No SSH to read a record or check a site, no browser or widgets to open a stage that reads, no idle templates."""
+def test_nothing_is_loaded_that_is_not_used(tmp_path: Path, uses: dict[str, list[str]]) -> None:
+    """No SSH to read a record or check a site, no browser or widgets to open a stage that reads, no idle templates.
+
+    What needs less comes first: after each use one process has loaded what the uses up to there need.
+    """
     environment = os.environ | {"PYTHONPATH": str(TESTS / "unit"), "RUNBOOK_RECORDS": str(tmp_path)}
-    command = [sys.executable, "-c", f"{does}\nimport sys\nprint([each for each in {SLOW} if each in sys.modules])"]
+    tell = f"\nimport sys\nprint('loaded:', [each for each in {SLOW} if each in sys.modules])\n"
+    command = [sys.executable, "-c", "".join(f"{does}{tell}" for does in uses)]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines()[-1] == str(needs)
+    told = [line.removeprefix("loaded: ") for line in ran.stdout.splitlines() if line.startswith("loaded: ")]
+    assert told == [str(needs) for needs in uses.values()]
 
 
 def test_notebooks_hold_no_outputs() -> None:

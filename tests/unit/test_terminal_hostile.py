@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,8 +73,17 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.fixture
-def hostile(tmp_path: Path) -> Plan:
+def hostile(written: tuple[Path, Plan], tmp_path: Path) -> Plan:
     """A record whose every text was written by somebody who knows how it is printed, and a plan as hostile."""
+    folder, plan = written
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return plan
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan]:
+    """The folder that each test takes a copy of."""
+    tmp_path = tmp_path_factory.mktemp("written")
     incident = Incident(tmp_path)
     record = incident.record
     record.start_stage(Stage.LIST)
@@ -110,7 +120,7 @@ def hostile(tmp_path: Path) -> Plan:
         round_, HOSTILE, [SiteResult(site=HOSTILE, incident="x", state=SiteState.FAILED, why=HOSTILE)], HOSTILE
     )
     (folder / "round").write_text(round_.incident)
-    return plan
+    return tmp_path, plan
 
 
 Run = Callable[..., str]
