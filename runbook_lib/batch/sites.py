@@ -26,15 +26,15 @@ from runbook_lib.processes import gate_streams
 
 
 class Problems:
-    """Collects problems as ``file:line: site: key: what is wrong; what to write instead``."""
+    """Collects problems as ``file:line: site: key: what is wrong; what to write instead``, each once."""
 
     def __init__(self, source: Path) -> None:
         self._source = source
-        self._found: dict[tuple[str, int, str], None] = {}
+        self._lines: dict[str, None] = {}
 
     def say(self, text: str, *, line: int = 0) -> None:
         """Add a problem of the description; a line counts from 1, and 0 is the file as a whole."""
-        self._found[self._source.name, line, text] = None
+        self.take_line(f"{self._source.name}:{line}: {text}" if line else f"{self._source.name}: {text}")
 
     def take(self, document: Document, *, site: str = "") -> None:
         """Take over every problem of a document, in the order of its keys; what it says of ``site``, by that name."""
@@ -44,17 +44,13 @@ class Problems:
 
     def take_line(self, line: str) -> None:
         """Take over a line that is worded already."""
-        self._found["", 0, line] = None
+        self._lines[line] = None
 
     def raise_for_them(self) -> None:
         """Raise SiteFileInvalid with all of them, where there are any; the first 100 are shown."""
-        if not self._found:
+        if not self._lines:
             return
-        lines = []
-        for file, line, text in self._found:
-            where = f"{file}:{line}" if line else file
-            lines.append(f"{where}: {text}" if where else text)
-        count, shown = in_short(lines)
+        count, shown = in_short([*self._lines])
         raise SiteFileInvalid(
             f"The fleet's description has {count}; nothing was contacted",
             where=str(self._source),
