@@ -71,7 +71,7 @@ def judge(
         facts=facts_as_far_as_read(judged.chain[0], now_utc) if judged else None,
         others=tuple(facts.sha256 for facts in others),
         seen_from=tuple(dict.fromkeys(look.vantage for look in seen if look.seen_each_time)),
-        not_available=tuple((look.vantage, look.problem) for look in seen if not look.seen_each_time),
+        not_available=tuple((look.vantage, _problem(look, seen[0].host)) for look in seen if not look.seen_each_time),
     )
 
 
@@ -95,7 +95,7 @@ def _decide(
     # From here on every vantage shows the same. One that did not answer each time confirms nothing.
     looks = [look for look in looks if look.seen_each_time]
     if not looks:
-        problems = "; ".join(f"{look.vantage}: {look.problem}" for look in seen)
+        problems = "; ".join(f"{_where(look, seen[0].host)}: {look.problem}" for look in seen)
         return Verdict.UNREACHABLE, f"no answer from any vantage ({problems})", None
     there_before = {sha256_of(der) in previous for der in looks[0].served}
     if there_before == {True}:
@@ -113,6 +113,10 @@ def _decide(
 
 def _where(look: Presented, host: str) -> str:
     return look.vantage if look.host == host else f"{look.vantage} as {look.host}"
+
+
+def _problem(look: Presented, host: str) -> str:
+    return look.problem if look.host == host else f"as {look.host}: {look.problem}"
 
 
 def _compare(look: Presented, looks: list[Presented], known: Knowledge, now_utc: datetime) -> Iterator[_Comparison]:

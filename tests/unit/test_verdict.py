@@ -166,6 +166,9 @@ def test_another_certificate_behind_the_name_that_a_server_uses_is_contradicted(
     judged = verdict((*everywhere(NEW.der), by_name), OWN)
     assert (judged.verdict, judged.seen_from) == (Verdict.CONTRADICTED, tuple(Vantage))
     assert "seen from peer as prime-sec.example.com" in judged.reason
+    nowhere = verdict((*everywhere(NEW.der), replace(silent(PEER), host="prime-sec.example.com")), CSR)
+    assert (nowhere.verdict, nowhere.seen_from) == (Verdict.CONFIRMED_KEY, tuple(Vantage))
+    assert [words.partition(": ")[0] for _, words in nowhere.not_available] == ["as prime-sec.example.com"]
 
 
 @pytest.mark.parametrize("missing", [refused, silent], ids=["refused", "no answer"])
