@@ -3,153 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
-import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from itertools import pairwise
 
 from runbook_lib.errors import PageNotUnderstood, PageRefused
-from runbook_lib.observations import HaPage, Milestone, ReadinessItem
-from runbook_lib.params.labels import LABELS, HaForm, Label, Labels
+from runbook_lib.observations import HaPage, ReadinessItem
+from runbook_lib.params.labels import HaForm
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
-from runbook_lib.web.controls import find, pressables, same_line
+from runbook_lib.web.controls import find, pressables
 from runbook_lib.web.dialogs import dismiss
+from runbook_lib.web.milestones import ha_page, is_ha_page, milestones, offers, says_under_way
 from runbook_lib.web.readiness import Readiness, readiness
-from runbook_lib.web.reading import (
-    fresh_texts,
-    meaning,
-    messages,
-    refusal,
-    reports,
-    says_it_goes_on,
-    unsaid,
-    value_beside,
-)
-from runbook_lib.web.screen import FIELDS, Item, RowGrowth, Screen, Stability, plain, same_words, says, screen_in_words
+from runbook_lib.web.reading import fresh_texts, meaning, messages, refusal, reports, says_it_goes_on, unsaid
+from runbook_lib.web.screen import RowGrowth, Screen, Stability, says, screen_in_words
+from runbook_lib.web.states import objections
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
 from runbook_lib.web.view import take_picture
-
-# -- Read the High Availability page off a screen: configuration mode and milestones. Pure ---------
-
-_BELOW_GAP = 120
-_ABOVE_GAP = 60
-_PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:[.,]\d+)?\s*[%٪]|[%٪]\s?(\d{1,3})(?![\d.,])")
-_MILESTONES = ("milestone_pre", "milestone_replication", "milestone_post")
-
-
-def ha_page(
-    screen: Screen, labels: Labels, read_utc: datetime, said: Iterable[str] = (), earlier: Iterable[str] = ()
-) -> HaPage:
-    """Read the High Availability page; ``said`` are dialogues that came up meanwhile.
-
-    ``earlier`` are messages that stood there before something was started: they neither fail nor carry it on.
-    """
-    known = [text for key, label in labels.table.items() if key != "configuration_mode" for text in label.texts]
-    mode = value_beside(screen, labels["configuration_mode"], known) or ""
-    shown = milestones(screen, labels)
-    spoken = (*messages(screen, labels), *said)
-    news = unsaid(spoken, earlier)
-    failed = any(step.failed for step in shown) or any(reports(text, labels) for text in news)
-    done = says(mode, labels.phrases["mode_active"])
-    partial = bool(shown) and any(step.percent for step in shown) and not all(step.percent == 100 for step in shown)
-    busy = says_under_way(mode, news, labels)
-    return HaPage(
-        configuration_mode=mode,
-        milestones=shown,
-        message="\n".join(dict.fromkeys(spoken)),
-        under_way=not failed and not done and (partial or busy or (bool(shown) and not _offers(screen, labels))),
-        read_utc=read_utc,
-    )
-
-
-def _offers(screen: Screen, labels: Labels, key: str = "register") -> bool | None:
-    return any(not hit.item.disabled for hit in pressables(screen, labels[key])) or None
-
-
-def says_under_way(mode: str, texts: Iterable[str], labels: Labels) -> bool:
-    """Whether the configuration mode or a text says that a registration is under way."""
-    return says(mode, labels.phrases["under_way"]) or says_it_goes_on(texts, labels)
-
-
-def milestones(screen: Screen, labels: Labels) -> tuple[Milestone, ...]:
-    """Return the milestones of HA registration that the page shows, in their order, in whole percent.
-
-    A milestone whose percentage is not shown counts as 100 where a word beside it calls it complete, and
-    as 0 otherwise.
-    """
-    return max((_milestones(items, labels) for items in screen.frames.values()), key=len, default=())
-
-
-def _milestones(items: Sequence[Item], labels: Labels) -> tuple[Milestone, ...]:
-    shown = ((key, _named(items, labels[key])) for key in _MILESTONES)
-    named = [(LABELS[key].texts[0], item) for key, item in shown if item is not None]  # the published names
-    return tuple(_milestone(name, item, [other for _, other in named], items, labels) for name, item in named)
-
-
-def _named(items: Sequence[Item], label: Label) -> Item | None:
-    """The item that names a milestone: the one that says little else, and is not in a sentence."""
-    ranked = [
-        (len(plain(item.text)), item.kind != "progressbar", number)
-        for number, item in enumerate(items)
-        if item.kind not in FIELDS
-        if len(item.text.split()) <= 8
-        if any(f"{plain(item.text)} ".startswith(f"{plain(text)} ") for text in label.texts)
-    ]
-    return items[min(ranked)[2]] if ranked else None
-
-
-def _milestone(name: str, item: Item, all_named: Sequence[Item], items: Sequence[Item], labels: Labels) -> Milestone:
-    near = [item, *_near(item, all_named, items)]
-    percent = next((found for other in near if (found := _percent(other)) is not None), None)
-    texts = [plain(other.text) for other in near if other.kind != "progressbar"]
-    words = [" ".join(text.replace(plain(name), " ").split()) for text in texts]
-    failed = any(says(text, labels.phrases["milestone_failed"]) for text in words if len(text.split()) <= 6)
-    done = any(any(same_words(text, word) for word in labels.phrases["milestone_done"]) for text in words)
-    if percent is None:
-        percent = 100 if done and not failed else 0
-    return Milestone(name=name, percent=min(percent, 100), failed=failed)
-
-
-def _percent(item: Item) -> int | None:
-    if item.kind == "progressbar":
-        return int(item.value) if item.value.lstrip("-").isdigit() else None
-    match = _PERCENT.search(unicodedata.normalize("NFKC", item.text))  # Japanese digits may be wide ones
-    return int(match[1] or match[2]) if match else None
-
-
-def _near(item: Item, all_named: Sequence[Item], items: Sequence[Item]) -> list[Item]:
-    """What belongs to a milestone, nearest first: beside it up to the next one, else below it, else above it."""
-    others = [other for other in all_named if other is not item]
-    shown = [other for other in items if other.kind in ("text", "progressbar") and other not in all_named]
-    end = min((other.left for other in others if same_line(other, item) and other.left > item.left), default=1 << 30)
-    right = sorted((o for o in shown if same_line(o, item) and item.left < o.left < end), key=lambda o: o.left)
-    # What lies over the page, such as a message at its edge, stands further away; in a table it is no part of the row.
-    for number, (before, other) in enumerate(pairwise((item, *right))):
-        if other.left - before.right > 4 * _ABOVE_GAP and (other.row < 0 or other.row != item.row):
-            right = right[:number]
-            break
-    if right:
-        return right
-    in_row = any(same_line(other, item) for other in others)
-    floor = min((other.top for other in others if other.top >= item.bottom and not in_row), default=1 << 30)
-    below = [other for other in shown if item.bottom - 4 <= other.top < floor and _column(other, item)]
-    below = [other for other in below if other.top - item.bottom <= _BELOW_GAP]
-    if below:
-        return sorted(below, key=lambda other: other.top)[:3]
-    above = [other for other in shown if 0 <= item.top - other.bottom + 4 <= _ABOVE_GAP and _column(other, item)]
-    return sorted(above, key=lambda other: -other.bottom)[:3]
-
-
-def _column(one: Item, other: Item) -> bool:
-    return min(one.right, other.right) > max(one.left, other.left)
-
-
-# -- The High Availability pages: status, configuration form, readiness, registration --------------
 
 _PATH = ("menu_administration", "menu_settings", "menu_high_availability")
 _SETTLE_S = 0.8  # for what says no; screen.RowGrowth says when a table is all there
@@ -180,7 +53,9 @@ class HaPages:
 
     async def open(self) -> None:
         """Go to Administration > Settings > High Availability by the menu."""
-        await menu.open_by_menu(self.actions, _PATH, self._arrived, "the High Availability page", "ha_page_id")
+        await menu.open_by_menu(
+            self.actions, _PATH, partial(is_ha_page, labels=self.labels), "the High Availability page", "ha_page_id"
+        )
 
     async def open_configuration(self) -> None:
         """Open the form HA Configuration, from wherever one is."""
@@ -204,7 +79,7 @@ class HaPages:
         await self._go_on_to(lambda screen: self._has_form(screen) or bool(milestones(screen, self.labels)))
         other = await self._settled()
         said = says_under_way(status.configuration_mode, status.message.split("\n"), self.labels)
-        offered = _offers(await self.view.look(), self.labels)
+        offered = offers(await self.view.look(), self.labels)
         return replace(
             other,
             milestones=other.milestones or status.milestones,
@@ -219,14 +94,14 @@ class HaPages:
         self._stood = tuple(page.message.splitlines())
         empty = not any(step.percent or step.failed for step in page.milestones)
         says_so = says_under_way(page.configuration_mode, page.message.split("\n"), self.labels)
-        form = find(screen, self.labels["secondary_server"]) and _offers(screen, self.labels, "check_readiness")
+        form = find(screen, self.labels["secondary_server"]) and offers(screen, self.labels, "check_readiness")
         return replace(page, under_way=page.under_way and (says_so or not empty or not form))
 
     async def checks_first(self) -> bool:
         """Whether the form offers Check Readiness and not yet Register, which some enable once that has passed."""
         with contextlib.suppress(PageNotUnderstood):  # it may be drawn, or enabled, a moment later
-            offers = partial(_offers, labels=self.labels)
-            return not await self.actions.wait(offers, "Register", _OFFERED_S, until_rest=True)
+            offered = partial(offers, labels=self.labels)
+            return not await self.actions.wait(offered, "Register", _OFFERED_S, until_rest=True)
         return bool(pressables(await self.view.look(), self.labels["check_readiness"]))
 
     async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
@@ -276,8 +151,13 @@ class HaPages:
                 words = refusal(dict.fromkeys((*self.view.new_messages, *fresh, *self.view.dialogs.said)), self.labels)
                 if words and refusing.is_stable(words, _SETTLE_S):
                     raise self._refused("Check Readiness", words)
-            ended = result.has_ended and not why and rests and not self._checks_on(before, screen)
-            return tuple(dict.fromkeys(result.items)) if ended else None  # an earlier one may say the same
+            beside = fresh_texts(before, Screen(tuple(item for item in screen.items if item.row < 0)))
+            if not result.has_ended or why or not rests or self._checks_on(beside):
+                return None
+            items = tuple(dict.fromkeys(result.items))  # an earlier one may say the same
+            said = (*unsaid(beside, self.view.earlier_messages), *self.view.dialogs.said)
+            no = objections(said, self.view.new_messages, self.labels, form.secondary_server)
+            return items if any(not item.passed for item in items) else items + no
 
         def awaited() -> str:
             left = ", ".join(f"{item.name} {item.detail}".strip() for item in result.items if not item.passed)
@@ -344,11 +224,9 @@ class HaPages:
         gone = (text for text in self.view.new_messages if self._reports(text))
         return ha_page(screen, self.labels, datetime.now(UTC), (*self.view.dialogs.said, *gone), self._earlier)
 
-    def _checks_on(self, before: Screen, screen: Screen) -> bool:
-        """Whether a short text that came up, outside of any table, says that something is still going on."""
-        loose = Screen(tuple(item for item in screen.items if item.row < 0))
-        fresh = [text for text in fresh_texts(before, loose) if len(text.split()) <= _SHORT]
-        return any(says(text, self.labels.phrases["pending"]) for text in fresh)
+    def _checks_on(self, beside: Iterable[str]) -> bool:
+        """Whether a short text that came up outside of any table says that something is still going on."""
+        return any(says(text, self.labels.phrases["pending"]) for text in beside if len(text.split()) <= _SHORT)
 
     def _refused(self, doing: str, words: str) -> PageRefused:
         return self.view.refused(f"{doing}: the page said no", words, NEXT_STEPS[meaning(words, self.labels)])
@@ -363,11 +241,6 @@ class HaPages:
             return page if page.configuration_mode or page.milestones or form else None
 
         return await self.actions.wait(ready, "Configuration Mode, milestones or the form")
-
-    def _arrived(self, screen: Screen) -> bool:
-        if value_beside(screen, self.labels["configuration_mode"]) is not None or milestones(screen, self.labels):
-            return True
-        return any(find(screen, self.labels[key]) for key in ("ha_configuration", "secondary_server"))
 
     def _has_form(self, screen: Screen) -> bool:
         return bool(find(screen, self.labels["secondary_server"]))

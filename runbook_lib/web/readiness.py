@@ -15,13 +15,12 @@ from statistics import median
 
 from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
-from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, unread_rows
-from runbook_lib.web.reading import BLANK, FAILED, KNOWN, PASSED, PENDING, UNKNOWN, WORST_FIRST, state_named, state_of
+from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, same_line, unread_rows
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same_words, says
+from runbook_lib.web.states import RowState, name_and_state, state_alone, state_named, state_of, with_others
 
 _CAPTION_WORDS, _ALIGNED = 4, 8
 _PRESSED, _AROUND = ("button", "link", "tab", "clickable", "menuitem"), 3 * NEAR
-_NONE = ("no", "not", "none", "0", "without")
 _FILTERS = (*TYPED, "radio", "checkbox")
 _COUNTED = re.compile(r"([^\W\d]+)\s*[:(]?\s*(\d{1,3})\b|\b(\d{1,3})\s+([^\W\d]+)")  # “Failed (1)”, “1 failed”
 
@@ -63,18 +62,16 @@ def readiness(screen: Screen, labels: Labels) -> Readiness:
     )
 
 
-def _of_states(judged: Iterable[tuple[str, str, str]], problem: str = "") -> Readiness:
+def _of_states(judged: Iterable[tuple[str, RowState, str]], problem: str = "") -> Readiness:
     """Make the result of names, states and details."""
     rows = list(judged)
     items = tuple(
-        ReadinessItem(name=name or f"row {number}", passed=state == PASSED, detail=detail or _REASONS.get(state, ""))
+        ReadinessItem(name=name or f"row {number}", passed=state is RowState.PASSED, detail=detail or state.reason)
         for number, (name, state, detail) in enumerate(rows, 1)
     )
     states = [state for _, state, _ in rows]
-    return Readiness(items, sum(s in (PENDING, BLANK) for s in states), states.count(UNKNOWN), problem)
-
-
-_REASONS = {UNKNOWN: "no state that is known", BLANK: "no state"}
+    waiting = sum(state in (RowState.PENDING, RowState.BLANK) for state in states)
+    return Readiness(items, waiting, states.count(RowState.UNKNOWN), problem)
 
 
 # -- tables below a header ------------------------------------------------------------------------------
@@ -115,7 +112,7 @@ class _Head:
             return None
         names = [column for column in others if _is_caption(captions[column], labels["column_check"])]
         # “Reachability” is the name of a column, and of a check; a row that holds a state is no header.
-        stated = any(state_of(caption, labels) in KNOWN for caption in captions)
+        stated = any(state_of(caption, labels).is_known for caption in captions)
         if stated or (0 in states and not names):
             return None
         name = names[0] if names else max((column for column in others if column < states[0]), default=others[0])
@@ -151,17 +148,15 @@ class _Head:
         row = screen.rows[line.row] if line.row >= 0 else None
         return row if row and self.row and len(row.cells) == len(self.row.cells) > 1 else None
 
-    def state(self, cells: Sequence[str]) -> str:
+    def state(self, cells: Sequence[str]) -> RowState:
         """The worst of the states in a row's cells."""
-        states = {state_of(cells[column], self.labels) for column in self.states}
-        return next(state for state in WORST_FIRST if state in states)
+        return min(state_of(cells[column], self.labels) for column in self.states)
 
-    def states_in(self, row: ScreenRow) -> str:
+    def states_in(self, row: ScreenRow) -> RowState:
         """The worst of the states in a row of the markup."""
         heads = enumerate(self.row.cells if self.row else ())
         columns = [column for column, cell in heads if _is_caption(cell, self.labels["column_status"])]
-        states = {state_of(row.cells[column], self.labels) for column in columns} or {BLANK}
-        return next(state for state in WORST_FIRST if state in states)
+        return min((state_of(row.cells[column], self.labels) for column in columns), default=RowState.BLANK)
 
 
 def _is_caption(text: str, label: Label) -> bool:
@@ -184,46 +179,31 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
             continue  # a row to filter by, or one that says by what
         if _is_row(head, line, rows, screen):
             rows.append(line)
-        elif rows and _lies_over(line, rows[-1]) and head.state(head.cells(line)) not in KNOWN:
+        elif rows and _lies_over(line, rows[-1]) and not head.state(head.cells(line)).is_known:
             continue
         elif any(head.cells(line)[column] for column in (head.name, *head.states)):
             rest = lines[number:]
             break
     judged, problem = [], ""
+    moving = [item for item in items if item.kind == "progressbar" and item.value != "100"]
     for line in [line for line in rows if not line.heads]:
         cells = head.cells(line)
         state, row = head.state(cells), head.marked_up(line, screen)
         if row is not None:
             told = head.states_in(row)
-            if BLANK not in (told, state) and told != state:
-                problem = f"{cells[head.name]!r} is {state} by its place and {told} by its markup"
-            state = min(state, told, key=WORST_FIRST.index)
+            if RowState.BLANK not in (told, state) and told is not state:
+                problem = f"{cells[head.name]!r} is {state.name} by its place and {told.name} by its markup"
+            state = min(state, told)
         others = [cell for column, cell in enumerate(cells) if column not in (head.name, *head.states)]
         state = with_others(state, others, head.labels)
-        told_of = [column for column in range(len(cells)) if column not in head.states or state != PASSED]
+        if any(line.row == bar.row if line.row >= 0 else same_line(bar, line.items[0]) for bar in moving):
+            state = min(state, RowState.PENDING)
+        told_of = [column for column in range(len(cells)) if column not in head.states or state is not RowState.PASSED]
         words = [cells[column] for column in told_of if column != head.name]
         judged.append((cells[head.name], state, ", ".join(filter(None, words))))
     problem = problem or _missing(head, rows, rest, items, screen)
     area = (head.line.top, rows[-1].bottom) if rows else (0, 0)
     return _of_states(judged, problem or _shown_in_part(items, area, [state for _, state, _ in judged], head.labels))
-
-
-def with_others(state: str, others: Sequence[str], labels: Labels) -> str:
-    """Return a row's state, or the worse one that another of its cells names: some tables have a column per server.
-
-    A remark that something failed leaves it unknown whether that passed.
-    """
-    worse = [named for text in others if (named := _state_alone(text, labels)) in (FAILED, PENDING)]
-    remarks = (text for text in others if not says(text, _NONE))
-    if state == PASSED and any(says(text, labels.phrases["milestone_failed"]) for text in remarks):
-        worse.append(UNKNOWN)
-    return min((state, *worse), key=WORST_FIRST.index)
-
-
-def _state_alone(text: str, labels: Labels) -> str:
-    """The state that a text names where that is no answer as well: “No” may say that a check blocks nothing."""
-    answers = (answer for key in ("dialog_yes", "dialog_no") for answer in labels[key].texts)
-    return "" if any(same_words(text, answer) for answer in answers) else state_named(text, labels)
 
 
 def _heads_group(head: _Head, line: ScreenLine, screen: Screen) -> bool:
@@ -234,12 +214,12 @@ def _heads_group(head: _Head, line: ScreenLine, screen: Screen) -> bool:
     spans = (row.frame, row.table) == (head.row.frame, head.row.table) and row.spans >= len(head.row.cells)
     names = words.replace(" ", "").isalpha() and len(words.split()) <= _CAPTION_WORDS
     no_more = not any(says(words, head.labels.phrases[of]) for of in ("refused", "left_out"))
-    return spans and names and no_more and state_of(words, head.labels) == UNKNOWN
+    return spans and names and no_more and state_of(words, head.labels) is RowState.UNKNOWN
 
 
 def _without_surroundings(head: _Head, lines: Sequence[ScreenLine]) -> list[ScreenLine]:
     """Leave out of loose lines what stands to the left of the names, such as a menu."""
-    first = next((line for line in lines if head.state(head.cells(line)) in KNOWN), None)
+    first = next((line for line in lines if head.state(head.cells(line)).is_known), None)
     if first is None:
         return list(lines)
     start = max((item.left for item in first.items if head.column(item) == head.name), default=0)
@@ -253,7 +233,7 @@ def _is_row(head: _Head, line: ScreenLine, rows: Sequence[ScreenLine], screen: S
     state = head.state(cells)
     if line.typed:
         return False
-    if state in KNOWN and cells[head.name]:
+    if state.is_known and cells[head.name]:
         return not rows or line.top - rows[-1].bottom <= 4 * _pitch(rows)
     if not any(cells[column] for column in (head.name, *head.states)):
         return False
@@ -297,7 +277,7 @@ def _missing(
         return ""
     if bare := [one for one, below in zip_longest(rows, rows[1:]) if one.heads and (below is None or below.heads)]:
         return f"nothing stands below {bare[0].items[0].text!r}"
-    known = [line for line in rest if head.state(head.cells(line)) in KNOWN]
+    known = [line for line in rest if head.state(head.cells(line)).is_known]
     if known:
         return f"there are further states below the table: {' '.join(item.text for item in known[0].items)}"
     pitch = _pitch(rows)
@@ -348,21 +328,21 @@ def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], item
     return room if scroll.bottom - last >= pitch else ""
 
 
-def _shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequence[str], labels: Labels) -> str:
+def _shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequence[RowState], labels: Labels) -> str:
     """Say what near a table, and outside of its ``area``, shows that it leaves out rows, such as those that failed."""
     top, bottom = area
     around = (item for item in items if 0 <= top - item.bottom <= _AROUND or 0 <= item.top - bottom <= _AROUND)
     for item in around:
         chosen = item.value if item.kind in TYPED else "" if item.checked == (item.kind == "checkbox") else item.text
-        if item.kind in _FILTERS and _state_alone(chosen, labels):
+        if item.kind in _FILTERS and state_alone(chosen, labels):
             return f"it may be filtered by {chosen!r}"
         for before, count, number, after in _COUNTED.findall(item.text if item.kind in READ else ""):
             word, most = before or after, int(count or number)
             every = any(same_words(word, free) for free in labels.phrases["unfiltered"])
-            state = "" if every else state_named(word, labels)
-            if (every or state) and most > (len(states) if every else states.count(state)):
+            state = None if every else state_named(word, labels)
+            if (every or state) and most > (states.count(state) if state else len(states)):
                 return f"the page speaks of more rows than it shows: {item.text}"
-        if item.kind in _PRESSED and (_state_alone(item.text, labels) or says(item.text, labels.phrases["further"])):
+        if item.kind in _PRESSED and (state_alone(item.text, labels) or says(item.text, labels.phrases["further"])):
             return f"it may leave out rows: {item.text}"
     return ""
 
@@ -372,11 +352,11 @@ def _shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequenc
 
 def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     """Read a list or table without a header: one element holds every row, and nothing beside it has a state."""
-    judged: dict[tuple[int, int], list[tuple[str, str, str]]] = {}
+    judged: dict[tuple[int, int], list[tuple[str, RowState, str]]] = {}
     for row in screen.rows:
         if any(row.cells) and not (row.header and not any(state_named(cell, labels) for cell in row.cells)):
             judged.setdefault((row.frame, row.table), []).append(_in_row(row, labels))
-    known = {key: rows for key, rows in judged.items() if any(s in KNOWN for _, s, _ in rows)}
+    known = {key: rows for key, rows in judged.items() if any(s.is_known for _, s, _ in rows)}
     # A row of a layout holds a word such as “ready” too; one row is no list.
     lists = [rows for rows in known.values() if len(rows) > 1]
     if not lists:
@@ -391,25 +371,15 @@ def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     return _of_states(found, problem or _shown_in_part(screen.items, area, [state for _, state, _ in found], labels))
 
 
-def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:
+def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, RowState, str]:
     """A row's name, state and detail: the state is the first cell that names one, or the end of its only text."""
     cells = [cell for cell in row.cells if cell]
     if len(cells) == 1:
-        return _in_text(cells[0], labels)
+        return name_and_state(cells[0], labels)
     for number, cell in enumerate(cells):
         state = state_of(cell, labels)
-        if state in KNOWN and (number or len(cells) == 2):
+        if state.is_known and (number or len(cells) == 2):
             rest = [other for place, other in enumerate(cells) if place != number]
             state = with_others(state, rest[1:], labels)
-            return rest[0], state, ", ".join([*([cell] if state != PASSED else []), *rest[1:]])
-    return cells[0], UNKNOWN, ", ".join([_REASONS[UNKNOWN], *cells[1:]])
-
-
-def _in_text(text: str, labels: Labels) -> tuple[str, str, str]:
-    """Split a text such as ``CPU: passed``."""
-    words = text.split()
-    for count in range(min(3, len(words) - 1), 0, -1):
-        state = state_named(" ".join(words[-count:]), labels)
-        if state:
-            return " ".join(words[:-count]).rstrip(" :-–—."), state, " ".join(words[-count:]) * (state != PASSED)
-    return text, UNKNOWN, _REASONS[UNKNOWN]
+            return rest[0], state, ", ".join([*([cell] if state is not RowState.PASSED else []), *rest[1:]])
+    return cells[0], RowState.UNKNOWN, ", ".join([RowState.UNKNOWN.reason, *cells[1:]])

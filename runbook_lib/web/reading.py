@@ -174,33 +174,6 @@ def _rest(text: str, caption: str) -> str:
     return " ".join(words[count:]) if len(words) > count and same_words(" ".join(words[:count]), caption) else ""
 
 
-# -- The state that a cell of a table names. Pure ---------------------------------------------------
-
-PASSED, FAILED, PENDING, UNKNOWN, BLANK = "passed", "failed", "pending", "unknown", ""
-KNOWN = (PENDING, FAILED, PASSED)
-WORST_FIRST = (FAILED, UNKNOWN, BLANK, PENDING, PASSED)
-_STATE_WORDS = 4
-_REMARKS = frozenset("?!*†‡§#⚠❗")  # signs beside a word that take some of it back, or point to a note
-
-
-def state_of(text: str, labels: Labels) -> str:
-    """Return the state that a cell's words name; only the exact word counts as passed."""
-    if not text.strip():
-        return BLANK
-    if len(text.split()) <= _STATE_WORDS and not state_named(text, labels):
-        for state in (PENDING, FAILED):
-            if says(text, labels.phrases[state]):
-                return state
-    return state_named(text, labels) or UNKNOWN
-
-
-def state_named(text: str, labels: Labels) -> str:
-    """Return the state whose word a text is, and says no more than that; empty for any other."""
-    known = (state for state in KNOWN if any(same_words(text, phrase) for phrase in labels.phrases[state]))
-    state = next(known, "")
-    return state if state != PASSED or _REMARKS.isdisjoint(text) else ""
-
-
 # -- Read the table of ISE servers off a screen. Pure ----------------------------------------------
 
 Listed = tuple[ListedIseServer, ...]

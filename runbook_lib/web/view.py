@@ -342,10 +342,8 @@ class PageView:
         """Return once a document has changed or come to rest since the last look, after ``seconds`` at the latest."""
         await asyncio.sleep(least_s := min(seconds * _LEAST, _LEAST_S))
         left_s = seconds - least_s
-        waits = [
-            asyncio.ensure_future(observer.evaluate(_WAIT_FOR_CHANGE, left_s * 1000))
-            for observer in self._observers.values()
-        ]
+        asked = (observer.evaluate(_WAIT_FOR_CHANGE, left_s * 1000) for observer in self._observers.values())
+        waits = [asyncio.ensure_future(each) for each in asked]
         try:
             first = asyncio.wait(waits, timeout=left_s, return_when=asyncio.FIRST_COMPLETED) if waits else None
             await (first or asyncio.sleep(left_s))

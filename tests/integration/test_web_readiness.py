@@ -253,6 +253,15 @@ def test_a_state_that_is_only_said_aloud_is_read(read: Read) -> None:
         assert (result.has_ended, result.items[0].passed) == (ended, label == "Passed"), label
 
 
+def test_a_row_whose_bar_is_not_full_has_not_ended(read: Read) -> None:
+    """Whatever its word says."""
+    bar = "<div role=progressbar aria-valuenow={} style='width:90px;height:9px'></div>"
+    table = f"<table><tr><th>Check<th>Status<tr><td>CPU<td>Passed<tr><td>RAM<td>Passed {bar}</table>"
+    for percent, ended in ((40, False), (100, True)):
+        result = read(table.format(percent))
+        assert ([item.passed for item in result.items], result.has_ended) == ([True, ended], ended)
+
+
 def test_what_stands_beside_a_state_counts(read: Read) -> None:
     """The state of another server, under a caption that is not known."""
     table = plain([(name, "Passed") for name in NAMES]).replace("Remarks", "Secondary")

@@ -38,7 +38,8 @@ from runbook_lib.repair.ha import HaAction, decide_ha, remove_ha, why_no_readine
 from runbook_lib.repair.ha_state import prove_ha, watch_registration
 from runbook_lib.repair.planned_changes import adding
 from runbook_lib.web import ha_page
-from runbook_lib.web.ha_page import HaPages, milestones
+from runbook_lib.web.ha_page import HaPages
+from runbook_lib.web.milestones import milestones
 from runbook_lib.web.screen import Item, Screen
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

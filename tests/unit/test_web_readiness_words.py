@@ -15,9 +15,9 @@ from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages
-from runbook_lib.web.readiness import readiness, with_others
-from runbook_lib.web.reading import state_of
-from runbook_lib.web.screen import RowGrowth, Screen, ScreenRow
+from runbook_lib.web.readiness import readiness
+from runbook_lib.web.screen import Item, RowGrowth, Screen, ScreenRow
+from runbook_lib.web.states import RowState, objections, state_of, with_others
 from runbook_lib.web.view import Stability, Traffic
 
 LABELS = labels_for()
@@ -63,12 +63,12 @@ def test_a_row_of_a_list_without_a_known_state_has_not_passed() -> None:
         ("Check failed", "failed"),
         ("Not ready", "failed"),
         ("Still running", "pending"),
-        ("", ""),
+        ("", "blank"),
     ],
 )
 def test_only_the_word_itself_counts_as_passed(words: str, state: str) -> None:
     """A failure and what goes on are known from a word in a short text; success never."""
-    assert state_of(words, LABELS) == state
+    assert state_of(words, LABELS) is RowState[state.upper()]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,35 @@ def test_only_the_word_itself_counts_as_passed(words: str, state: str) -> None:
 )
 def test_a_row_is_what_the_worst_of_its_cells_says(state: str, others: tuple[str, ...], whole: str) -> None:
     """Some tables have a column of states for each server, under captions of its own."""
-    assert with_others(state, others, LABELS) == whole
+    assert with_others(RowState[state.upper()], others, LABELS) is RowState[whole.upper()]
+
+
+@pytest.mark.parametrize(
+    ("text", "objects"),
+    [
+        ("Overall result: Failed", True),
+        ("Result: NOT READY", True),
+        ("Readiness check failed: the secondary server is not reachable.", True),
+        ("The check ended with 1 error and 0 warnings", True),
+        ("8 passed, 0 failed", False),
+        ("Errors: 0", False),
+        ("The check ended without error", False),
+        ("Passed Failed Warning", False),
+        ("The last backup failed", False),
+        ("192.0.2.99 failed", False),
+        ("Registration takes an hour", False),
+        ("", False),
+    ],
+)
+def test_what_is_said_beside_rows_that_have_passed_counts(text: str, objects: bool) -> None:
+    """As an item that has not passed; no count of nothing, no legend and nothing about something else does.
+
+    Of what is shown no more, such as the words that a cell held for a while, only what speaks of the check.
+    """
+    said = objections((text,), (), LABELS, "10.0.0.2")
+    assert [(item.name, item.passed) for item in said] == [(text, False)] * objects
+    gone = ("Failed", "Attempt 1 failed", "The readiness check failed.")
+    assert [item.name for item in objections((), gone, LABELS, "10.0.0.2")] == ["The readiness check failed."]
 
 
 def test_a_column_for_each_server_is_read_without_a_header_that_is_known() -> None:
@@ -177,6 +205,21 @@ def check(hand: Mock, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[int,
 
 
 Check = Callable[[Mapping[int, Screen]], tuple[ReadinessItem, ...]]
+
+
+def test_what_the_page_says_beside_its_rows_is_heard(check: Check, hand: Mock) -> None:
+    """On the page, in a message that has gone or in a dialogue; not what it said before, nor beside a failed row."""
+    told, view = "The readiness check failed.", hand.view
+    rows, item = checked(**SEVEN), Item(kind="text", names=((0, told),))
+    beside = {0: checked(), 1: Screen((*rows.items, item), rows.rows)}
+    assert [one.name for one in check(beside)] == [*SEVEN, told]
+    view.earlier_messages = (told,)
+    assert [one.name for one in check(beside)] == [*SEVEN]
+    view.new_messages = (told,)
+    assert not check({0: checked(), 1: rows})[-1].passed
+    view.new_messages, view.dialogs.said = (), (told,)
+    assert not check({0: checked(), 1: rows})[-1].passed
+    assert len(check({0: checked(), 1: checked(**SEVEN | LATE)})) == len(SEVEN | LATE)
 
 
 LATE = {"Check 9": "Failed"}
