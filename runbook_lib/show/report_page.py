@@ -304,9 +304,9 @@ async def _print(html: str, executable: Path, title: str) -> bytes:
 
 async def _started(executable: Path, stack: AsyncExitStack) -> Browser:
     """Return the browser that many share, where this process was told of one, or start one; it ends with ``stack``."""
-    from runbook_lib.web.launching import SharedBrowserAddress, driver, launch
+    from runbook_lib.web.launching import SharedBrowserPlace, driver, launch
 
-    shared = SharedBrowserAddress.from_environment(executable)
+    shared = SharedBrowserPlace.from_environment(executable)
     playwright = await stack.enter_async_context(driver())
     joined = await shared.connect(playwright) if shared else None
     browser = joined or await launch(playwright, executable)

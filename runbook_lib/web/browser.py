@@ -19,14 +19,7 @@ from playwright.async_api import TimeoutError as PageTimeout
 from runbook_lib.certificates.facts import read_or, spki_sha256_of
 from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
 from runbook_lib.params.model import Deadlines
-from runbook_lib.web.launching import (
-    SharedBrowserAddress,
-    driver,
-    first_line,
-    launch,
-    offer_browser,
-    raise_for_ways_out,
-)
+from runbook_lib.web.launching import SharedBrowserPlace, driver, first_line, launch, offer_browser, raise_for_ways_out
 from runbook_lib.web.relay import PinnedRelay, authorize_context
 
 # -- What a page draws, as the browser itself has laid it out, and whether a secret is in it. ------
@@ -171,7 +164,7 @@ class PinnedBrowser:
         process was told of a shared browser that still answers, the page opens there, in a context of its own.
         """
         host, port = _server(url)
-        shared = SharedBrowserAddress.from_environment(executable)
+        shared = SharedBrowserPlace.from_environment(executable)
         async with AsyncExitStack() as stack:
             relay = await stack.enter_async_context(
                 PinnedRelay(host, port, pin, deadlines.connect_s, shared.relay_pem if shared else None)

@@ -287,7 +287,7 @@ class SharedBrowser:
         self._folder.cleanup()
 
 
-class SharedBrowserAddress:
+class SharedBrowserPlace:
     """What a process needs to use the shared browser that it was told of."""
 
     def __init__(self, folder: Path, endpoint: str) -> None:
@@ -295,7 +295,7 @@ class SharedBrowserAddress:
         self._endpoint = endpoint
 
     @classmethod
-    def from_environment(cls, executable: Path) -> SharedBrowserAddress | None:
+    def from_environment(cls, executable: Path) -> SharedBrowserPlace | None:
         """Return how to join the browser that this process was told of; None where none, or of another executable."""
         folder = Path(os.environ.get(ENVIRONMENT) or os.devnull)
         try:

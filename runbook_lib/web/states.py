@@ -94,5 +94,4 @@ def _objects(text: str, labels: Labels) -> bool:
     if all(state_named(word, labels) for word in text.split()) or says(text, labels.phrases["harmless"]):
         return False
     rest = _OF_NOTHING.sub("", text)
-    failed = says(rest, labels.phrases["milestone_failed"])
-    return failed or name_and_state(rest, labels)[1] is RowState.FAILED
+    return says(rest, labels.phrases["milestone_failed"]) or name_and_state(rest, labels)[1] is RowState.FAILED

@@ -20,7 +20,7 @@ from runbook_lib.paths import find_browser
 from runbook_lib.show.report_page import print_pdf
 from runbook_lib.web import launching
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.launching import SharedBrowser, SharedBrowserAddress
+from runbook_lib.web.launching import SharedBrowser, SharedBrowserPlace
 
 DEADLINES = Deadlines(connect_s=30, page_s=30)
 
@@ -120,8 +120,8 @@ def test_the_report_is_printed_in_it(one_browser: SharedBrowser) -> None:
 
 def test_another_executable_is_not_taken_for_it(one_browser: SharedBrowser, tmp_path: Path) -> None:
     """A site that names a browser of its own gets that one."""
-    assert SharedBrowserAddress.from_environment(find_browser()) is not None
-    assert SharedBrowserAddress.from_environment(tmp_path / "other") is None
+    assert SharedBrowserPlace.from_environment(find_browser()) is not None
+    assert SharedBrowserPlace.from_environment(tmp_path / "other") is None
 
 
 def test_its_processes_get_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
