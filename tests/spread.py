@@ -33,6 +33,9 @@ APART = (
 )
 """Each test of these starts what it needs, so any process may run any of them."""
 
+TOGETHER = ("test_docs", "test_guard", "test_make", "test_repository", "test_terminal")
+"""These read the project's own code as trees, which one process makes for all of them."""
+
 
 def processes(available: int) -> int:
     """Return how many processes may run tests in so many bytes of memory: two at least."""
@@ -48,8 +51,9 @@ def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 class Scheduling(LoadScopeScheduling):
-    """A file at a time, or a test at a time where nothing is shared."""
+    """A file at a time; a test at a time where nothing is shared; some files together, which share much."""
 
     def _split_scope(self, nodeid: str) -> str:
         path, _, _ = nodeid.partition("::")
-        return nodeid if PurePosixPath(path).stem in APART else path
+        name = PurePosixPath(path).stem
+        return nodeid if name in APART else "together" if name in TOGETHER else path

@@ -22,7 +22,6 @@ from xml.etree import ElementTree
 
 import nbformat
 import pytest
-import typer
 from incident_kit import Incident
 from pydantic import BaseModel
 from source_trees import nodes_of, tree_of
@@ -30,7 +29,7 @@ from source_trees import nodes_of, tree_of
 from runbook_lib import decisions, errors, models
 from runbook_lib import paths as places
 from runbook_lib.cli import INTERRUPTED_EXIT
-from runbook_lib.cli.app import app
+from runbook_lib.cli.app import whole_command
 from runbook_lib.cli.records import AFTER_SEAL
 from runbook_lib.decisions import EVERY_CHANGE, ChangeKind, Decision, Plan, PlannedChange, PlanRow, plan_digest
 from runbook_lib.device.answers import HA_STATES
@@ -61,7 +60,7 @@ ERRORS = {
     for name, kind in vars(errors).items()
     if isinstance(kind, type) and issubclass(kind, errors.RunbookError)
 }
-COMMANDS: Any = typer.main.get_command(app)
+COMMANDS = whole_command()
 
 
 # -- reading the documents -----------------------------------------------------------------------

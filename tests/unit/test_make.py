@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from source_trees import nodes_of
-from spread import APART, EACH_TAKES, LONGEST, MOST_PROCESSES, free_memory, processes
+from spread import APART, EACH_TAKES, LONGEST, MOST_PROCESSES, TOGETHER, free_memory, processes
 
 from runbook_lib.paths import project_root
 
@@ -110,7 +110,7 @@ def test_the_memory_of_a_container_counts(tmp_path: Path) -> None:
 
 def test_files_that_are_begun_first_exist() -> None:
     """No file is renamed or split without a thought to the order."""
-    assert {*LONGEST, *APART} <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {*LONGEST, *APART, *TOGETHER} <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
 
 
 def test_no_two_files_of_tests_have_one_name() -> None:

@@ -11,9 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 from incident_kit import PRIMARYS, Incident
-from typer.main import get_command
 
-from runbook_lib.cli.app import app
+from runbook_lib.cli.app import whole_command
 from runbook_lib.cli.plans import next_command, plan_command, status_command
 from runbook_lib.cli.records import history_command
 from runbook_lib.decisions import plan_digest
@@ -55,8 +54,8 @@ def told(capsys: pytest.CaptureFixture[str], site: str = "lab") -> tuple[str, st
     (line,) = [line for line in said.splitlines() if line.startswith("Next: ")]
     words = shlex.split(line.removeprefix("Next: "))
     assert words[0] == "runbook"
-    with get_command(app).make_context("runbook", words[1:]) as context:
-        command = get_command(app).get_command(context, words[1])  # type: ignore[attr-defined]
+    with whole_command().make_context("runbook", words[1:]) as context:
+        command = whole_command().get_command(context, words[1])  # type: ignore[attr-defined]
         command.make_context(words[1], words[2:])
     return said, line.removeprefix("Next: ")
 
@@ -254,7 +253,7 @@ def test_a_shell_offers_incidents(root: Path, command: str) -> None:
 
 def offered(command: str, begun: str) -> list[str]:
     """What the completion of a command's first argument offers."""
-    whole = get_command(app)
+    whole = whole_command()
     with whole.make_context("runbook", [command], resilient_parsing=True) as context:
         found = whole.get_command(context, command)  # type: ignore[attr-defined]
         return [each.value for each in found.params[0].shell_complete(context, begun)]
