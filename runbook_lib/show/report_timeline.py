@@ -45,23 +45,17 @@ def impacts_of(record: RecordFolder) -> tuple[Impact, ...]:
     ha_states = inventory.value.ha if inventory else ()
     states = ", ".join(f"{status.server}: {status.state or 'no state'}" for status in ha_states)
     ha = replace(_impact(HA, HA_PLACES, diagnosis, _verified(record, CheckKind.HA_STATE)), seen=states)
-    return (ha, *(_ise(record, name, diagnosis, inventory) for name in _ise_names(inventory)))
+    names = [each.target for each in (inventory.value.judgements if inventory else ()) if each.target not in PI_SERVERS]
+    return (ha, *(_ise(record, name, diagnosis, alone=len(names) == 1) for name in names))
 
 
-def _ise_names(inventory: Found[Inventory] | None) -> tuple[str, ...]:
-    judgements = inventory.value.judgements if inventory else ()
-    return tuple(judgement.target for judgement in judgements if judgement.target not in PI_SERVERS)
-
-
-def _ise(
-    record: RecordFolder, name: str, diagnosis: Found[Diagnosis] | None, inventory: Found[Inventory] | None
-) -> Impact:
+def _ise(record: RecordFolder, name: str, diagnosis: Found[Diagnosis] | None, *, alone: bool) -> Impact:
     until = _verified(record, CheckKind.ISE_PAGE, name)
     impact = _impact(f"ISE server {name}", (ISE_PLACE,), diagnosis, until)
-    if len(_ise_names(inventory)) > 1 and impact.since_utc:
-        doubt = "which of the ISE servers: the log names a subject and no address, so its first line counts for each"
-        return replace(impact, not_known=(*impact.not_known, doubt))
-    return impact
+    if alone or not impact.since_utc:
+        return impact
+    doubt = "which of the ISE servers: the log names a subject and no address, so its first line counts for each"
+    return replace(impact, not_known=(*impact.not_known, doubt))
 
 
 def _impact(what: str, places: tuple[str, ...], diagnosis: Found[Diagnosis] | None, until: Line | None) -> Impact:
