@@ -222,7 +222,7 @@ def _run_stage(run: _Run, stage: Stage, environment: Mapping[str, str], kernel: 
 
 def begin_notebook(record: Record, stage: Stage) -> Path:
     """Return where a running notebook is written: a new file, whatever lay there, since a link would lead elsewhere."""
-    running = record.folder / "notebooks" / f"{stage}.running.ipynb"
+    running = record.place(f"notebooks/{stage}.running.ipynb")
     write_new(running, b"", over=True)
     return running
 

@@ -129,9 +129,16 @@ class ArtifactStore:
                 problem.next_step = ALSO_A_WORD
             raise problem from error
 
+    def place(self, path: str) -> Path:
+        """Return where a file is to be written; ``RecordDamaged`` where a link on the way leads out of the record."""
+        place = self.folder / checked(path)
+        if place.parent.resolve() != self.folder.resolve() / place.parent.relative_to(self.folder):
+            raise damaged(place.parent, "a link leads to another folder")
+        return place
+
     def _write(self, path: str, data: bytes) -> Artifact:
         self.journal.require_known()  # no folder is made in the place of one that was moved
-        written = write_numbered(self.folder / checked(path), data)
+        written = write_numbered(self.place(path), data)
         return Artifact(path=written.relative_to(self.folder).as_posix(), sha256=sha256_hex(data))
 
 

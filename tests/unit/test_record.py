@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from runbook_lib import secrets
+from runbook_lib.batch.runner import begin_notebook
 from runbook_lib.decisions import EVERY_CHANGE, Approval, Decision, Plan, PlanRow, plan_digest
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, StageOutOfOrder
 from runbook_lib.models import (
@@ -598,6 +599,17 @@ def test_a_record_that_was_moved_gets_no_second_folder(record: Record) -> None:
         with pytest.raises(RecordDamaged, match="moved"):
             keep()
     assert not record.folder.exists()
+
+
+def test_nothing_is_written_where_a_link_in_the_record_leads(record: Record, tmp_path: Path) -> None:
+    """Somebody with whom the folder is shared may put one there: what is written behind it would be no part of it."""
+    (there := tmp_path / "elsewhere").mkdir()
+    for name in ("notebooks", "logs"):
+        (record.folder / name).symlink_to(there)
+    for write in (lambda: record.keep_bytes("logs/a/b.txt", b"x"), lambda: begin_notebook(record, Stage.DELETE)):
+        with pytest.raises(RecordDamaged, match="a link leads to another folder"):
+            write()
+    assert list(there.iterdir()) == []
 
 
 def test_open_incident_is_the_sites_own(tmp_path: Path) -> None:
