@@ -17,7 +17,7 @@ from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUndersto
 from runbook_lib.params.labels import Label
 from runbook_lib.params.values import is_address, same_host
 from runbook_lib.web.controls import ControlMatch, bare_words, best, find
-from runbook_lib.web.dialogs import ACTION_MS, ELEMENT_LOST, covering, dismiss, script, uncover
+from runbook_lib.web.dialogs import ACTION_MS, ELEMENT_LOST, ElementGone, covering, dismiss, script, uncover
 from runbook_lib.web.screen import Item, Screen, screen_in_words
 from runbook_lib.web.view import PageView, Rest, When
 
@@ -196,6 +196,8 @@ class PageActions:
             if ready is not None:
                 await ready()
             await self._try(key, element)
+            if only == self.stands_with_fields and not await self.holds():
+                raise ElementGone("the page has changed what was filled in")
             self._sent = self.view.browser.relay.sent
 
         menus = only in (None, self.stands_with_fields)

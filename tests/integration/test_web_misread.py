@@ -887,6 +887,25 @@ def test_a_dialogue_that_shows_how_far_it_is_is_left_alone(button: str, tmp_path
     assert heard(product) == ["register"]
 
 
+def test_what_a_page_changes_while_the_click_is_prepared_is_filled_in_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form held everything twice, and another server stands in it a moment later."""
+    changed: list[str] = []
+    tried = actions.PageActions._try
+
+    async def try_and_change(self: actions.PageActions, key: str, element: ElementHandle) -> None:
+        await tried(self, key, element)
+        changed.append(key)
+        if len(changed) == 1:
+            await element.evaluate("() => { document.getElementById('s').value = '10.9.9.9'; }")
+
+    monkeypatch.setattr(actions.PageActions, "_try", try_and_change)
+    product = Product()
+    drive_form(product, tmp_path)
+    assert [sent["secondary"] for _, sent in product.heard] == [FORM.secondary_server]
+
+
 def test_a_click_that_a_page_swallows_is_made_again(tmp_path: Path) -> None:
     """What is drawn before it is ready to be clicked: going to the form changes nothing, and is tried once more."""
     link = "<a href=/haconf>HA Configuration</a>"
