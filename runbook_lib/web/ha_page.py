@@ -16,11 +16,10 @@ from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, pressables
 from runbook_lib.web.dialogs import dismiss
-from runbook_lib.web.milestones import ha_page, is_ha_page, milestones, offers, says_under_way
+from runbook_lib.web.ha_reading import ha_page, is_ha_page, milestones, objections, offers, says_under_way
 from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.reading import fresh_texts, meaning, messages, refusal, reports, says_it_goes_on, unsaid
 from runbook_lib.web.screen import RowGrowth, Screen, Stability, says, screen_in_words
-from runbook_lib.web.states import objections
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
 from runbook_lib.web.view import take_picture
 

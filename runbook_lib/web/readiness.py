@@ -7,7 +7,6 @@ the two read differently, rows that are missing and a row without a state never 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
@@ -16,13 +15,10 @@ from statistics import median
 from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, same_line, unread_rows
+from runbook_lib.web.ha_reading import RowState, shown_in_part, state_in, state_named, state_of, with_others
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same_words, says
-from runbook_lib.web.states import RowState, name_and_state, state_alone, state_named, state_of, with_others
 
 _CAPTION_WORDS, _ALIGNED = 4, 8
-_PRESSED, _AROUND = ("button", "link", "tab", "clickable", "menuitem"), 3 * NEAR
-_FILTERS = (*TYPED, "radio", "checkbox")
-_COUNTED = re.compile(r"([^\W\d]+)\s*[:(]?\s*(\d{1,3})\b|\b(\d{1,3})\s+([^\W\d]+)")  # “Failed (1)”, “1 failed”
 
 
 @dataclass(frozen=True)
@@ -203,7 +199,7 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
         judged.append((cells[head.name], state, ", ".join(filter(None, words))))
     problem = problem or _missing(head, rows, rest, items, screen)
     area = (head.line.top, rows[-1].bottom) if rows else (0, 0)
-    return _of_states(judged, problem or _shown_in_part(items, area, [state for _, state, _ in judged], head.labels))
+    return _of_states(judged, problem or shown_in_part(items, area, [state for _, state, _ in judged], head.labels))
 
 
 def _heads_group(head: _Head, line: ScreenLine, screen: Screen) -> bool:
@@ -328,25 +324,6 @@ def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], item
     return room if scroll.bottom - last >= pitch else ""
 
 
-def _shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequence[RowState], labels: Labels) -> str:
-    """Say what near a table, and outside of its ``area``, shows that it leaves out rows, such as those that failed."""
-    top, bottom = area
-    around = (item for item in items if 0 <= top - item.bottom <= _AROUND or 0 <= item.top - bottom <= _AROUND)
-    for item in around:
-        chosen = item.value if item.kind in TYPED else "" if item.checked == (item.kind == "checkbox") else item.text
-        if item.kind in _FILTERS and state_alone(chosen, labels):
-            return f"it may be filtered by {chosen!r}"
-        for before, count, number, after in _COUNTED.findall(item.text if item.kind in READ else ""):
-            word, most = before or after, int(count or number)
-            every = any(same_words(word, free) for free in labels.phrases["unfiltered"])
-            state = None if every else state_named(word, labels)
-            if (every or state) and most > (states.count(state) if state else len(states)):
-                return f"the page speaks of more rows than it shows: {item.text}"
-        if item.kind in _PRESSED and (state_alone(item.text, labels) or says(item.text, labels.phrases["further"])):
-            return f"it may leave out rows: {item.text}"
-    return ""
-
-
 # -- lists without a header -----------------------------------------------------------------------------
 
 
@@ -355,7 +332,7 @@ def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     judged: dict[tuple[int, int], list[tuple[str, RowState, str]]] = {}
     for row in screen.rows:
         if any(row.cells) and not (row.header and not any(state_named(cell, labels) for cell in row.cells)):
-            judged.setdefault((row.frame, row.table), []).append(_in_row(row, labels))
+            judged.setdefault((row.frame, row.table), []).append(state_in(row, labels))
     known = {key: rows for key, rows in judged.items() if any(s.is_known for _, s, _ in rows)}
     # A row of a layout holds a word such as “ready” too; one row is no list.
     lists = [rows for rows in known.values() if len(rows) > 1]
@@ -368,18 +345,4 @@ def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     problem = problem or unread_rows(others, -1, -1, -NEAR, len(found)) or ""
     inside = [item for item in screen.items if item.row in own]
     area = (min((i.top for i in inside), default=0), max((i.bottom for i in inside), default=0))
-    return _of_states(found, problem or _shown_in_part(screen.items, area, [state for _, state, _ in found], labels))
-
-
-def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, RowState, str]:
-    """A row's name, state and detail: the state is the first cell that names one, or the end of its only text."""
-    cells = [cell for cell in row.cells if cell]
-    if len(cells) == 1:
-        return name_and_state(cells[0], labels)
-    for number, cell in enumerate(cells):
-        state = state_of(cell, labels)
-        if state.is_known and (number or len(cells) == 2):
-            rest = [other for place, other in enumerate(cells) if place != number]
-            state = with_others(state, rest[1:], labels)
-            return rest[0], state, ", ".join([*([cell] if state is not RowState.PASSED else []), *rest[1:]])
-    return cells[0], RowState.UNKNOWN, ", ".join([RowState.UNKNOWN.reason, *cells[1:]])
+    return _of_states(found, problem or shown_in_part(screen.items, area, [state for _, state, _ in found], labels))

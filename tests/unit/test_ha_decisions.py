@@ -39,7 +39,7 @@ from runbook_lib.repair.ha_state import prove_ha, watch_registration
 from runbook_lib.repair.planned_changes import adding
 from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages
-from runbook_lib.web.milestones import milestones
+from runbook_lib.web.ha_reading import milestones
 from runbook_lib.web.screen import Item, Screen
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

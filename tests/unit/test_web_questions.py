@@ -14,8 +14,7 @@ import pytest
 
 from runbook_lib.errors import DeviceSilent, OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.params.labels import labels_for
-from runbook_lib.web import actions, dialogs, submit
-from runbook_lib.web import view as web_view
+from runbook_lib.web import actions, dialogs, submit, traffic
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find_radios, pressables
 from runbook_lib.web.dialogs import ELEMENT_LOST, dismiss, question_in
@@ -540,7 +539,7 @@ def test_what_a_page_asks_again_and_again_is_no_question_for_its_list(monkeypatc
     """What was asked before the list was opened too, within three seconds, whatever time it carries; another body is
     another question."""
     view, now = view_that_registers(), [100.0]
-    monkeypatch.setattr(web_view, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(traffic, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def ask(at: float, body: str, *, answers: bool = True) -> None:
         now[0] = at

@@ -15,10 +15,11 @@ from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages
+from runbook_lib.web.ha_reading import RowState, objections, state_of, with_others
 from runbook_lib.web.readiness import readiness
 from runbook_lib.web.screen import Item, RowGrowth, Screen, ScreenRow
-from runbook_lib.web.states import RowState, objections, state_of, with_others
-from runbook_lib.web.view import Stability, Traffic
+from runbook_lib.web.traffic import Traffic
+from runbook_lib.web.view import Stability
 
 LABELS = labels_for()
 

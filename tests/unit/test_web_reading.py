@@ -18,8 +18,8 @@ from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood
 from runbook_lib.params.labels import labels_for
 from runbook_lib.web import ise_page
 from runbook_lib.web.controls import find
+from runbook_lib.web.ha_reading import ha_page, milestones
 from runbook_lib.web.ise_page import IsePages, _Form
-from runbook_lib.web.milestones import ha_page, milestones
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.reading import fresh_texts, further_rows, ise_servers, meaning, refusal, row_of, value_beside
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, Stability

@@ -1,0 +1,99 @@
+"""What a page asks its server: what it waits for, what it polls, how many pages were loaded, what was answered."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from urllib.parse import urlsplit
+
+from playwright.async_api import Error, Frame, Page, Request, Response, WebSocket
+
+from runbook_lib.web.controls import LOGIN_PATH
+
+BROKEN = 500
+"""HTTP's word for a server that cannot answer now, as every one above it."""
+_PARTS = ("xhr", "fetch")  # of a page that it asks for itself
+_POLLS_S, _MOST_TIMES, _NUMBER = 3.0, 64, re.compile(r"[\d.]+")
+
+
+class Traffic:
+    """What the page asks its server. ``loads`` counts the pages and frames that were loaded, and no frame that only
+    loads itself anew; what goes through ``sockets`` is in no request. ``status`` is HTTP's of the page that was loaded
+    last. ``sent_to_login``: a part of the page was answered with the login page, and may not show it; ``failed_at`` is
+    when one was last answered with that or with a server's error.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.loads = self.status = 0
+        self.sent_to_login, self.failed_at = False, 0.0
+        self._at: dict[Frame, str] = {}
+        self.sockets: list[WebSocket] = []
+        self._asked: dict[Request, int] = {}
+        # When each question was asked, and when it was last answered: what is no picture, style or script.
+        self._questions: dict[int, list[float]] = {}
+        self._answers: dict[int, float] = {}
+        page.on("framenavigated", self._note_load)
+        page.on("response", self._note_status)
+        self.watch(page)
+
+    def watch(self, page: Page) -> None:
+        """Count what this page asks too, or this window beside it."""
+        page.on("request", self._note_request)
+        page.on("websocket", lambda socket: self.sockets.append(socket))
+        page.on("requestfinished", self._note_answer)
+        page.on("requestfailed", self._note_answer)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the page waits for no answer of the server."""
+        return not self._asked
+
+    def questions(self, since: float) -> int:
+        """Return how often the page has asked the server something since then, without its polls."""
+        polls = self._polls(since)
+        return sum(at >= since for question, asked in self._questions.items() if question not in polls for at in asked)
+
+    def answered(self, since: float, seconds: float) -> bool:
+        """Whether the page has waited for no answer for so long, but those of the polls that began before ``since``."""
+        late = (question for question, at in self._answers.items() if at > time.monotonic() - seconds)
+        return self._polls(since).issuperset((*late, *self._asked.values()))
+
+    def asks_on(self, since: float) -> bool:
+        """Whether the page waits for an answer to what it first asked after ``since``, or asks that again and again."""
+        now, waits = time.monotonic(), set(self._asked.values())
+        new = ((key, at) for key, at in self._questions.items() if at[0] >= since)
+        return any(key in waits or now - at[-1] < 2 * (at[-1] - at[-2:][0]) for key, at in new)
+
+    def _polls(self, since: float) -> set[int]:
+        """Return what was asked before, and three times by now from some seconds before."""
+        asked = self._questions.items()
+        return {key for key, at in asked if at[0] < since and sum(each > since - _POLLS_S for each in at) > 2}
+
+    def _note_request(self, request: Request) -> None:
+        # Times and counters are numbers in it; what it asks for may be in its body alone.
+        words = (request.method, _NUMBER.sub("", request.url), _NUMBER.sub("", repr(request.post_data_buffer)))
+        self._asked[request] = question = hash(words)
+        part = request.redirected_from and request.resource_type in _PARTS
+        if part and LOGIN_PATH.search(urlsplit(request.url).path):
+            self.sent_to_login, self.failed_at = True, time.monotonic()
+        if request.resource_type in ("document", *_PARTS):
+            times = self._questions.setdefault(question, [])
+            times.append(time.monotonic())
+            del times[1:-_MOST_TIMES]  # when it was asked first tells polls of before a click from those after it
+
+    def _note_answer(self, request: Request) -> None:
+        if (question := self._asked.pop(request, None)) is not None:
+            self._answers[question] = time.monotonic()
+
+    def _note_status(self, response: Response) -> None:
+        with contextlib.suppress(Error):  # its frame may have gone
+            if response.request.is_navigation_request() and response.frame.parent_frame is None:
+                self.status = response.status
+            elif response.request.resource_type in _PARTS and response.status >= BROKEN:
+                self.failed_at = time.monotonic()
+
+    def _note_load(self, frame: Frame) -> None:
+        at = _NUMBER.sub("", frame.url)
+        self.loads += frame.parent_frame is None or self._at.get(frame) != at
+        self._at[frame] = at
