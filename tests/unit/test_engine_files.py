@@ -28,8 +28,10 @@ def test_a_reader_sees_the_old_or_the_new_file_and_never_a_part(tmp_path):
 
     def reader() -> None:
         nonlocal parts
-        while not over.is_set():
-            parts += path.read_text() not in versions
+        before = read = ""
+        while not over.wait(0.001 if read == before else 0):  # a disk may take long for what is written next
+            before, read = read, path.read_text()
+            parts += read not in versions
 
     thread = threading.Thread(target=reader)
     thread.start()
