@@ -8,9 +8,11 @@ import hashlib
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -491,21 +493,42 @@ def test_states_of_stages(record: Record) -> None:
 
 
 STARTER = """
-import os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
 from runbook_lib.models import Stage
 from runbook_lib.record.incident import Record
-record = Record.open(Path(sys.argv[1]), sys.argv[2])
-record.start_stage(Stage.DELETE)
-for step in sys.argv[3:]:
-    if step == "intent":
-        change = record.intend(Stage.DELETE, "primary", "deletecert x", expected="x is gone")
-    elif step == "sent":
-        change.sent()
-    elif step == "result":
-        change.result("gone")
-os.kill(os.getpid(), signal.SIGKILL)
+def run(root, incident, *steps):
+    record = Record.open(Path(root), incident)
+    record.start_stage(Stage.DELETE)
+    for step in steps:
+        if step == "intent":
+            change = record.intend(Stage.DELETE, "primary", "deletecert x", expected="x is gone")
+        elif step == "sent":
+            change.sent()
+        elif step == "result":
+            change.result("gone")
+    os.kill(os.getpid(), signal.SIGKILL)
+for line in sys.stdin:
+    if not os.fork():
+        run(*json.loads(line))
+    print(os.wait()[1], flush=True)
 """
+
+
+@pytest.fixture(scope="module")
+def killed() -> Iterator[Callable[..., None]]:
+    """Run a stage up to some steps in a process that is killed then; one process that has imported all forks each."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", STARTER], stdin=pipe, stdout=pipe, text=True) as starter:
+        assert starter.stdin
+        assert starter.stdout
+
+        def run(record: Record, *steps: str) -> None:
+            print(json.dumps([str(record.root), record.incident, *steps]), file=starter.stdin, flush=True)
+            assert starter.stdout
+            assert int(starter.stdout.readline()) == signal.SIGKILL
+
+        yield run
 
 
 @pytest.mark.parametrize(
@@ -518,9 +541,9 @@ os.kill(os.getpid(), signal.SIGKILL)
         (["intent", "sent", "result", "intent"], StageState.UNKNOWN),
     ],
 )
-def test_state_after_kill(record: Record, steps: list[str], state: StageState) -> None:
+def test_state_after_kill(record: Record, killed: Callable[..., None], steps: list[str], state: StageState) -> None:
     """After ``kill -9`` a stage is interrupted; it is unknown if a change may be under way."""
-    subprocess.run([sys.executable, "-c", STARTER, str(record.root), record.incident, *steps], check=False)
+    killed(record, *steps)
     assert record.stage_states()[Stage.DELETE] is state
 
 
