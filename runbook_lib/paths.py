@@ -44,7 +44,7 @@ def params_dir() -> Path:
 def params_files() -> dict[str, Path]:
     """Return every YAML file in the params folders by its name without ``.yaml``. The user's own file comes first."""
     folders = (examples_dir(), params_dir())
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml")) if path.is_file()}
 
 
 def notebooks_dir() -> Path:

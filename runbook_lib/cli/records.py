@@ -18,7 +18,7 @@ from runbook_lib.record.archive import archive_name, pack, verify_archive
 from runbook_lib.record.history import Query, incident_that_counts, past_incidents, site_statuses
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import holders_by_incident
-from runbook_lib.record.signing import PUBLIC, new_key, read_public_key, trusted_in
+from runbook_lib.record.signing import PUBLIC, new_key, trusted_in, trusted_keys
 from runbook_lib.record.verification import NOT_PROVEN, Verification, verify_record
 from runbook_lib.show.document import BAD, GOOD, PLAIN, Row, Table
 from runbook_lib.show.incidents import AT_WORK, fleet_map, table_of
@@ -49,9 +49,9 @@ def key_new_command() -> None:
 def key_show_command() -> None:
     """Print the key's id, its file, and the public key as PEM. Raises ParameterRefused where there is no key."""
     path = paths.key_dir() / PUBLIC
-    if not path.exists():
+    key = next((key for key in trusted_keys(path.parent) if key.source == path), None)
+    if key is None:
         raise ParameterRefused("There is no key yet", where=str(path), next_step="runbook key new makes one")
-    key = read_public_key(path)
     out(f"key:    {key.id}")
     out(f"public: {key.source}")
     for line in key.pem.decode("ascii").splitlines():

@@ -197,8 +197,10 @@ def make_folder(path: Path) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    with writing(path), suppress(FileExistsError):
-        make_new_folder(path)
+    with writing(path):
+        with suppress(FileExistsError):
+            make_new_folder(path)
+        path.mkdir(FOLDER_MODE, exist_ok=True)  # raises where something else lies there
 
 
 def make_new_folder(path: Path) -> None:

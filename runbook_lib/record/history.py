@@ -256,7 +256,7 @@ def opened(place: Path | str) -> Iterator[Index]:
     """Open the index at ``place``, a file or ``:memory:``; raises ``sqlite3.Error``, ``OSError``, ``IndexDamaged``."""
     if isinstance(place, Path):
         make_folder(place.parent)
-        os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+        os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE))
     with closing(sqlite3.connect(place, timeout=WAIT_S)) as connection:
         connection.execute("PRAGMA synchronous = OFF")  # what a power cut spoils is built anew
         yield Index(connection)

@@ -192,7 +192,7 @@ def trusted_in(folder: Path, *, key: str = "", authority: str = "") -> Trusted:
 
     Raises ``ParameterRefused`` for a file that holds none.
     """
-    stamping = [Path(authority).expanduser()] if authority else sorted(folder.glob("*.tsa.pem"))
+    stamping = [Path(authority).expanduser()] if authority else sorted(filter(Path.is_file, folder.glob("*.tsa.pem")))
     try:
         certificates = tuple(each for path in stamping for each in read_certificates(path))
     except NoStamp as error:
@@ -329,7 +329,8 @@ def note_seen(folder: Path, approvals: Mapping[str, str]) -> None:
     require_writable(folder)
     make_folder(folder)
     with writing(folder / SEEN):
-        file = os.open(folder / SEEN, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        to_its_end = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        file = os.open(folder / SEEN, to_its_end | os.O_NOFOLLOW | os.O_NONBLOCK, FILE_MODE)
         try:
             write_all(file, lines.encode("ascii"))
             os.fsync(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from base64 import b64encode
 from contextlib import nullcontext
 from dataclasses import replace
@@ -22,7 +23,14 @@ from site_kit import site_with
 from runbook_lib import secrets
 from runbook_lib.cli.plans import approved_by, waits_for_approval
 from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan, canonical_json
-from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, PlanStale, StageOutOfOrder
+from runbook_lib.errors import (
+    ApprovalMissing,
+    DeletionRefused,
+    ParameterRefused,
+    PlanStale,
+    RecordNotWritable,
+    StageOutOfOrder,
+)
 from runbook_lib.models import Outcome, Stage, Verdict
 from runbook_lib.processes import ProcessName, account, host
 from runbook_lib.record import signing
@@ -533,6 +541,16 @@ def test_who_sends_a_record_away_vouches_for_what_he_believes(
     assert two.approved(plan) is None
     note_seen(tmp_path / "worker", believed)
     assert two.approved(plan) == signed_one
+
+
+@pytest.mark.parametrize("lies_there", ["a link", "a pipe"])
+def test_nothing_is_noted_in_what_is_no_file(keys: Path, tmp_path: Path, lies_there: str) -> None:
+    """A link leads to a file of something else, and a pipe keeps its writer for ever."""
+    keys.mkdir(mode=0o700, exist_ok=True)
+    os.mkfifo(keys / SEEN) if lies_there == "a pipe" else (keys / SEEN).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RecordNotWritable):
+        note_seen(keys, {"0" * 64: ""})
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_what_was_noted_in_part_takes_no_later_approval_with_it(incident: Incident, keys: Path) -> None:

@@ -221,6 +221,9 @@ def damage(place: Path, how: str) -> None:
         case "a folder":
             place.unlink()
             place.mkdir()
+        case "a link":
+            place.unlink()
+            place.symlink_to(place.parents[2] / "elsewhere")
 
 
 def change(place: Path, script: str) -> None:
@@ -242,6 +245,7 @@ def change(place: Path, script: str) -> None:
         "no search",
         "a row that lies",
         "a folder",
+        "a link",
     ],
 )
 def test_index_that_is_not_what_was_written_is_built_anew(root: Path, how: str) -> None:
@@ -249,7 +253,8 @@ def test_index_that_is_not_what_was_written_is_built_anew(root: Path, how: str) 
     damage(root / INDEX_PLACE, how)
     assert states(root) == ALL
     assert states(root, Query.parse(text="prime-sec")) == ALL[1:2]
-    if how != "a folder":  # that is nobody's to take away; the records are read then
+    assert not (root.parent / "elsewhere").exists()
+    if how not in ("a folder", "a link"):  # that is nobody's to take away; the records are read then
         assert (root / INDEX_PLACE).stat().st_mode & 0o777 == 0o600
         assert version(root / INDEX_PLACE) == INDEX_VERSION
 

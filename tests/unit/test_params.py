@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import re
 import shutil
 import tempfile
@@ -287,6 +288,13 @@ def test_a_fleets_file_is_no_site() -> None:
     assert {"example", "lab"} <= {*known_sites()}
     assert "fleet.example" in params_files()
     assert "fleet.example" not in known_sites()
+
+
+def test_only_a_file_is_a_sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe would keep whoever lists the sites for ever."""
+    monkeypatch.setattr("runbook_lib.paths.params_dir", lambda: tmp_path)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert "pipe" not in params_files()
 
 
 # -- bad input: file, line, key, and what to write instead ----------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import shutil
 from dataclasses import replace
@@ -16,8 +17,9 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
+from runbook_lib.cli.records import key_show_command
 from runbook_lib.decisions import Approval, Decision, Plan, PlanRow, canonical_json, plan_digest, sha256_hex
-from runbook_lib.errors import ParameterRefused
+from runbook_lib.errors import ParameterRefused, RecordNotWritable
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.runbook import seal_by_hand
 from runbook_lib.paths import lock_file, notebooks_dir
@@ -28,7 +30,17 @@ from runbook_lib.record.journal import Kind, parse_journal
 from runbook_lib.record.journal_file import Journal
 from runbook_lib.record.seal import journal_part, parse_manifest
 from runbook_lib.record.secret_scan import scan
-from runbook_lib.record.signing import VerifyingKey, new_key, parse, read_public_key, sign, signing_key, trusted_keys
+from runbook_lib.record.signing import (
+    PUBLIC,
+    VerifyingKey,
+    new_key,
+    parse,
+    read_public_key,
+    sign,
+    signing_key,
+    trusted_in,
+    trusted_keys,
+)
 from runbook_lib.record.verification import Verification, verify_record
 from runbook_lib.secrets import REDACTOR, SecretRef
 
@@ -122,6 +134,21 @@ def test_key_is_never_replaced(keys: Path) -> None:
     with pytest.raises(ParameterRefused, match="A key exists already"):
         new_key(keys)
     assert {path.name: path.read_bytes() for path in keys.iterdir()} == before
+
+
+def test_keys_lie_in_a_folder_and_are_files(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that leads nowhere is no folder, and a pipe among the keys keeps nobody waiting."""
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(RecordNotWritable, match="beside the record"):
+        new_key(tmp_path / "link")
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(keys))
+    for name in (PUBLIC, "authority.tsa.pem"):
+        (keys / name).unlink(missing_ok=True)
+        os.mkfifo(keys / name)
+    with pytest.raises(ParameterRefused, match="not a regular file"):
+        key_show_command()
+    (keys / PUBLIC).unlink()
+    assert trusted_in(keys).certificates == ()
 
 
 def test_key_that_others_can_read_is_not_used(keys: Path, tmp_path: Path) -> None:
