@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+from runbook_lib import paths
 from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable
 from runbook_lib.models import Answer, Stage
@@ -26,13 +28,22 @@ from runbook_lib.record.files import (
 )
 from runbook_lib.record.journal import About, Artifact, Kind, Line, LineTopic, is_inside
 from runbook_lib.record.journal_file import Journal
-from runbook_lib.record.seal import ReadableFile
+from runbook_lib.record.seal import RecordFiles
+from runbook_lib.record.signing import VerifyingKey, trusted_keys
+from runbook_lib.record.stages import ENVELOPE, lost_seals
 from runbook_lib.redactor import MARKED
 
 # -- The files of a record: written once, whole, through the redaction gate, and each named in the journal
 
 T = TypeVar("T")
 _TOFU = "ncs certvalidation tofu-certs "
+
+
+def trusted_here() -> tuple[VerifyingKey, ...]:
+    """Return the public keys of this account, none where others have a hand in them: that is said by who signs."""
+    with suppress(ParameterRefused):
+        return trusted_keys(paths.key_dir())
+    return ()
 
 
 class ArtifactStore:
@@ -128,6 +139,15 @@ class ArtifactStore:
                 problem.what = "a secret of this site is also a word that the record needs; it was replaced there"
                 problem.next_step = ALSO_A_WORD
             raise problem from error
+
+    def seals(self) -> dict[str, Path]:
+        """Return the signed statements that lie here, by their paths."""
+        return {f"{each.parent.name}/{ENVELOPE}": each for each in self.folder.glob(f"*/{ENVELOPE}") if each.is_file()}
+
+    def require_as_signed(self) -> None:
+        """Raise ``RecordDamaged`` where a key that is trusted here signed lines that the journal does not hold."""
+        for path in lost_seals(self.seals(), self.folder.name, trusted_here(), self.journal.read().lines):
+            raise damaged(self.journal.path, f"{path} signs lines that it does not hold")
 
     def place(self, path: str) -> Path:
         """Return where a file is to be written; ``RecordDamaged`` where a link on the way leads out of the record."""
@@ -264,7 +284,7 @@ def versions(lines: Iterable[Line]) -> tuple[Line, ...]:
     return tuple(first.values())
 
 
-def drifts(lines: Iterable[Line], files: Mapping[str, ReadableFile], notebooks: Path) -> tuple[Drift, ...]:
+def drifts(lines: Iterable[Line], files: RecordFiles, notebooks: Path) -> tuple[Drift, ...]:
     """Compare every version that ran with the notebook of its stage in ``notebooks`` as it is now.
 
     ``files`` are the record's by their paths. Outputs and the cell of parameters do not count. Of the languages, each
@@ -273,7 +293,7 @@ def drifts(lines: Iterable[Line], files: Mapping[str, ReadableFile], notebooks: 
     return tuple(_drift(version, files, notebooks) for version in versions(lines))
 
 
-def _drift(version: Line, files: Mapping[str, ReadableFile], notebooks: Path) -> Drift:
+def _drift(version: Line, files: RecordFiles, notebooks: Path) -> Drift:
     try:
         name = f"{version.stage}.ipynb"
         now = [path.read_bytes() for path in (notebooks / name, *notebooks.glob(f"[a-z][a-z]/{name}"))]

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from runbook_lib import paths
 from runbook_lib.decisions import canonical_json, sha256_hex
-from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable
+from runbook_lib.errors import ParameterRefused, RecordNotWritable
 from runbook_lib.record import signing, stages
-from runbook_lib.record.artifacts import TEMPLATES, numbered
+from runbook_lib.record.artifacts import TEMPLATES, numbered, trusted_here
 from runbook_lib.record.files import gate_json, gate_text, make_new_folder, to_json_value, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind, Line, LineTopic, parse_journal
@@ -26,7 +26,7 @@ from runbook_lib.record.seal import (
     Authority,
     Manifest,
     NoStamp,
-    ReadableFile,
+    RecordFiles,
     entries,
     journal_part,
     list_files,
@@ -34,16 +34,7 @@ from runbook_lib.record.seal import (
 )
 from runbook_lib.record.secret_scan import FoundSecret, scan, scan_files
 from runbook_lib.record.signing import Envelope, VerifyingKey
-from runbook_lib.record.stages import (
-    ENVELOPE,
-    MANIFEST,
-    STAMP,
-    after_seal,
-    files_of_seals,
-    is_of_plan,
-    named_in_words,
-    unsealed_in_words,
-)
+from runbook_lib.record.stages import ENVELOPE, MANIFEST, STAMP
 
 # -- What the signed statement of a seal says of the incident --------------------------------------
 
@@ -51,7 +42,7 @@ from runbook_lib.record.stages import (
 def predicate(record: Record, manifest: Manifest, lines: Sequence[Line], site_file: Artifact) -> dict[str, Any]:
     """Return the predicate; every text in it came out of the record's gate, and goes through it again."""
     outcome = stages.outcome(lines)
-    plans = [line for line in lines if is_of_plan(line)]
+    plans = [line for line in lines if stages.is_of_plan(line)]
     gated: dict[str, Any] = gate_json(
         {
             "site": record.site,
@@ -105,7 +96,7 @@ def _lock_file() -> dict[str, str] | None:
 
 
 def check_statement(
-    seal: str, files: Mapping[str, ReadableFile], manifest: Manifest | None, keys: Sequence[VerifyingKey]
+    seal: str, files: RecordFiles, manifest: Manifest | None, keys: Sequence[VerifyingKey]
 ) -> tuple[VerifyingKey | None, list[str]]:
     """Return which of ``keys`` signed the statement in the folder ``seal``, and all that is wrong with it."""
     try:
@@ -126,7 +117,7 @@ def _unsigned(envelope: Envelope, keys: Sequence[VerifyingKey]) -> str:
     return f"the signature is not by a key that is trusted here: says {claimed}, trusted {known}"
 
 
-def _mismatch(seal: str, files: Mapping[str, ReadableFile], manifest: Manifest | None, value: Any) -> str:
+def _mismatch(seal: str, files: RecordFiles, manifest: Manifest | None, value: Any) -> str:
     """Return why the statement is not about this record's manifest, "" if it is."""
     try:
         subject, claim = value["subject"], value["predicate"]
@@ -197,33 +188,18 @@ def after_newest_seal(record: Record) -> tuple[Line, ...]:
 
     Whoever can add lines can add a seal over them too, but no signature.
     """
-    lines = record.journal.read().lines
-    return after_seal(lines, _signed_heads(record, lines, _trusted()))
+    return stages.after_seal(record.journal.read().lines, _signed_heads(record, trusted_here()))
 
 
 def is_vouched_for(record: Record) -> bool:
     """Whether a key that is trusted here signed all of a record; true where there is no key to check with."""
-    keys = _trusted()
-    lines = record.journal.read().lines
-    heads = _signed_heads(record, lines, keys)
-    return not keys or (bool(heads) and not after_seal(lines, heads))
+    keys = trusted_here()
+    heads = _signed_heads(record, keys)
+    return not keys or (bool(heads) and not stages.after_seal(record.journal.read().lines, heads))
 
 
-def _trusted() -> tuple[VerifyingKey, ...]:
-    with suppress(ParameterRefused):  # others have a hand in them, which is said where something is signed
-        return signing.trusted_keys(paths.key_dir())
-    return ()
-
-
-def _signed_heads(record: Record, lines: Iterable[Line], keys: Sequence[VerifyingKey]) -> set[str]:
-    """Return the hash of the last line of each seal that one of the keys signed."""
-    heads = set()
-    for line in files_of_seals(lines, ENVELOPE) if keys else ():
-        with suppress(RecordDamaged, LookupError, TypeError, ValueError):
-            envelope = signing.parse(record.read_bytes(line.artifact) if line.artifact else b"")
-            if any(envelope.signed_by(key) for key in keys):
-                heads.add(str(json.loads(envelope.payload)["predicate"]["journal"]["head"]))
-    return heads
+def _signed_heads(record: Record, keys: Sequence[VerifyingKey]) -> set[str]:
+    return {head for _, head in stages.signed_heads(record.seals(), record.incident, keys)}
 
 
 def note_after_seal(record: Record) -> tuple[str, ...]:
@@ -231,9 +207,9 @@ def note_after_seal(record: Record) -> tuple[str, ...]:
     later = after_newest_seal(record)
     if not later:
         return ()
-    named = "; ".join(named_in_words(line) for line in later)
+    named = "; ".join(stages.named_in_words(line) for line in later)
     record.journal.append(Kind.NOTED, seen=named, text=f"a run continues after {len(later)} lines that no seal covers")
-    return (f"lines after the newest seal: {unsealed_in_words(later)}",)
+    return (f"lines after the newest seal: {stages.unsealed_in_words(later)}",)
 
 
 def seal_anew(record: Record) -> Seal | None:
@@ -258,6 +234,7 @@ def seal_record(
     and in the seal. Raises ``RecordNotWritable``, and ``RecordDamaged`` where the journal does not verify: that is
     not sealed.
     """
+    record.require_as_signed()
     site_file = keep_site(record, site)
     leaks = _note_leaks(record, scan(record.folder))
     data, manifest = _manifest(record)

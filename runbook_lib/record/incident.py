@@ -108,6 +108,7 @@ class Record(ArtifactStore):
         if opening["incident"] != incident:
             raise damaged(record.folder, f"it is the record of {opening['incident']}")
         record.site = opening["site"]
+        record.require_as_signed()
         return record
 
     def opening(self) -> dict[str, str]:

@@ -49,6 +49,8 @@ class PackedFile(Protocol):
 
 ReadableFile = Path | PackedFile
 """A file of a record, on disk or in an archive."""
+RecordFiles = Mapping[str, ReadableFile]
+"""Files of a record by their paths in it."""
 
 
 @dataclass(frozen=True, kw_only=True)

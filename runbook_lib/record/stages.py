@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +15,8 @@ from runbook_lib.models import FINAL, Outcome, Stage, StageState, Verdict
 from runbook_lib.processes import ProcessName
 from runbook_lib.record.journal import AS_EXPECTED, NOT_SENT, About, Kind, Line, LineTopic
 from runbook_lib.record.journal_file import Journal
+from runbook_lib.record.seal import RecordFiles
+from runbook_lib.record.signing import VerifyingKey, parse
 
 ALARMING = (Verdict.CONTRADICTED, Verdict.UNSTABLE)  # somebody else may have answered
 SEAL_FOLDER = re.compile(r"seal(?:-([2-9]|[1-9][0-9]+))?")
@@ -197,6 +201,22 @@ def after_seal(lines: Iterable[Line], signed: Collection[str] = ()) -> tuple[Lin
     newest = seals[-1]
     covered = next((line.n for line in lines if line.hash == newest.expected), 0)
     return tuple(without_seal(lines[covered:], newest.path.partition("/")[0], newest.expected))
+
+
+def signed_heads(files: RecordFiles, incident: str, keys: Sequence[VerifyingKey]) -> Iterator[tuple[str, str]]:
+    """Yield each statement about the incident that one of the keys signed, and the ``hash`` of its last line."""
+    for path in sorted(path for path in files if path.endswith(f"/{ENVELOPE}")):
+        with suppress(OSError, LookupError, TypeError, ValueError, RecursionError):
+            envelope = parse(files[path].read_bytes())
+            claim = json.loads(envelope.payload)["predicate"]
+            if claim["incident"] == incident and any(map(envelope.signed_by, keys)):
+                yield path, str(claim["journal"]["head"])
+
+
+def lost_seals(files: RecordFiles, incident: str, keys: Sequence[VerifyingKey], lines: Iterable[Line]) -> list[str]:
+    """Return the same statements by their paths where the lines do not hold the one up to which they were signed."""
+    hashes = {line.hash for line in lines}
+    return [path for path, head in signed_heads(files, incident, keys) if head not in hashes]
 
 
 def files_of_seals(lines: Iterable[Line], name: str) -> list[Line]:

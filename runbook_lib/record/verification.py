@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,26 +12,15 @@ from cryptography.x509 import Certificate
 from runbook_lib import paths
 from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused
+from runbook_lib.record import seal
 from runbook_lib.record.artifacts import Drift, drifts
 from runbook_lib.record.attestation import check_statement
 from runbook_lib.record.files import read_plain
 from runbook_lib.record.incident import INCIDENT, parse_opening
 from runbook_lib.record.journal import JOURNAL, JournalText, Kind, Line, parse_whole_lines
-from runbook_lib.record.seal import (
-    EMPTY,
-    FileEntry,
-    Manifest,
-    NoStamp,
-    ReadableFile,
-    Stamp,
-    check_stamp,
-    list_files,
-    measured,
-    parse_manifest,
-    read_stamp,
-)
+from runbook_lib.record.seal import Stamp
 from runbook_lib.record.signing import Trusted, VerifyingKey
-from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, named_in_words, without_seal
+from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, lost_seals, named_in_words, without_seal
 
 NEVER_SEALED = "It was never sealed: it has no manifest and no signature, only the journal's hash chain."
 
@@ -102,7 +91,7 @@ class Verification:
 
 
 def check_time(
-    result: Verification, files: Mapping[str, ReadableFile], lines: Sequence[Line], certificates: Sequence[Certificate]
+    result: Verification, files: seal.RecordFiles, lines: Sequence[Line], certificates: Sequence[Certificate]
 ) -> None:
     """Check the newest seal's time stamp, if it has one. One that nobody here vouches for is told, and no problem."""
     path = f"{result.seal}/{STAMP}"
@@ -114,14 +103,14 @@ def check_time(
     try:
         answer = files[path].read_bytes()
         if not certificates:
-            stamp = read_stamp(answer)
+            stamp = seal.read_stamp(answer)
             result.notes.append(
                 f"{path} says that {about} existed at {stamp.utc:%Y-%m-%dT%H:%M:%SZ}, by the clock of "
                 f"{stamp.authority or 'an authority without a name'}. It was not checked: give --tsa FILE."
             )
             return
-        result.stamp = check_stamp(answer, files[about].read_bytes(), certificates)
-    except (NoStamp, OSError) as error:
+        result.stamp = seal.check_stamp(answer, files[about].read_bytes(), certificates)
+    except (seal.NoStamp, OSError) as error:
         result.say(path, f"no time stamp that counts: {error}")
 
 
@@ -147,10 +136,10 @@ def verify_record(
     Where keys are given, a record that is not signed by one of them does not verify: otherwise nobody
     would miss a signature that was taken away. Raises ``ParameterRefused`` if the folder holds no record at all.
     """
-    files, others = list_files(folder)
+    files, others = seal.list_files(folder)
     result = Verification(folder=folder, names=(folder.resolve().name,))
     for path, why in others:
-        if SEAL_FOLDER.fullmatch(path) and why == EMPTY:
+        if SEAL_FOLDER.fullmatch(path) and why == seal.EMPTY:
             result.notes.append(f"{path} is empty: its seal was interrupted before it was written.")
         else:
             result.say(path, why)
@@ -158,7 +147,7 @@ def verify_record(
 
 
 def verify_files(
-    result: Verification, files: Mapping[str, ReadableFile], journal_file: ReadableFile | None, trusted: Trusted
+    result: Verification, files: seal.RecordFiles, journal_file: seal.ReadableFile | None, trusted: Trusted
 ) -> Verification:
     """Check a record's files, by their paths in it, and its journal, which is not among them; tell it in ``result``.
 
@@ -183,7 +172,7 @@ def verify_files(
     return result
 
 
-def _journal(result: Verification, file: ReadableFile | None) -> bytes | None:
+def _journal(result: Verification, file: seal.ReadableFile | None) -> bytes | None:
     try:
         if file is not None:
             return read_plain(file) if isinstance(file, Path) else file.read_bytes()
@@ -209,7 +198,7 @@ def _lines(result: Verification, data: bytes) -> JournalText:
     return journal
 
 
-def _check_names(result: Verification, files: Mapping[str, ReadableFile], journal: JournalText) -> None:
+def _check_names(result: Verification, files: seal.RecordFiles, journal: JournalText) -> None:
     """The record says itself whose it is; nothing that is called after another incident is a record of that."""
     opening = journal.lines[0].artifact if journal.lines else None
     if opening is None or opening.path not in files:
@@ -228,18 +217,18 @@ def _check_names(result: Verification, files: Mapping[str, ReadableFile], journa
             result.notes.append(f"The folder is named {name}; it holds the record of {result.incident}.")
 
 
-def _entry(result: Verification, path: str, file: ReadableFile) -> FileEntry:
+def _entry(result: Verification, path: str, file: seal.ReadableFile) -> seal.FileEntry:
     try:
-        sha256, size = measured(file)
+        sha256, size = seal.measured(file)
     except OSError as error:
         result.say(path, f"it cannot be read: {error.strerror}")
-        return FileEntry(path=path, sha256="", size=-1)
-    return FileEntry(path=path, sha256=sha256, size=size)
+        return seal.FileEntry(path=path, sha256="", size=-1)
+    return seal.FileEntry(path=path, sha256=sha256, size=size)
 
 
 def _check_seal(
-    result: Verification, files: Mapping[str, ReadableFile], data: bytes | None, journal: JournalText, trusted: Trusted
-) -> Manifest | None:
+    result: Verification, files: seal.RecordFiles, data: bytes | None, journal: JournalText, trusted: Trusted
+) -> seal.Manifest | None:
     """Check the newest seal, of which the journal or the folder knows; return its manifest, if it can be read."""
     named = {line.artifact.path for line in journal.lines if line.kind is Kind.SEALED and line.artifact}
     seals = {_number(path): path.split("/")[0] for path in (*named, *files) if _number(path)}
@@ -259,6 +248,9 @@ def _check_seal(
         result.covered_lines = manifest.journal.lines
         if data is not None:
             _check_journal_part(result, manifest, data, journal)
+            if not any(problem.path == JOURNAL for problem in result.problems):
+                for path in lost_seals(files, result.incident, trusted.keys, journal.lines):
+                    result.say(path, "it signs lines that the journal does not hold")
     path = f"{result.seal}/{ENVELOPE}"
     if path in files:
         result.key, problems = check_statement(result.seal, files, manifest, trusted.keys)
@@ -279,19 +271,18 @@ def _number(path: str) -> int:
     return int(match[1] or 1) if match and name in (MANIFEST, ENVELOPE, STAMP) else 0
 
 
-def _manifest(result: Verification, files: Mapping[str, ReadableFile]) -> Manifest | None:
+def _manifest(result: Verification, files: seal.RecordFiles) -> seal.Manifest | None:
     path = f"{result.seal}/{MANIFEST}"
-    if path not in files:
-        result.say(path, "removed")
-        return None
     try:
-        return parse_manifest(files[path].read_bytes())
+        return seal.parse_manifest(files[path].read_bytes())
+    except KeyError:
+        result.say(path, "removed")
     except (OSError, ValueError) as error:
         result.say(path, f"edited: {error}")
-        return None
+    return None
 
 
-def _check_journal_part(result: Verification, manifest: Manifest, data: bytes, journal: JournalText) -> None:
+def _check_journal_part(result: Verification, manifest: seal.Manifest, data: bytes, journal: JournalText) -> None:
     part = manifest.journal
     if len(data) < part.bytes:
         result.say(JOURNAL, f"cut short: {len(data)} bytes of the {part.bytes} that were sealed")
@@ -307,7 +298,7 @@ def _check_journal_part(result: Verification, manifest: Manifest, data: bytes, j
         )
 
 
-def _check_manifest(result: Verification, manifest: Manifest | None, present: dict[str, FileEntry]) -> None:
+def _check_manifest(result: Verification, manifest: seal.Manifest | None, present: dict[str, seal.FileEntry]) -> None:
     for entry in manifest.files if manifest else ():
         now = present.get(entry.path)
         if now is None:
@@ -316,14 +307,14 @@ def _check_manifest(result: Verification, manifest: Manifest | None, present: di
             result.say(entry.path, _how(entry, now))
 
 
-def _how(then: FileEntry, now: FileEntry) -> str:
+def _how(then: seal.FileEntry, now: seal.FileEntry) -> str:
     if now.size < then.size:
         return f"cut short, or edited: {now.size} bytes of {then.size}"
     return f"edited: {now.size} bytes, {then.size} when it was sealed" if now.size != then.size else "edited"
 
 
 def _check_artifacts(
-    result: Verification, manifest: Manifest | None, journal: JournalText, present: dict[str, FileEntry]
+    result: Verification, manifest: seal.Manifest | None, journal: JournalText, present: dict[str, seal.FileEntry]
 ) -> None:
     """Check every digest that the journal gives, and that each file is named by the journal or by the manifest."""
     sealed = {entry.path: entry for entry in manifest.files} if manifest else {}

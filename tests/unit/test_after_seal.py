@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,15 +16,16 @@ from site_kit import site_with
 from runbook_lib.batch import runner, site_run
 from runbook_lib.cli import running
 from runbook_lib.cli.records import AFTER_SEAL, archive_command, history_command, report_command, verify_command
+from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.device.prime import identities
-from runbook_lib.errors import RunbookError, SiteLocked
+from runbook_lib.errors import RecordDamaged, RunbookError, SiteLocked
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook
 from runbook_lib.record.archive import pack, verify_archive
 from runbook_lib.record.attestation import after_newest_seal, note_after_seal, seal_record
 from runbook_lib.record.history import Query, past_incidents
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import FIRST_PREV, JOURNAL, Kind
 from runbook_lib.record.lock import TOKEN_VARIABLE, SiteLock
 from runbook_lib.record.signing import Trusted, new_key, trusted_keys
 from runbook_lib.record.verification import verify_record
@@ -257,3 +259,34 @@ def test_report_and_verify_agree(record: Record, capsys: Capture, how: str) -> N
     verified, _ = first_line(record.incident, capsys)
     reported = report_command(record.incident, forms=("md",), folder="out")
     assert (verified == 5) == (reported == 5) == (how in ("no envelope", "no seal", "edited"))
+
+
+def rewrite(journal: Path, lines: list[dict[str, object]]) -> None:
+    """Write a journal of these lines, with a chain that holds."""
+    head = FIRST_PREV
+    for n, line in enumerate(lines, start=1):
+        line |= {"n": n, "prev": head}
+        line.pop("hash", None)
+        line["hash"] = head = sha256_hex(canonical_json(line))
+    journal.write_bytes(b"".join(canonical_json(line) + b"\n" for line in lines))
+
+
+@pytest.mark.parametrize("seals_named", [True, False])
+def test_what_a_trusted_key_signed_cannot_be_rewritten_and_signed_anew(
+    record: Record, tmp_path: Path, seals_named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing goes on with such a record, nothing seals it, and one that was sealed anew does not verify."""
+    lost = r"seal/envelope\.json signs lines"
+    shutil.copytree(record.folder, copy := tmp_path / "copies" / record.incident)
+    lines = [json.loads(line) for line in record.journal.path.read_bytes().splitlines()]
+    lines[1]["text"] = "forged"
+    rewrite(copy / JOURNAL, [line for line in lines if seals_named or line["kind"] != Kind.SEALED])
+    with pytest.raises(RecordDamaged, match=lost):
+        Record.open(copy.parent, record.incident)
+    forged = Record(copy.parent, record.incident, record.site)
+    with pytest.raises(RecordDamaged, match=lost):
+        seal_record(forged, {"name": "lab"})
+    monkeypatch.setattr(Record, "require_as_signed", lambda _record: None)  # as earlier releases did
+    seal_record(forged, {"name": "lab"})
+    problems = verify_record(copy, trusted_keys(tmp_path / "keys")).problems
+    assert "seal/envelope.json" in [problem.path for problem in problems]
