@@ -205,7 +205,7 @@ def combine(one: Knowledge, other: Knowledge) -> Knowledge:
         sha256=tuple(dict.fromkeys((*one.sha256, *other.sha256))),
         issuers=tuple(dict.fromkeys((*one.issuers, *other.issuers))),
         self_=one.self_ or other.self_,
-        words=f"{one.words}; {other.words}",
+        words="; ".join(dict.fromkeys((*one.words.split("; "), *other.words.split("; ")))),
     )
 
 

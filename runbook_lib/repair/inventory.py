@@ -7,7 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -263,11 +263,11 @@ def in_digits(knowledge: Knowledge) -> str:
 
 
 def knowledge_of(context: Context, name: str) -> Knowledge:
-    """Return what stage 20 of this incident knew of a host; what the site's file says where it has not run."""
+    """Return what stage 20 of this incident knew of a host and what the site's file says by now: both have to hold."""
     recorded = facts_or(context.record, Stage.LIST, KNOWLEDGE_FACTS, dict[str, Knowledge], {}, by_person=True)
-    if name in recorded:
-        return recorded[name]
-    return read_expectation(target_named(context.site, name).expect)
+    with suppress(ExpectationInvalid) if name in recorded else nullcontext():  # its files may be gone by now
+        return combine(recorded.get(name, Knowledge()), read_expectation(target_named(context.site, name).expect))
+    return recorded[name]
 
 
 # -- Both stores, what each host presents now from every vantage, the HA states, and the verdicts. Changes nothing
@@ -338,10 +338,8 @@ def inventory_of(record: Record) -> Inventory:
 
 def confirmed_before(context: Context, target: str) -> str:
     """Return the fingerprint that stage 20 of this incident confirmed, or nothing."""
-    for judgement in inventory_of(context.record).judgements:
-        if judgement.target == target and judgement.facts and judgement.verdict.confirmed:
-            return judgement.facts.sha256
-    return ""
+    judged = (each for each in inventory_of(context.record).judgements if each.target == target)
+    return next((each.facts.sha256 for each in judged if each.facts and each.verdict.confirmed), "")
 
 
 def recorded_inventory(context: Context) -> Inventory:

@@ -466,6 +466,16 @@ def test_what_was_known_is_there_for_the_stages_that_look_again(context: Context
     assert knowledge_of(context, "primary").empty
 
 
+def test_what_a_sites_file_says_by_now_has_to_hold_too(context: Context) -> None:
+    """Whoever wrote other digits into it after the plan knows something: what stage 20 read is not all that counts."""
+    planned, corrected = (
+        with_site(context, site_with(secondary_expect={"sha256": each})) for each in (DIGITS, "f" * 64)
+    )
+    known = gather_knowledge(planned, {})["secondary"]
+    assert knowledge_of(planned, "secondary") == known
+    assert knowledge_of(corrected, "secondary").sha256 == (DIGITS, "f" * 64)
+
+
 def test_resumed_incident_still_knows_what_was_given(context: Context) -> None:
     """What was given once holds when stage 20 runs again without it; given anew for a host, it takes its place."""
     gather_knowledge(context, {"ise": Expectation(sha256=DIGITS), "secondary": Expectation(sha256=DIGITS)})
