@@ -10,8 +10,10 @@ UV = uv
 # Most tests wait for servers and browsers: as many at a time as there is memory for, eight at most (tests/spread.py). The
 # files that take longest come first because no file is moved up for its number of tests.
 PYTEST = $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
-# These compute more than they wait; what a file's tests share is made by one process.
-UNIT = $(BIN)/pytest -n logical --dist loadfile tests/unit
+# These compute more than they wait: each core has a command of its own, which collects only its share of the files and
+# hands no result on to another process. More than eight end no sooner: some files stay together (tests/spread.py).
+SHARES = $(shell cores=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores : 8)))
+UNIT = $(shell seq -s + $(SHARES) | sed 's/[0-9][0-9]*/unit-&/g; s/+$$//')
 # The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none. It waits
 # for the lab most of the time, so that it runs beside the other tests; its kernels are forks, which start sooner.
 NBVAL = JUPYTER_DEFAULT_PROVISIONER_NAME=runbook-warm $(BIN)/python tools/fresh_lab.py $(BIN)/pytest -p nbval.plugin --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
@@ -46,7 +48,7 @@ test-long: setup ## The tests as `make test` runs them, and what takes hours: ev
 	RUNBOOK_TEST_LONG=1 $(PYTEST) -o timeout=14400 tests
 
 check: setup ## While working: lint, types, and what is tested without a lab, a browser and a kernel
-	@$(BIN)/python tools/every_part.py $(MAKE) lint unit+types
+	@$(BIN)/python tools/every_part.py $(MAKE) lint $(UNIT)+types
 
 compiled: setup ## Compile the tests once, before the processes that share them begin
 	@$(BIN)/pytest -q --collect-only tests >/dev/null 2>&1 || true
@@ -62,7 +64,10 @@ pytest: setup ## Every test of pytest
 	$(PYTEST) tests
 
 unit: setup ## Tests without a lab, a browser and a kernel
-	$(UNIT)
+	@$(BIN)/python tools/every_part.py $(MAKE) $(UNIT)
+
+unit-%: setup
+	$(BIN)/pytest -n 0 --share $*/$(SHARES) tests/unit
 
 integration: setup ## Tests of the lab, and over real connections to it
 	$(PYTEST) tests/integration tests/lab

@@ -9,6 +9,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from in_memory import folder_in_memory
 from long_way import LONG
-from spread import LONGEST, Scheduling, free_memory, processes
+from spread import LONGEST, Scheduling, free_memory, processes, shares
 
 from runbook_lib.i18n import language
 from runbook_lib.processes import quick_import
@@ -50,6 +51,8 @@ if "TMPDIR" not in os.environ and (_in_memory := folder_in_memory()):
 _OURS = {name: tempfile.TemporaryDirectory(prefix="runbook-tests-") for name in ("RUNBOOK_KEY_DIR", "RUNBOOK_LOCKS")}
 os.environ |= {name: folder.name for name, folder in _OURS.items()}
 
+UNIT = Path(__file__).parent / "unit"
+
 
 @pytest.fixture(autouse=True)
 def _no_lock_outlives_its_run() -> Iterator[None]:
@@ -67,6 +70,24 @@ def _no_language_outlives_its_test() -> Iterator[None]:
     before = tuple(language._spoken)
     yield
     language._spoken[:] = before
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Know ``--share 1/2``: the first of two commands that run all unit tests between them."""
+    parser.addoption("--share", default="1/1", help="which share of the files of unit tests is run, of how many")
+
+
+@cache
+def _share(named: str) -> list[Path]:
+    """Return the files of a share that is named ``1/2``; KeyError where there is no such share."""
+    number, count = map(int, named.split("/"))
+    return dict(enumerate(shares(UNIT.glob("test_*.py"), count), start=1))[number]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the files of the other shares to the other commands, not even imported."""
+    of_unit = collection_path.parent == UNIT and collection_path.match("test_*.py")
+    return True if of_unit and collection_path not in _share(config.getoption("share", "1/1")) else None
 
 
 @pytest.hookimpl(optionalhook=True)

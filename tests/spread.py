@@ -6,6 +6,8 @@ more and is begun late would be waited for alone, and so would one that takes ma
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -36,6 +38,15 @@ APART = (
 TOGETHER = ("test_docs", "test_guard", "test_make", "test_repository", "test_terminal")
 """These read the project's own code as trees, which one process makes for all of them."""
 
+TAKES = {
+    **dict.fromkeys(("test_log_messages", "test_parsers", "test_wheel", "test_guard"), 5),
+    **dict.fromkeys(("test_terminal", "test_repository", "test_seal", "test_docs", "test_damaged_records"), 4),
+    **dict.fromkeys(("test_redactor", "test_report", "test_log_sources", "test_forms_site"), 3),
+    **dict.fromkeys(("test_params", "test_plan", "test_disguises", "test_journal"), 2),
+    **dict.fromkeys(("test_approval", "test_engine_files", "test_lock", "test_archive_bytes"), 2),
+}
+"""Seconds of processor time that a file of unit tests takes, where they are two or more."""
+
 
 def processes(available: int) -> int:
     """Return how many processes may run tests in so many bytes of memory: two at least."""
@@ -48,6 +59,21 @@ def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
     with suppress(OSError, ValueError):  # a machine that limits nobody says "max", or has no such file
         free = min(free, int((group / "memory.max").read_text()))
     return free
+
+
+def shares(paths: Iterable[Path], count: int) -> list[list[Path]]:
+    """Return the files of unit tests in so many shares that take about as long as each other, each file in one."""
+    groups = defaultdict(list)
+    for path in sorted(paths):
+        groups["together" if path.stem in TOGETHER else path.stem].append(path)
+
+    def takes(files: list[Path]) -> float:
+        return sum(TAKES.get(path.stem, 0.35) for path in files)
+
+    parts: list[list[Path]] = [[] for _ in range(count)]
+    for files in sorted(groups.values(), key=takes, reverse=True):
+        min(parts, key=takes).extend(files)
+    return parts
 
 
 class Scheduling(LoadScopeScheduling):

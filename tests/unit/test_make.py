@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from source_trees import nodes_of
-from spread import APART, EACH_TAKES, LONGEST, MOST_PROCESSES, TOGETHER, free_memory, processes
+from spread import APART, EACH_TAKES, LONGEST, MOST_PROCESSES, TAKES, TOGETHER, free_memory, processes, shares
 
 from runbook_lib.paths import project_root
 
@@ -69,14 +69,17 @@ def test_help_shows_every_target() -> None:
                 "pytest .*--nbval .* tests/reference",
             ),
         ),
-        ("check", ("ruff check .", "ruff format --check .", "pytest .* tests/unit$", "mypy")),
+        (
+            "check",
+            ("ruff check .", "ruff format --check .", "pytest .*--share 1/2 tests/unit$", ".*--share 2/2 ", "mypy"),
+        ),
         ("test-long", ("RUNBOOK_TEST_LONG=1 .*pytest .* tests$",)),
         ("lab", ("runbook lab jupyter$",)),
     ],
 )
 def test_a_target_runs_what_it_promises(target: str, runs: tuple[str, ...]) -> None:
     """What make would run for a target holds every part of it, in this order."""
-    would = make("--dry-run", target).stdout
+    would = make("--dry-run", target, "SHARES=2").stdout
     assert re.search(".*^.*".join(runs), would, re.MULTILINE | re.DOTALL), would
 
 
@@ -110,7 +113,33 @@ def test_the_memory_of_a_container_counts(tmp_path: Path) -> None:
 
 def test_files_that_are_begun_first_exist() -> None:
     """No file is renamed or split without a thought to the order."""
-    assert {*LONGEST, *APART, *TOGETHER} <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {*LONGEST, *APART, *TOGETHER, *TAKES} <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_each_file_of_unit_tests_is_in_one_share(count: int) -> None:
+    """The commands of ``make unit`` run every file between them, none twice, and each command has some."""
+    files = sorted((ROOT / "tests" / "unit").glob("test_*.py"))
+    parts = shares(files, count)
+    assert (len(parts), all(parts)) == (count, True)
+    assert sorted(path for part in parts for path in part) == files
+
+
+def test_a_command_leaves_out_what_the_others_run(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leaves out nothing else, and a share that there is not is an error, not an empty success."""
+    files = sorted((ROOT / "tests" / "unit").glob("test_*.py"))
+
+    def left_out(share: str) -> list[Path]:
+        monkeypatch.setattr(pytestconfig.option, "share", share)
+        ignored = pytestconfig.hook.pytest_ignore_collect
+        return [path for path in files if ignored(collection_path=path, config=pytestconfig)]
+
+    first, second = shares(files, 2)
+    assert (left_out("1/2"), left_out("2/2")) == (sorted(second), sorted(first))
+    assert left_out("1/1") == []
+    for share in ("0/2", "3/2"):
+        with pytest.raises(KeyError):
+            left_out(share)
 
 
 def test_no_two_files_of_tests_have_one_name() -> None:
