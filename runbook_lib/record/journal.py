@@ -296,7 +296,7 @@ def _line(value: dict[str, Any]) -> Line:
         raise ValueError("its n is not a whole number")
     try:
         kind = Kind(value["kind"])
-        utc = datetime.strptime(value["utc"], UTC_FORM).replace(tzinfo=UTC)
+        utc = datetime.fromisoformat(value["utc"]).replace(tzinfo=UTC)
     except ValueError:
         raise ValueError("its kind or its utc is not one that a journal line holds") from None
     if utc.strftime(UTC_FORM) != value["utc"]:

@@ -128,10 +128,10 @@ def list_files(folder: Path) -> tuple[dict[str, Path], tuple[tuple[str, str], ..
     """
     files: dict[str, Path] = {}
     others: dict[str, str] = {}
-    waiting = [folder]  # not by recursion, of which a folder that is deep enough would run out
+    waiting = [(folder, "")]  # not by recursion, of which a folder that is deep enough would run out
     while waiting:
-        parent = waiting.pop()
-        here = _spelled(parent.relative_to(folder))
+        parent, above = waiting.pop()
+        here = _spelled(above.removesuffix("/")) or "."
         try:
             with os.scandir(parent) as entries_here:
                 entries = sorted(entries_here, key=lambda entry: entry.name)
@@ -141,12 +141,12 @@ def list_files(folder: Path) -> tuple[dict[str, Path], tuple[tuple[str, str], ..
         if not entries and parent != folder:
             others[here] = EMPTY
         for entry in entries:
-            path = parent / entry.name
-            relative = _spelled(path.relative_to(folder))
-            if relative != path.relative_to(folder).as_posix():
+            path, name = parent / entry.name, above + entry.name
+            relative = _spelled(name)
+            if relative != name:
                 others[relative] = "added: its name is not UTF-8"
             elif entry.is_dir(follow_symlinks=False):
-                waiting.append(path)
+                waiting.append((path, f"{name}/"))
             elif not entry.is_file(follow_symlinks=False):
                 others[relative] = "added: it is a link or a device, and a record holds plain files only"
             elif relative != JOURNAL:
@@ -154,9 +154,9 @@ def list_files(folder: Path) -> tuple[dict[str, Path], tuple[tuple[str, str], ..
     return files, tuple(sorted(others.items()))
 
 
-def _spelled(path: Path) -> str:
+def _spelled(path: str) -> str:
     """Return a path as text, even if its bytes are not text."""
-    return path.as_posix().encode("utf-8", "backslashreplace").decode("utf-8")
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def measured(file: ReadableFile) -> tuple[str, int]:

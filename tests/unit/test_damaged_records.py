@@ -187,6 +187,7 @@ def test_whatever_a_journal_line_holds_nothing_is_raised(place: Place, data: st.
 WRONG = [
     ("outcome", "seen", "bogus"), ("stage_ended", "seen", "bogus"), ("stage_ended", "seen", "running"),
     ("intent", "utc", "yesterday"), ("intent", "utc", "2026-11-23T12:45:01.1Z"), ("intent", "kind", "bogus"),
+    ("intent", "utc", "2026-11-23T14:45:01.000001+02:00"), ("intent", "utc", "2026-11-23T12:45:01.000001"),
     ("intent", "text", 7), ("intent", "server", None), ("intent", "stage", []), ("sent", "n", True),
     ("approved", "artifact", "x"), ("approved", "artifact", {"path": 7, "sha256": "0" * 64}),
     ("approved", "artifact", {"path": "../x", "sha256": "0" * 64}), ("approved", "artifact", {"path": "a"}),
