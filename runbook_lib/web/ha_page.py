@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -151,7 +151,8 @@ class HaPages:
                 if words and refusing.is_stable(words, _SETTLE_S):
                     raise self._refused("Check Readiness", words)
             beside = fresh_texts(before, Screen(tuple(item for item in screen.items if item.row < 0)))
-            if not result.has_ended or why or not rests or self._checks_on(beside):
+            goes_on = any(says(text, self.labels.phrases["pending"]) for text in beside if len(text.split()) <= _SHORT)
+            if not result.has_ended or why or not rests or goes_on:
                 return None
             items = tuple(dict.fromkeys(result.items))  # an earlier one may say the same
             said = (*unsaid(beside, self.view.earlier_messages), *self.view.dialogs.said)
@@ -222,10 +223,6 @@ class HaPages:
     def _read(self, screen: Screen) -> HaPage:
         gone = (text for text in self.view.new_messages if self._reports(text))
         return ha_page(screen, self.labels, datetime.now(UTC), (*self.view.dialogs.said, *gone), self._earlier)
-
-    def _checks_on(self, beside: Iterable[str]) -> bool:
-        """Whether a short text that came up outside of any table says that something is still going on."""
-        return any(says(text, self.labels.phrases["pending"]) for text in beside if len(text.split()) <= _SHORT)
 
     def _refused(self, doing: str, words: str) -> PageRefused:
         return self.view.refused(f"{doing}: the page said no", words, NEXT_STEPS[meaning(words, self.labels)])

@@ -141,12 +141,12 @@ def _column(one: Item, other: Item) -> bool:
 # -- What the words in a cell, in a row, or beside the rows say of the state of a check -------------
 
 _STATE_WORDS = 4
-_REMARKS = frozenset("?!*†‡§#⚠❗")  # signs beside a word that take some of it back, or point to a note
-_NONE = ("no", "not", "none", "0", "without")
+_REMARKS = frozenset("?!*†‡§#⚠❗✗✘✖❌⛔🚫🔴")  # signs beside a word that take some of it back, or point to a note
 _PRESSED, _AROUND = ("button", "link", "tab", "clickable", "menuitem"), 3 * NEAR
 _FILTERS = (*TYPED, "radio", "checkbox")
 _COUNTED = re.compile(r"([^\W\d]+)\s*[:(]?\s*(\d{1,3})\b|\b(\d{1,3})\s+([^\W\d]+)")  # “Failed (1)”, “1 failed”
 _OF_NOTHING = re.compile(r"[^\W\d]+\s*[:(]?\s*0\b|\b0\s+[^\W\d]+")  # “Failed: 0”
+_DENIED = re.compile(r"\b(?:no|not|none|without)\s+[^\W\d]+", re.I)
 
 
 class RowState(IntEnum):
@@ -168,11 +168,9 @@ def state_of(text: str, labels: Labels) -> RowState:
     """Return the state that a cell's words name; only the exact word counts as passed."""
     if not text.strip():
         return RowState.BLANK
-    if len(text.split()) <= _STATE_WORDS and not state_named(text, labels):
-        for state in (RowState.PENDING, RowState.FAILED):
-            if says(text, labels.phrases[state.name.lower()]):
-                return state
-    return state_named(text, labels) or RowState.UNKNOWN
+    words = text if len(text.split()) <= _STATE_WORDS else ""
+    said = (one for one in (RowState.PENDING, RowState.FAILED) if says(words, labels.phrases[one.name.lower()]))
+    return state_named(text, labels) or next(said, RowState.UNKNOWN)
 
 
 def state_named(text: str, labels: Labels) -> RowState | None:
@@ -194,10 +192,21 @@ def with_others(state: RowState, others: Sequence[str], labels: Labels) -> RowSt
 
     A remark that something failed leaves it unknown whether that passed.
     """
-    remarks = (text for text in others if not says(text, _NONE))
-    if state is RowState.PASSED and any(says(text, labels.phrases["milestone_failed"]) for text in remarks):
+    if state is RowState.PASSED and any(_fails(text, labels) for text in others):
         state = RowState.UNKNOWN
     return min((state, *(state_alone(text, labels) or state for text in others)))
+
+
+def hints_of(said: Iterable[tuple[str, str]], labels: Labels) -> list[str]:
+    """Return the hints that are about a state, of those that cells give beside their words.
+
+    In a cell that says something else only one that is a state, or begins with a failure.
+    """
+
+    def speaks(cell: str, hint: str) -> bool:
+        return not cell or any(state_alone(text, labels) for text in (cell, hint)) or _fails(hint.split()[0], labels)
+
+    return [hint for cell, hint in said if hint and speaks(cell, hint)]
 
 
 def name_and_state(text: str, labels: Labels) -> tuple[str, RowState, str]:
@@ -212,14 +221,15 @@ def name_and_state(text: str, labels: Labels) -> tuple[str, RowState, str]:
 
 def state_in(row: ScreenRow, labels: Labels) -> tuple[str, RowState, str]:
     """Return a row's name, state and detail; the state is the first cell that names one, or the end of its one text."""
-    cells = [cell for cell in row.cells if cell]
+    cells, hints = [cell for cell in row.cells if cell], hints_of(row.hints, labels)
     if len(cells) == 1:
-        return name_and_state(cells[0], labels)
+        name, state, told = name_and_state(cells[0], labels)
+        return name, with_others(state, hints, labels), ", ".join(filter(None, (told, *hints)))
     for number, cell in enumerate(cells):
         state = state_of(cell, labels)
         if state.is_known and (number or len(cells) == 2):
             rest = [other for place, other in enumerate(cells) if place != number]
-            state = with_others(state, rest[1:], labels)
+            state = with_others(state, (*rest[1:], *hints), labels)
             return rest[0], state, ", ".join([*([cell] if state is not RowState.PASSED else []), *rest[1:]])
     return cells[0], RowState.UNKNOWN, ", ".join([RowState.UNKNOWN.reason, *cells[1:]])
 
@@ -258,5 +268,10 @@ def _objects(text: str, labels: Labels) -> bool:
     """Whether a text says that something has not passed; states alone are a legend."""
     if all(state_named(word, labels) for word in text.split()) or says(text, labels.phrases["harmless"]):
         return False
-    rest = _OF_NOTHING.sub("", text)
-    return says(rest, labels.phrases["milestone_failed"]) or name_and_state(rest, labels)[1] is RowState.FAILED
+    return _fails(text, labels) or name_and_state(_OF_NOTHING.sub("", text), labels)[1] is RowState.FAILED
+
+
+def _fails(text: str, labels: Labels) -> bool:
+    """Whether a text says that something has failed, and not that nothing has."""
+    fails = says(_DENIED.sub("", _OF_NOTHING.sub("", text)), labels.phrases["milestone_failed"])
+    return fails and not says(text, labels.phrases["harmless"])

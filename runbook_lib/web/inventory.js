@@ -48,20 +48,52 @@
     const text = [...inner].map(drawnIn).join("");
     return getComputedStyle(node).display.startsWith("inline") ? text : ` ${text} `;
   };
-  const inside = (el, what) => !pierced ? el.querySelectorAll(what)
+  const below = (el, what) => !pierced ? el.querySelectorAll(what)
     : [el, ...el.querySelectorAll("*")].flatMap((one) => [...(one !== el && one.matches(what) ? [one] : []),
-      ...(one.shadowRoot ? inside(one.shadowRoot, what) : [])]);
+      ...(one.shadowRoot ? below(one.shadowRoot, what) : [])]);
   const words = (el) => {
     // The text that an element shows, with the words of its pictures.
     if (!el) return "";
     let text = clean(pierced ? drawnIn(el) : el.innerText !== undefined ? el.innerText : el.textContent);
-    for (const picture of el.querySelectorAll ? inside(el, "img[alt], [role=img], svg, i[title], span[title], :is(i, span)[aria-label]:empty") : []) {
+    for (const picture of el.querySelectorAll ? below(el, "img[alt], [role=img], svg, i[title], span[title], :is(i, span)[aria-label]:empty") : []) {
       const alt = picture.getAttribute("alt") || picture.getAttribute("aria-label")
         || (picture.querySelector && picture.querySelector("title") || {}).textContent
         || (clean(picture.textContent) ? "" : picture.getAttribute("title"));
       if (alt && !text.includes(clean(alt))) text = clean(text + " " + alt);
     }
     return text;
+  };
+  // What an element says of itself beside its words: hints, signs drawn by CSS, what calls it invalid, struck out or failing.
+  const FAILING = new Set("error err fail fails failed failure critical danger fatal invalid warn warning red".split(" "));
+  const NEGATED = new Set("no not non without hide hidden if on".split(" "));
+  const failing = (text) => {
+    const parts = ((text || "").match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])/g) || []).map((part) => part.toLowerCase());
+    return parts.some((part) => FAILING.has(part)) && !parts.some((part) => NEGATED.has(part));
+  };
+  const fileOf = (address) => (address || "").startsWith("data:") ? "" : (address || "").split(/[?"')]/)[0].split(/[\/#]/).pop();
+  const hints = (el) => {
+    const style = getComputedStyle(el), found = ["title", "aria-label", "aria-description", "aria-valuetext", "alt"].map((name) => el.getAttribute(name));
+    for (const other of [...referred(el, "aria-describedby"), ...referred(el, "aria-errormessage")]) found.push(other.textContent);
+    const drawn = ["::before", "::after"].map((part) => getComputedStyle(el, part).content).filter((text) => !/^(none|normal)$/.test(text));
+    found.push(...drawn.map((text) => text.replace(/["']/g, "")));
+    if (!/^(|false)$/.test(el.getAttribute("aria-invalid") || "")) found.push("error: marked as invalid");
+    if (/line-through/.test(style.textDecorationLine)) found.push("error: struck out");
+    // A class may only say where a message would stand; one of a picture, or of words that name a state, speaks of that.
+    const image = style.backgroundImage.replace(/^url\(["']?/, ""), picture = /^(img|svg|use|image|input)$/i.test(el.tagName);
+    const signs = [...(el.getAttribute("class") || "").split(/\s+/), el.getAttribute("data-status"), el.getAttribute("data-state"), fileOf(image),
+      ...(picture ? [fileOf(el.getAttribute("src")), fileOf(el.getAttribute("href") || el.getAttribute("xlink:href"))] : [])];
+    const mute = !clean(el.textContent) && (picture || drawn.length || style.backgroundImage !== "none");
+    for (const sign of signs.filter((sign) => failing(sign) && !sign.includes(":"))) found.push(mute ? `error: ${sign}` : clean(el.textContent) ? `${sign}: error` : "");
+    return found.map(clean).filter(Boolean);
+  };
+  const short = (text) => /^\D{1,24}$/.test(text);  // as a state is: all that is asked of hints is what they say of one
+  const hintsIn = (el) => [el, ...[...below(el, "*")].filter(shown)].flatMap(hints);
+  const beside = (el, text) => {
+    // Of words in no row: what the outermost element says that shows nothing else.
+    if (!short(text)) return [];
+    let outer = el;
+    for (let up = el; up && up.childElementCount < 4 && clean(up.textContent) === text; up = up.parentElement) outer = up;
+    return hintsIn(outer);
   };
   const referred = (el, attribute) => (el.getAttribute(attribute) || "").split(/\s+/).filter(Boolean)
     .map((id) => el.getRootNode().getElementById && el.getRootNode().getElementById(id)).filter(Boolean);
@@ -194,7 +226,8 @@
       const range = document.createRange();
       range.setStartBefore(run.first); range.setEndAfter(run.last);
       const rect = range.getBoundingClientRect();
-      if (onPage(rect)) put(run.first.parentElement || run.first.parentNode.host, { kind: "text", names: [[0, clean(run.text)]], box: box(rect) }, run.place);
+      const text = clean(run.text), el = run.first.parentElement || run.first.parentNode.host;
+      if (onPage(rect)) put(el, { kind: "text", names: [[0, text]], box: box(rect), hints: run.place.row === undefined ? beside(el, text) : [] }, run.place);
     }
     run = null;
   };
@@ -288,13 +321,18 @@
           spans: cells.length === 1 ? Math.max(cells[0].colSpan || 1, number(cells[0], "aria-colspan")) : 1,
           table,
           position: number(el, "aria-rowindex", "aria-posinset"),
+          hints: cells.length && !cells.map(words).some(short) ? [] : [
+            ...[...new Set([el, marked])].flatMap(hints).map((hint) => ["", hint]),
+            ...(parts.length ? parts : [...el.children]).flatMap((part) => hintsIn(part).map((hint) => [words(part), hint])),
+            ...[...el.children].filter((part) => !shown(part)).map((part) => ["(hidden)", clean(part.textContent)]),
+          ],
           total: number(el.closest("[aria-rowcount]") || el, "aria-rowcount", "aria-setsize"),
         };
         // Columns that stay in view while others scroll have rows of their own beside those of the others.
         const beside = el.closest("[role=grid],[role=treegrid]") ? tops.findIndex((at, n) => at === top && rows[n].table === table) : -1;
         if (beside >= 0) {
           const other = rows[beside];
-          Object.assign(other, { cells: [...other.cells, ...row.cells], header: other.header && row.header, selected: other.selected || row.selected });
+          Object.assign(other, { cells: [...other.cells, ...row.cells], hints: [...other.hints, ...row.hints], header: other.header && row.header, selected: other.selected || row.selected });
         } else {
           rows.push(row);
           tops.push(top);

@@ -298,10 +298,8 @@ class _Form:
 
     async def _comes(self, key: str) -> bool | None:
         """Whether the page shows a field before it is still."""
-        with contextlib.suppress(PageNotUnderstood):
-            label = self.actions.labels[key]
-            return await self.view.wait(lambda screen: bool(find(screen, label)), "", _STEP_S, until_rest=True)
-        return None
+        label = self.actions.labels[key]
+        return await self.view.comes(lambda screen: bool(find(screen, label)), _STEP_S, until_rest=True)
 
     async def _next(self) -> None:
         """Go to the next step once this one holds what was filled in."""

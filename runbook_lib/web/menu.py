@@ -230,8 +230,7 @@ async def _open(actions: PageActions, item: Item, left: Sequence[str], arrived: 
     await move_pointer_away(actions.view)
     if not arrived(before):
         return
-    with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        await actions.view.wait(moved_on, "", _CHANGE_S, rest=shown)
+    await actions.view.comes(moved_on, _CHANGE_S, rest=shown)
 
 
 async def _shows(actions: PageActions, left: Sequence[str], known: Set[tuple[str, str]] = frozenset()) -> bool:
@@ -241,9 +240,7 @@ async def _shows(actions: PageActions, left: Sequence[str], known: Set[tuple[str
         hits = [hit.item for key in left for hit in find(screen, actions.labels[key], kinds=_PRESS)]
         return any((item.kind, item.text) not in known for item in hits)
 
-    with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        return await actions.view.wait(shown, "", _HOVER_S, until_rest=True)
-    return False
+    return bool(await actions.view.comes(shown, _HOVER_S, until_rest=True))
 
 
 async def _opens_by_pointing(actions: PageActions, item: Item, left: Sequence[str]) -> bool:
@@ -275,9 +272,9 @@ async def _click_open(actions: PageActions, item: Item, left: Sequence[str]) -> 
         after = entries(screen)
         return after if after != before else None
 
-    with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        if await actions.view.wait(changed, "", _HOVER_S, until_rest=True) < before:
-            await actions.click(await actions.view.current(item))
+    after = await actions.view.comes(changed, _HOVER_S, until_rest=True)
+    if after is not None and after < before:
+        await actions.click(await actions.view.current(item))
 
 
 async def _search(actions: PageActions, key: str) -> None:

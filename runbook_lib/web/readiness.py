@@ -15,7 +15,7 @@ from statistics import median
 from runbook_lib.observations import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, same_line, unread_rows
-from runbook_lib.web.ha_reading import RowState, shown_in_part, state_in, state_named, state_of, with_others
+from runbook_lib.web.ha_reading import RowState, hints_of, shown_in_part, state_in, state_named, state_of, with_others
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same_words, says
 
 _CAPTION_WORDS, _ALIGNED = 4, 8
@@ -170,14 +170,15 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
         if (not rows or rows[0].heads) and _heads_group(head, line, screen):  # a note among the rows is no heading
             rows.append(replace(line, heads=True))
             continue
+        cells = head.cells(line)
         bar = any(item.kind == "button" for item in line.items) and head.marked_up(line, screen) is None
         if not rows and (line.typed or (bar and any(says(item.text, ("filter",)) for item in line.items))):
             continue  # a row to filter by, or one that says by what
         if _is_row(head, line, rows, screen):
             rows.append(line)
-        elif rows and _lies_over(line, rows[-1]) and not head.state(head.cells(line)).is_known:
-            continue
-        elif any(head.cells(line)[column] for column in (head.name, *head.states)):
+        elif rows and set(rows[-1].items[0].scrolls) - set(line.items[0].scrolls) and not head.state(cells).is_known:
+            continue  # rows that are out of sight go on behind it
+        elif any(cells[column] for column in (head.name, *head.states)):
             rest = lines[number:]
             break
     judged, problem = [], ""
@@ -191,11 +192,14 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
                 problem = f"{cells[head.name]!r} is {state.name} by its place and {told.name} by its markup"
             state = min(state, told)
         others = [cell for column, cell in enumerate(cells) if column not in (head.name, *head.states)]
-        state = with_others(state, others, head.labels)
+        beside = [(item.text, hint) for item in line.items for hint in item.hints]
+        hints = hints_of((*(screen.rows[line.row].hints if line.row >= 0 else ()), *beside), head.labels)
+        state = with_others(state, (*others, *hints), head.labels)
         if any(line.row == bar.row if line.row >= 0 else same_line(bar, line.items[0]) for bar in moving):
             state = min(state, RowState.PENDING)
         told_of = [column for column in range(len(cells)) if column not in head.states or state is not RowState.PASSED]
         words = [cells[column] for column in told_of if column != head.name]
+        words += hints * (state is not RowState.PASSED)
         judged.append((cells[head.name], state, ", ".join(filter(None, words))))
     problem = problem or _missing(head, rows, rest, items, screen)
     area = (head.line.top, rows[-1].bottom) if rows else (0, 0)
@@ -245,11 +249,6 @@ def _is_row(head: _Head, line: ScreenLine, rows: Sequence[ScreenLine], screen: S
     return not rows or _follows(line, rows)
 
 
-def _lies_over(line: ScreenLine, row: ScreenLine) -> bool:
-    """Whether a line stands outside of what the row is scrolled in: rows that are out of sight go on behind it."""
-    return bool(set(row.items[0].scrolls) - set(line.items[0].scrolls))
-
-
 def _follows(line: ScreenLine, rows: Sequence[ScreenLine]) -> bool:
     """Whether a line stands right below the others, as far apart as they are, and begins where they do."""
     aligned = any(abs(line.items[0].left - row.items[0].left) <= _ALIGNED for row in rows)
@@ -273,8 +272,7 @@ def _missing(
         return ""
     if bare := [one for one, below in zip_longest(rows, rows[1:]) if one.heads and (below is None or below.heads)]:
         return f"nothing stands below {bare[0].items[0].text!r}"
-    known = [line for line in rest if head.state(head.cells(line)).is_known]
-    if known:
+    if known := [line for line in rest if head.state(head.cells(line)).is_known]:
         return f"there are further states below the table: {' '.join(item.text for item in known[0].items)}"
     pitch = _pitch(rows)
     gaps = [below.top - above.bottom for above, below in pairwise(rows)]

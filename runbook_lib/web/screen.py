@@ -25,7 +25,8 @@ class Item:
     such as placeholders. ``row`` is an index into the screen's rows, -1 outside of any. ``dialog`` names the
     dialogue that it stands in, ``modal`` ones let nothing else be used. ``frame`` and ``index`` say which
     element it is. ``scrolls`` are the numbers of the parts of its frame that it stands in and that scroll. ``folded``:
-    it opens a part of the page that is not shown. ``menu``: it opens a menu, and sends no form.
+    it opens a part of the page that is not shown. ``menu``: it opens a menu, and sends no form. ``hints`` are what
+    words in no row say beside themselves, see :class:`ScreenRow`.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Item:
     frame: int = 0
     index: int = 0
     scrolls: tuple[int, ...] = ()
+    hints: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def text(self) -> str:
@@ -78,7 +80,8 @@ class ScreenRow:
 
     ``selected``: it is marked as chosen. ``spans`` are the columns that its only cell goes over. ``listed`` is true
     for entries of lists, which have no columns; ``table`` numbers the tables of a frame. ``position`` and ``total`` are
-    what the markup says of the row's place among all rows, 0 where it says nothing.
+    what the markup says of the row's place among all rows, 0 where it says nothing. ``hints`` are what it says beside
+    its words, such as a title or a sign, each after the words of its cell.
     """
 
     cells: tuple[str, ...]
@@ -90,6 +93,7 @@ class ScreenRow:
     frame: int = 0
     position: int = 0
     total: int = 0
+    hints: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,20 +185,21 @@ def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide:
     return Screen(tuple(items), tuple(rows), url, frozenset(cover), tuple(scrolls))
 
 
+def _frozen(value: Any, secrets: list[str]) -> Any:
+    """Return a value of JSON with tuples in the place of lists, and without the secrets."""
+    if isinstance(value, str):
+        return without_secrets(value, secrets)
+    return tuple(_frozen(each, secrets) for each in value) if isinstance(value, list) else value
+
+
 def _row(row: Mapping[str, Any], frame: int, secrets: list[str]) -> ScreenRow:
-    cells = tuple(without_secrets(cell, secrets) for cell in row["cells"])
-    return ScreenRow(**{**row, "cells": cells}, frame=frame)
+    return ScreenRow(**{name: _frozen(value, secrets) for name, value in row.items()}, frame=frame)
 
 
 def _item(item: Mapping[str, Any], frame: int, index: int, first_row: int, secrets: list[str]) -> Item:
-    values = dict(item)
-    values["names"] = tuple((level, without_secrets(text, secrets)) for level, text in item["names"])
-    values["options"] = tuple(without_secrets(option, secrets) for option in item["options"])
-    values["box"] = tuple(item["box"])
-    values["scrolls"] = tuple(item.get("scrolls", ()))
-    values["value"] = without_secrets(item["value"], secrets)
+    values = {name: _frozen(value, secrets) for name, value in item.items() if name != "kind"}
     values["row"] = first_row + item["row"] if "row" in item else -1
-    return Item(**values, frame=frame, index=index)
+    return Item(kind=item["kind"], **values, frame=frame, index=index)
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:

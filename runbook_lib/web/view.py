@@ -253,6 +253,12 @@ class PageView:
             pause = pause if until_rest else min(pause * 1.5, LONG_WAIT_S)
             screen = await self.look(anew=True)
 
+    async def comes(self, ready: When[T], for_s: float, *, until_rest: bool = False, rest: Rest = None) -> T | None:
+        """Return what ``wait`` does; None where it does not come."""
+        with contextlib.suppress(PageNotUnderstood, DeviceSilent):
+            return await self.wait(ready, "", for_s, until_rest=until_rest, rest=rest)
+        return None
+
     async def wait_for_change(self, seconds: float) -> None:
         """Return once a document has changed or come to rest since the last look, after ``seconds`` at the latest."""
         await asyncio.sleep(least_s := min(seconds * _LEAST, _LEAST_S))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from playwright.sync_api import Page, sync_playwright
-from readiness_markup import MARKUPS, STYLE, SURROUNDINGS, plain, table_each, virtual
+from readiness_markup import MARKUPS, STYLE, SURROUNDINGS, data_grid, places, plain, table_each, virtual
 
 from runbook_lib.params.labels import labels_for
 from runbook_lib.paths import find_browser
@@ -267,6 +267,47 @@ def test_what_stands_beside_a_state_counts(read: Read) -> None:
     table = plain([(name, "Passed") for name in NAMES]).replace("Remarks", "Secondary")
     result = read(table.replace("measured on both", "Failed", 1))
     assert [item.name for item in result.items if not item.passed] == [NAMES[0]]
+
+
+SIGN = "<style>.cross::before{content:'\\2717'} i{padding:4px;background:url(data:,)}</style>"
+OTHERWISE = (
+    "<b title='Failed: port is closed'>Passed</b>",
+    "<b title='The check failed: the port is not open'>Passed</b>",
+    "<b aria-label=Failed>Passed</b>",
+    "<b aria-describedby=d>Passed</b><u id=d hidden>Failed: closed</u>",
+    "<b class=cross>Passed</b>",
+    "<b class=status-fail>Passed</b>",
+    "<i class=iconError></i>Passed",
+    "<img src=/images/status_critical.gif width=9 height=9>Passed",
+    "<b aria-invalid=true>Passed</b>",
+    "<s>Passed</s>",
+    "Passed ❌",
+)
+THE_SAME = (
+    "<b title='Ended without error' class=no-error>Passed</b>",
+    "Passed<b class=fail hidden>Failed</b>",
+    "<i class=icon-ok></i>Passed",
+)
+BESIDE = ("<tr title=Failed>", "<tr class='row error'>", "<tr><td hidden>Failed")
+
+
+def test_passed_that_is_taken_back_has_not(read: Read) -> None:
+    """By a second statement in its cell or row, whatever draws it; what says the same, or helps, takes nothing back."""
+    good = [(name, "Passed") for name in NAMES]
+    for markup in (plain, data_grid, places):
+        before, after = markup(good).split("Passed", 1)
+        for words in (*OTHERWISE, *THE_SAME):
+            result = read(SIGN + before + words + after)
+            assert [item.passed for item in result.items[:2]] == [words in THE_SAME, True], (markup, words)
+            assert result.has_ended
+    for row in BESIDE:
+        result = read(plain(good).replace("<tr><td >CPU", f"{row}<td>CPU"))
+        assert [item.name for item in result.items if not item.passed] == ["CPU"], row
+    for sign, passes in (("cross", False), ("tick", True)):
+        assert read(SIGN + plain(good).replace("CPU", f"<b class={sign}></b>CPU")).items[0].passed is passes
+    helps = plain(good).replace("<td >", "<td title='Shows whether the check failed'>", 1)
+    legend = "<p><i class=iconError></i>Failed <i class=icon-ok></i>Passed"
+    assert all(item.passed for item in read(SIGN + helps.replace("<th", "<th title=Failed") + legend).items)
 
 
 def test_two_tables_are_one_check(read: Read) -> None:

@@ -552,7 +552,7 @@ class Wizard(Turned):
     def __init__(self, *pages: Screen) -> None:
         super().__init__(*pages)
         self.log: list[str] = []
-        self.view.wait = self.wait
+        self.view.wait, self.view.comes = self.wait, self.comes
 
     async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
         if not await self.is_shown(key):
@@ -572,6 +572,9 @@ class Wizard(Turned):
         if not (found := ready(await self.view.look())):
             raise PageNotUnderstood(what)
         return found
+
+    async def comes(self, ready: Callable[[Screen], object], *_: object, **_given: object) -> object:
+        return ready(await self.view.look())
 
     async def is_offered(self, key: str) -> bool:
         return any(not hit.item.disabled for hit in find(await self.view.look(), LABELS[key]))
