@@ -77,6 +77,10 @@
     return true;
   },
 
+  // Whether the form of a field asks for a password and holds none.
+  unfilled: (el) => [...(el.closest("form, dialog, [role=dialog], [role=form]") || el.getRootNode()).querySelectorAll("input[type=password]")]
+    .some((one) => !one.value && !one.disabled && !one.readOnly && !one.closest("[inert]") && one.checkVisibility({ checkVisibilityCSS: true })),
+
   // The option of a list that is called so.
   option: (el, text) => [...el.options].find((one) => one.text.replace(/\s+/g, " ").trim() === text),
 

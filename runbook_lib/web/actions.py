@@ -16,15 +16,15 @@ from playwright.async_api import ElementHandle, Error
 from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood, opening_line
 from runbook_lib.params.labels import Label
 from runbook_lib.params.values import is_address, same_host
-from runbook_lib.web.controls import ControlMatch, bare_words, best, find
+from runbook_lib.web.controls import ControlMatch, bare_words, best, find, named
 from runbook_lib.web.dialogs import ACTION_MS, ELEMENT_LOST, ElementGone, covering, dismiss, script, uncover
 from runbook_lib.web.screen import Item, Screen, screen_in_words
 from runbook_lib.web.view import PageView, Rest, When
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
-_BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _END = (
-    script(name) for name in ("before", "type", "after", "standsWith", "refocused", "end")
+_BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _END, _UNFILLED = (
+    script(name) for name in ("before", "type", "after", "standsWith", "refocused", "end", "unfilled")
 )
 _FOCUS_GONE = "the page gave the focus to something else"
 _HELD = "el => el.value !== undefined ? el.value : el.innerText"
@@ -280,7 +280,8 @@ class PageActions:
     async def fill_until_kept(self, fill: Callable[[], Awaitable[None]]) -> None:
         """Fill in a form until it holds all of it; raises PageNotUnderstood where it does not keep it.
 
-        A page may load late what it remembers, and write that over what was typed.
+        A page may load late what it remembers, and write that over what was typed. Nor may it ask for a password that
+        nothing is known of, such as the same once more without a caption.
         """
         for _ in range(_TRIES):
             self.changed = False
@@ -289,6 +290,9 @@ class PageActions:
             self.kept.clear()
             await fill()
             if not self.changed:
+                if self._typed and await self._typed[-1].evaluate(_UNFILLED):
+                    what = "the form asks for a password that is not known by its caption; it was not sent"
+                    raise self.view.problem(what, next_step="Add its caption to the site's file (key labels).")
                 return
         then = "Look at the page: somebody or something else fills in the same form."
         raise self.view.problem("the form does not keep what is filled in; it was not sent", next_step=then)
@@ -425,8 +429,3 @@ class PageActions:
                 await element.dispatch_event("click")
 
         await self.act_on(item, click)
-
-
-def named(label: Label) -> str:
-    """Return a label as it is named in messages."""
-    return f"{label.texts[0]!r}"

@@ -31,6 +31,11 @@ class ControlMatch:
     rank: tuple[int, ...]
 
 
+def named(label: Label) -> str:
+    """Return a label as it is named in messages."""
+    return f"{label.texts[0]!r}"
+
+
 def captions(item: Item, frame: Sequence[Item]) -> tuple[tuple[int, str], ...]:
     """Return all captions of a control with their levels; ``frame`` are the items of its frame in order."""
     found = list(item.names)

@@ -31,8 +31,8 @@ from runbook_lib.web.view import When
 
 _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
 # Rows are drawn some tenths of a second apart. An empty list may be one whose answer is on its way or was not asked for
-# yet, or one that is not drawn, as long as it shows neither columns nor that there is nothing. That there is nothing is
-# believed as soon as rows are where the page asked the server before it said so, and waits for nothing more.
+# yet, or one whose rows a timer draws, as long as it does not say that there is nothing, whatever columns it shows.
+# That is believed as soon as rows are where the page asked the server before it said so, and waits for nothing more.
 _SETTLE_S, _EMPTY_S, _QUIET_S, _STEP_S = 0.5, 6.0, 1.2, 2.0
 _IN_VAIN, _VAIN_S = 2, 3.0  # presses, of which a busy page may have swallowed one; of each, on a page that is still
 _BOXES, _AGAIN = ("checkbox", "radio"), "ise_password_again"
@@ -100,12 +100,12 @@ class IsePages:
 
         def empty_s(screen: Screen) -> float:
             nonlocal said
-            asked = self.view.traffic.questions(opened)
-            if said is None and says_in_short("empty", screen, self.labels):
+            asked, says_so = self.view.traffic.questions(opened), says_in_short("empty", screen, self.labels)
+            if said is None and says_so:
                 said = asked
             for_s = _SETTLE_S if said else _QUIET_S
-            drawn = list_is_drawn(screen, self.labels) and not further_rows(screen, self.labels, ())
-            return for_s if asked and drawn and self.view.traffic.answered(opened, for_s) else _EMPTY_S
+            sure = asked and says_so and not further_rows(screen, self.labels, ())
+            return for_s if sure and self.view.traffic.answered(opened, for_s) else _EMPTY_S
 
         def settled(screen: Screen) -> Listed | None:
             listed, loading = ise_servers(screen, self.labels), says_in_short("loading", screen, self.labels)
@@ -145,7 +145,6 @@ class IsePages:
 
         A row without a box, but with a *Delete* or a menu of its own, is removed by that. Raises as ``add`` does.
         """
-        known, pages = Listed(), 1
         async for listed in self._read():
             known, pages = listed, self._pages
             if others := set(self._chosen(await self.view.look())[0]) - {address}:

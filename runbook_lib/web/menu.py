@@ -8,8 +8,8 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from runbook_lib.errors import DeviceSilent, PageNotUnderstood
-from runbook_lib.web.actions import PageActions, named
-from runbook_lib.web.controls import ControlMatch, best, find
+from runbook_lib.web.actions import PageActions
+from runbook_lib.web.controls import ControlMatch, best, find, named
 from runbook_lib.web.dialogs import ELEMENT_LOST, dismiss, move_pointer_away
 from runbook_lib.web.screen import Item, Screen, Stability
 from runbook_lib.web.view import PageView

@@ -180,8 +180,10 @@ def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide:
         scrolls += [Scroll(frame=number, number=n, **scroll) for n, scroll in enumerate(listed.get("scrolls", ()))]
         cover |= {(number, index) for index in listed.get("busy", ())}
         first_row = len(rows)
-        rows += [_row(row, number, secrets) for row in listed["rows"]]
-        items += [_item(item, number, index, first_row, secrets) for index, item in enumerate(listed["items"])]
+        rows += [ScreenRow(**_frozen(row, secrets), frame=number) for row in listed["rows"]]
+        for index, item in enumerate(listed["items"]):
+            row = first_row + item["row"] if "row" in item else -1
+            items.append(Item(**_frozen({**item, "row": row}, secrets), frame=number, index=index))
     return Screen(tuple(items), tuple(rows), url, frozenset(cover), tuple(scrolls))
 
 
@@ -189,17 +191,9 @@ def _frozen(value: Any, secrets: list[str]) -> Any:
     """Return a value of JSON with tuples in the place of lists, and without the secrets."""
     if isinstance(value, str):
         return without_secrets(value, secrets)
+    if isinstance(value, dict):
+        return {name: each if name == "kind" else _frozen(each, secrets) for name, each in value.items()}
     return tuple(_frozen(each, secrets) for each in value) if isinstance(value, list) else value
-
-
-def _row(row: Mapping[str, Any], frame: int, secrets: list[str]) -> ScreenRow:
-    return ScreenRow(**{name: _frozen(value, secrets) for name, value in row.items()}, frame=frame)
-
-
-def _item(item: Mapping[str, Any], frame: int, index: int, first_row: int, secrets: list[str]) -> Item:
-    values = {name: _frozen(value, secrets) for name, value in item.items() if name != "kind"}
-    values["row"] = first_row + item["row"] if "row" in item else -1
-    return Item(kind=item["kind"], **values, frame=frame, index=index)
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:

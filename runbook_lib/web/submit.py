@@ -13,8 +13,8 @@ from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, RunbookError, cut
 from runbook_lib.params.labels import Label, Labels
-from runbook_lib.web.actions import Only, PageActions, named
-from runbook_lib.web.controls import find, find_beside, find_radios, pressables
+from runbook_lib.web.actions import Only, PageActions
+from runbook_lib.web.controls import find, find_beside, find_radios, named, pressables
 from runbook_lib.web.dialogs import ACTION_MS, dismiss, gone_from, question_in, script
 from runbook_lib.web.reading import concerns, elsewhere, fresh_texts, meaning, refusal, unsaid
 from runbook_lib.web.screen import Item, Screen, Stability, plain, same_words, says

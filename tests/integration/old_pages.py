@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from html import escape
 
-from web_site import STEPS, Page, Product, aria_api, html
+from web_site import NOTHING, STEPS, Page, Product, aria_api, html
 
 # -- drawn: nothing but div and span -----------------------------------------------------------------
 
@@ -228,7 +228,7 @@ def frames_ise(product: Product, fields: dict[str, str]) -> str:
     )
     return f"""<font color=red>{escape(says)}</font><form method=post><table><tr><td>
         <select name=cmd><option>-- Select a command --<option>Add ISE Server<option>Delete</select><input type=submit value=Go></td></tr></table>
-        <table><tr><td></td><td><b>Server Address</b></td><td><b>Status</b></td></tr>{rows}</table></form>"""
+        <table><tr><td></td><td><b>Server Address</b></td><td><b>Status</b></td></tr>{rows or NOTHING}</table></form>"""
 
 
 OLD_SKINS: dict[str, tuple[Page, Page]] = {

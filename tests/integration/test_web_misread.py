@@ -906,6 +906,20 @@ def test_what_a_page_changes_while_the_click_is_prepared_is_filled_in_again(
     assert [sent["secondary"] for _, sent in product.heard] == [FORM.secondary_server]
 
 
+def test_a_password_without_a_caption_is_not_left_empty(tmp_path: Path) -> None:
+    """It may be the key once more: a form that asks for what nobody can name is neither checked nor sent."""
+    key = "<input id=k name=key type=password>"
+    product = Product(rewrite=((key, f"{key}<input name=again type=password>"),))
+
+    async def use(pages: PrimePages) -> None:
+        for verb in (pages.check_readiness, pages.register):
+            with pytest.raises(PageNotUnderstood, match="asks for a password that is not known"):
+                await verb(FORM)
+
+    drive_form(product, tmp_path, use)
+    assert not product.heard
+
+
 def test_a_click_that_a_page_swallows_is_made_again(tmp_path: Path) -> None:
     """What is drawn before it is ready to be clicked: going to the form changes nothing, and is tried once more."""
     link = "<a href=/haconf>HA Configuration</a>"

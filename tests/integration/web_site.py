@@ -15,6 +15,7 @@ from html import escape
 import tornado.web
 
 STEPS = ("Pre-HA Registration", "Database Replication", "Post HA Registration")
+NOTHING = "<tr><td>No data"
 PROGRESS = ((30, 0, 0), (100, 10, 0), (100, 60, 0), (100, 100, 50), (100, 100, 100))
 
 
@@ -239,7 +240,7 @@ def plain_ise(product: Product, fields: dict[str, str]) -> str:
     <select name=command aria-label="Select a command"><option value="">-- Select a command --<option value=add>Add ISE Server
     <option value=del>Delete ISE Server(s)</select>
     <button onclick="return this.form.command.value!='del'||confirm('Delete the selected server?')">Go</button>
-    <table><tr><th><th>Server Address<th>Port<th>Status</tr>{rows}</table></form>"""
+    <table><tr><th><th>Server Address<th>Port<th>Status</tr>{rows or NOTHING}</table></form>"""
 
 
 # -- skin two: layout tables, captions in cells, links over pages, radio buttons, pictures as buttons ---
@@ -322,7 +323,7 @@ def table_ise(product: Product, fields: dict[str, str]) -> str:
     return f"""<form method=post>Select a command <select name=cmd><option value=0><option value=1>Add ISE Server
       <option value=2>Delete ISE Server</select> <input type=submit value=GO>
       <table border=1><tr><td><b>Pick</b></td><td><b>Name</b></td><td><b>IP Address</b></td><td><b>State</b></td></tr>
-      {rows}</table></form><font color=red>{escape(says)}</font>"""
+      {rows or NOTHING}</table></form><font color=red>{escape(says)}</font>"""
 
 
 # -- skin three: one page, ARIA widgets in an iframe, everything late, dialogues ---------------------
