@@ -118,6 +118,7 @@ class HaPages:
         self.view.windows.clear()
         await self.actions.press("check_readiness")
         earlier, growth, shown, refusing = readiness(before, self.labels), RowGrowth(), Stability(), Stability()
+        known = {row.cells for row in before.rows}
         self._unchecked += earlier.items  # before an earlier check too, whose table may have covered it since
         changed, result = False, Readiness()
 
@@ -155,7 +156,8 @@ class HaPages:
             if not result.has_ended or why or not rests or goes_on:
                 return None
             items = tuple(dict.fromkeys(result.items))  # an earlier one may say the same
-            said = (*unsaid(beside, self.view.earlier_messages), *self.view.dialogs.said)
+            rows = (" ".join(row.cells) for row in screen.rows if row.cells not in known and not row.header)
+            said = (*unsaid((*beside, *rows), self.view.earlier_messages), *self.view.dialogs.said)
             no = objections(said, self.view.new_messages, self.labels, form.secondary_server)
             return items if any(not item.passed for item in items) else items + no
 

@@ -251,8 +251,8 @@ class IsePages:
             beside = [box for box in boxes if box.frame == word.frame and same_line(box, word)]
             if beside:
                 return beside[0]
-        bare = [word for word in words if word.kind != "link"]
-        return bare[0] if bare and not boxes else None  # where rows have no box, one is chosen by a click on it
+        # Where rows have no box, one is chosen by a click on it.
+        return next((word for word in words if word.kind != "link" and not boxes), None)
 
 
 def _names(row: ScreenRow, address: str) -> bool:

@@ -198,8 +198,7 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
         if any(line.row == bar.row if line.row >= 0 else same_line(bar, line.items[0]) for bar in moving):
             state = min(state, RowState.PENDING)
         told_of = [column for column in range(len(cells)) if column not in head.states or state is not RowState.PASSED]
-        words = [cells[column] for column in told_of if column != head.name]
-        words += hints * (state is not RowState.PASSED)
+        words = [cells[column] for column in told_of if column != head.name] + hints * (state is not RowState.PASSED)
         judged.append((cells[head.name], state, ", ".join(filter(None, words))))
     problem = problem or _missing(head, rows, rest, items, screen)
     area = (head.line.top, rows[-1].bottom) if rows else (0, 0)
@@ -230,10 +229,9 @@ def _without_surroundings(head: _Head, lines: Sequence[ScreenLine]) -> list[Scre
 def _is_row(head: _Head, line: ScreenLine, rows: Sequence[ScreenLine], screen: Screen) -> bool:
     """Whether a line belongs to the table: it has a state, or stands where the next row would."""
     cells = head.cells(line)
-    state = head.state(cells)
     if line.typed:
         return False
-    if state.is_known and cells[head.name]:
+    if head.state(cells).is_known and cells[head.name]:
         return not rows or line.top - rows[-1].bottom <= 4 * _pitch(rows)
     if not any(cells[column] for column in (head.name, *head.states)):
         return False

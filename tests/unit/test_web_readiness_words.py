@@ -16,7 +16,7 @@ from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages
 from runbook_lib.web.ha_reading import RowState, objections, state_of, with_others
-from runbook_lib.web.readiness import readiness
+from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.screen import Item, RowGrowth, Screen, ScreenRow
 from runbook_lib.web.traffic import Traffic
 from runbook_lib.web.view import Stability
@@ -221,6 +221,19 @@ def test_what_the_page_says_beside_its_rows_is_heard(check: Check, hand: Mock) -
     view.new_messages, view.dialogs.said = (), (told,)
     assert not check({0: checked(), 1: rows})[-1].passed
     assert len(check({0: checked(), 1: checked(**SEVEN | LATE)})) == len(SEVEN | LATE)
+
+
+def test_a_failed_row_apart_from_the_others_is_heard(check: Check, hand: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a table of its own, however far below and without a header; not one that stood there before, nor a count."""
+    passed = Readiness(tuple(ReadinessItem(name=name, passed=True, detail="") for name in SEVEN))
+    monkeypatch.setattr(ha_page, "readiness", lambda page, _: passed if len(page.rows) > 1 else Readiness())
+    for cells, heard in ((("Disk", "Failed"), True), (("Disk: failed",), True), (("Failed", "0"), False)):
+        apart = ScreenRow(cells=cells, table=9)
+        pages = {0: checked(), 1: Screen((), (*checked(**SEVEN).rows, apart))}
+        hand.view.look.return_value = checked()
+        assert [one.name for one in check(pages) if not one.passed] == [" ".join(cells)] * heard
+        hand.view.look.return_value = Screen((), (apart,))
+        assert all(one.passed for one in check(pages))
 
 
 LATE = {"Check 9": "Failed"}
