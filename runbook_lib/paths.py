@@ -33,7 +33,7 @@ def home_dir() -> Path:
         return project_root()
     from platformdirs import user_data_path
 
-    return _of_user(str(user_data_path("pi-tofu-runbook", appauthor=False)))
+    return of_user(str(user_data_path("pi-tofu-runbook", appauthor=False)))
 
 
 def params_dir() -> Path:
@@ -135,10 +135,10 @@ def python_path() -> str:
 
 def _from_environment(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
-    return _of_user(given).absolute() if given else home_dir() / _of_user(default)
+    return of_user(given).absolute() if given else home_dir() / of_user(default)
 
 
-def _of_user(path: str) -> Path:
+def of_user(path: str) -> Path:
     """Return a path with the user's home in the place of ``~``; raises UsageError where there is no such home."""
     try:
         return Path(path).expanduser()
@@ -176,7 +176,7 @@ def site_file(name_or_path: str | Path) -> Path:
 
 def from_anywhere(name_or_path: str) -> str:
     """Return what leads to the same site's file from any folder: a name as it is, a path absolute."""
-    return name_or_path if _is_name(name_or_path) else str(Path(name_or_path).expanduser().absolute())
+    return name_or_path if _is_name(name_or_path) else str(of_user(str(name_or_path)).absolute())
 
 
 def _is_name(name_or_path: str | Path) -> bool:
@@ -266,7 +266,7 @@ def find_browser(explicit: str = "") -> Path:
 
 
 def _browser_named(wanted: str, source: str) -> Path:
-    path = shutil.which(str(Path(wanted).expanduser()))
+    path = shutil.which(str(of_user(wanted)))
     if path is None:
         raise BrowserMissing(
             "the browser that was asked for is not there, or cannot be run",

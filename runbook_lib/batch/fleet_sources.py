@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from runbook_lib.errors import SiteFileInvalid, UsageError, cut
 from runbook_lib.params.load import load_site, section_of, site_of
 from runbook_lib.params.model import IseServer, Label, LineOrEmpty, PiServer, Site, SiteSection, SshAccess
 from runbook_lib.params.yaml_source import Document, Value, Where, read_document
-from runbook_lib.paths import delivered, params_dir, params_files
+from runbook_lib.paths import delivered, of_user, params_dir, params_files
 from runbook_lib.record.incident import site_slug
 
 # -- One site out of a fleet's file: the defaults, its groups in their order, and what is said of the site itself.
@@ -128,7 +129,7 @@ class _Sites:
             )
             return None
         try:
-            return FleetSite(load_site(self._folder / Path(given).expanduser()), f"{self._path.name}:{line}")
+            return FleetSite(load_site(self._folder / of_user(given)), f"{self._path.name}:{line}")
         except SiteFileInvalid as error:
             problems = (f"\n  {text}" for text in error.found.splitlines())  # of one problem of the fleet's description
             self._problems.take_line(f"{self._path.name}:{line}: {given}: {error.what}" + "".join(problems))
@@ -203,6 +204,8 @@ def _load(folder: Path, problems: Problems) -> dict[str, Any]:
         ) from None
     files = [str(folder / name) for name in (HOSTS, "groups.yaml", "defaults.yaml")]
     try:
+        if not all(map(os.path.isfile, filter(os.path.exists, files))):
+            raise OSError  # a pipe would be read for ever
         return dict(SimpleInventory(*files).load().hosts)
     except Exception as error:  # noqa: BLE001 - nornir raises whatever its files lead to
         # Its words may quote a password, so only the kind of error and the line are told.

@@ -61,11 +61,8 @@ def key_show_command() -> None:
 def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
     """Check a record, or an archive of one, and tell what was found; return 0, 5 or 7."""
     trusted = trusted_in(paths.key_dir(), key=key, authority=tsa)
-    file = Path(record).expanduser()
-    if file.is_file():
-        result = verify_archive(file, trusted)
-    else:
-        result = verify_record(record_folder(record), trusted.keys, trusted.certificates)
+    file, known = paths.of_user(record), (trusted.keys, trusted.certificates)
+    result = verify_archive(file, trusted) if file.is_file() else verify_record(record_folder(record), *known)
     print_verification(result)
     return verify_exit_code(result)
 
@@ -128,7 +125,7 @@ def record_folder(record: str) -> Path:
 
     Raises ParameterRefused where there is none.
     """
-    for folder in (Path(record).expanduser(), paths.records_dir() / record):
+    for folder in (paths.of_user(record), paths.records_dir() / record):
         if record and folder.is_dir():
             return folder
     raise ParameterRefused(
@@ -144,7 +141,7 @@ def record_folder(record: str) -> Path:
 def archive_command(record: str, *, to: str = "", key: str = "", anyway: bool = False) -> int:
     """Pack a record and tell of it; return the exit code of ``runbook verify``: 0, 5 or 7."""
     folder = record_folder(record)
-    target = Path(to).expanduser() if to else Path(archive_name(folder))
+    target = paths.of_user(to) if to else Path(archive_name(folder))
     if target.is_dir():
         target = target / archive_name(folder)
     result = pack(folder, target.absolute(), trusted_in(paths.key_dir(), key=key), anyway=anyway)
@@ -205,7 +202,7 @@ def report_command(record: str, *, forms: tuple[str, ...] = (), folder: str = ""
     if inside is not None:
         written = write_into(inside, pm, forms=forms or FORMS)
     else:
-        target = Path(folder).expanduser() if folder else Path.cwd() / f"{pm.incident}-report"
+        target = paths.of_user(folder) if folder else Path.cwd() / f"{pm.incident}-report"
         written = write_beside(target, pm, record=source, forms=forms or FORMS)
     for line in report_lines(pm, written, sealed=inside is None and not folder):
         out(line)
@@ -267,7 +264,7 @@ def print_standings(sites: Sequence[SiteStatus], map_file: str) -> None:
     out_lines(view.text().rstrip())
     if not map_file:
         return
-    path = Path(map_file).expanduser()
+    path = paths.of_user(map_file)
     try:
         path.write_text("".join(standalone(picture) for picture in view.pictures), encoding="utf-8")
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -253,10 +254,9 @@ def _file_places(document: Document) -> Iterator[tuple[Where, bool]]:
     """Yield the place of each path in the file, and whether it may lead to a folder."""
     for server in _servers(document):
         for key in (("csr",), ("certificate",), ("ca", "bundle")):
-            yield (*server, "expect", *key), False
-        for number in range(_length(document.at(*server, "logs"))):
-            yield (*server, "logs", number), True
-    yield ("timestamp", "certificate"), False
+            yield from (((*server, *place, "expect", *key), False) for place in ((), ("web",)))
+        yield from (((*server, "logs", number), True) for number in range(_length(document.at(*server, "logs"))))
+    yield from ((("timestamp", "certificate"), False), (("rules",), False))
 
 
 def _files(document: Document, folder: Path) -> None:
@@ -264,11 +264,10 @@ def _files(document: Document, folder: Path) -> None:
         given = document.at(*where)
         if not isinstance(given, str) or not given.strip() or not given.isprintable():
             continue
-        try:
+        there = False
+        with suppress(OSError, RuntimeError):
             path = folder / Path(given).expanduser()
             there = path.is_file() or (may_be_folder and path.is_dir())
-        except (OSError, RuntimeError):
-            there = False
         if not there:
             document.problem(
                 where,

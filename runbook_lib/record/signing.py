@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from runbook_lib.decisions import Approval, canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordNotWritable
+from runbook_lib.paths import of_user
 from runbook_lib.record.files import FILE_MODE, gate_text, make_folder, plain_json_value, write_all, write_new, writing
 from runbook_lib.record.seal import NoStamp, read_certificates
 from runbook_lib.secrets import NotPrivate, check_folders, read_private
@@ -192,7 +193,7 @@ def trusted_in(folder: Path, *, key: str = "", authority: str = "") -> Trusted:
 
     Raises ``ParameterRefused`` for a file that holds none.
     """
-    stamping = [Path(authority).expanduser()] if authority else sorted(filter(Path.is_file, folder.glob("*.tsa.pem")))
+    stamping = [of_user(authority)] if authority else sorted(filter(Path.is_file, folder.glob("*.tsa.pem")))
     try:
         certificates = tuple(each for path in stamping for each in read_certificates(path))
     except NoStamp as error:
@@ -201,7 +202,7 @@ def trusted_in(folder: Path, *, key: str = "", authority: str = "") -> Trusted:
             found=str(error),
             next_step="give a file with its certificate, or its issuer's, in PEM",
         ) from None
-    keys = (read_public_key(Path(key).expanduser()),) if key else trusted_keys(folder)
+    keys = (read_public_key(of_user(key)),) if key else trusted_keys(folder)
     return Trusted(keys=keys, certificates=certificates)
 
 
@@ -329,8 +330,7 @@ def note_seen(folder: Path, approvals: Mapping[str, str]) -> None:
     require_writable(folder)
     make_folder(folder)
     with writing(folder / SEEN):
-        to_its_end = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        file = os.open(folder / SEEN, to_its_end | os.O_NOFOLLOW | os.O_NONBLOCK, FILE_MODE)
+        file = os.open(folder / SEEN, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, FILE_MODE)
         try:
             write_all(file, lines.encode("ascii"))
             os.fsync(file)

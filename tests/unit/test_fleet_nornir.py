@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,13 @@ def test_an_inventory_that_nornir_cannot_read_is_refused(tmp_path: Path) -> None
         load_fleet(inventory(tmp_path, hosts="a: {data: [hunter2-hunter2}\n"))
     assert "nornir cannot read this inventory" in caught.value.found
     assert "hunter2" not in str(caught.value)
+
+
+def test_an_inventory_of_pipes_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """Whatever lies where a file is meant: the inventory cannot be read."""
+    folder = inventory(tmp_path)
+    (folder / "groups.yaml").unlink()
+    os.mkfifo(folder / "groups.yaml")
+    with pytest.raises(SiteFileInvalid) as caught:
+        load_fleet(folder)
+    assert "nornir cannot read this inventory" in caught.value.found

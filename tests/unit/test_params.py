@@ -412,6 +412,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("  logs: []", "  expect: {ca: {bundle: b.pem, names: [x]}}", "b.pem", "primary.expect.ca.bundle", "no file b.pem"),
     ("  logs: []", "  expect: {csr: ''}", "csr", "primary.expect.csr", "is not a path"),
     ("  logs: []", "  logs: [gone]", "gone", "primary.logs[0]", "there is no file or folder gone"),
+    ("name: paris", "name: paris\nrules: gone", "gone", "rules", "there is no file gone"),
     ("  logs: []", "  log_zone: Mars/Olympus", "Mars", "primary.log_zone", "is not a time zone"),
     # YAML
     ("name: paris", "name: paris\nname: rome", "rome", "name", "given twice (first in line 1); keep one"),

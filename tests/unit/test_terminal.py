@@ -349,6 +349,8 @@ def _shut(_: str) -> NoReturn:
         (["history"], "RUNBOOK_RECORDS", "/dev/null", "not a folder that can be entered"),
         (["history"], "RUNBOOK_LANG", "fr", "no catalogue of this language"),
         (["check", "shut"], "RUNBOOK_LANG", "", "is shut to this user"),
+        (["verify", "~nobody-of-that-name/x"], "RUNBOOK_LANG", "", "This user has no home"),
+        (["history", "--sites", "--map", "~nobody-of-that-name/x"], "RUNBOOK_LANG", "", "This user has no home"),
     ],
 )
 def test_a_path_or_a_setting_that_cannot_be_used_is_advice(
