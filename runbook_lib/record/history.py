@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sqlite3
@@ -15,7 +14,7 @@ from pathlib import Path
 from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, RunbookError
 from runbook_lib.models import FINAL, Inventory, Outcome, PastIncident, SiteStatus, Stage, Unended
-from runbook_lib.record.files import FILE_MODE, from_json_bytes, make_folder, plain_json_value
+from runbook_lib.record.files import FILE_MODE, from_json_bytes, make_folder, plain_json_value, to_json_bytes
 from runbook_lib.record.incident import Record, named_there, site_slug, slug_in
 from runbook_lib.record.journal import JOURNAL, Kind, Line
 from runbook_lib.record.stages import ENVELOPE, after_seal, closed_by, files_of_seals, outcome
@@ -209,7 +208,7 @@ class Index:
     def put(self, signature: str, past: PastIncident, text: str) -> None:
         """Replace what is known of an incident."""
         name = past.incident
-        row = json.dumps(plain_json_value(past), sort_keys=True)
+        row = to_json_bytes(plain_json_value(past)).decode()
         text = text.encode("utf-8", "backslashreplace").decode()  # JSON can hold half of a surrogate pair
         self.drop([name])
         with self._connection as change:

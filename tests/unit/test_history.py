@@ -333,3 +333,9 @@ def test_json_holds_every_field(
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 2
     assert set(rows[0]) == {*PastIncident.__dataclass_fields__, "state"}
+
+
+def test_half_a_surrogate_pair_ends_no_command(tmp_path: Path) -> None:
+    """A terminal of another encoding gives a name such letters; one record with them is no reason to list none."""
+    Record.create(tmp_path, "lab").close(Outcome.STOPPED, by="Ad\udcffa", reason="x")
+    assert [one.outcome for one in past_incidents(tmp_path)] == [Outcome.STOPPED]
