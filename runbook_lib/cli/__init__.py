@@ -39,19 +39,11 @@ def main() -> None:
 
 
 def _run() -> None:
-    if sys.argv[1:2] == ["diagnose"]:
-        sys.exit(_diagnose(sys.argv[2:]))
-    require_open_files()
     try:
-        from runbook_lib.cli.app import whole_command
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"This Python has no package {error.name}: the installation is not complete",
-            where=sys.prefix,
-            next_step=f"install it again with its dependencies; {delivered('docs/install.md')} says how",
-        ) from None
-    try:
-        whole_command()(prog_name="runbook")
+        if sys.argv[1:2] == ["diagnose"]:
+            sys.exit(_diagnose(sys.argv[2:]))
+        require_open_files()
+        _every_command()
     except OSError as error:
         problems = {errno.ENAMETOOLONG: "is longer than this system takes", errno.EACCES: "is shut to this user"}
         if error.errno not in problems:
@@ -60,6 +52,18 @@ def _run() -> None:
         then = "Give another one: of what the command names, or of a variable such as RUNBOOK_RECORDS."
         where = cut(str(error.filename), 80)
         raise UsageError(f"A path {problems[error.errno]}", where=where, next_step=then) from None
+
+
+def _every_command() -> None:
+    try:
+        from runbook_lib.cli.app import whole_command
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"This Python has no package {error.name}: the installation is not complete",
+            where=sys.prefix,
+            next_step=f"install it again with its dependencies; {delivered('docs/install.md')} says how",
+        ) from None
+    whole_command()(prog_name="runbook")
 
 
 # -- The command line of ``diagnose``, which is read without the other commands ---------------------

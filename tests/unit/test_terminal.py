@@ -344,6 +344,7 @@ def _shut(_: str) -> NoReturn:
 @pytest.mark.parametrize(
     ("words", "variable", "value", "said"),
     [
+        (["diagnose", "x", "--site", "x" * 300], "RUNBOOK_RECORDS", "", "longer than this system takes"),
         (["check", "x" * 300], "RUNBOOK_RECORDS", "", "longer than this system takes"),
         (["history"], "RUNBOOK_RECORDS", "x" * 5000, "longer than this system takes"),
         (["history"], "RUNBOOK_RECORDS", "/dev/null", "not a folder that can be entered"),
