@@ -26,7 +26,8 @@ help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/make \1	\2/p' Makefile | expand -t 20
 
 setup: ## Make .venv with the locked dependencies and find a browser
-	@for python in $(PYTHONS); do \
+	@[ "$$PREPARED_IN" != '$(CURDIR)' ] || exit 0; \
+	for python in $(PYTHONS); do \
 		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			exec $$python tools/setup.py; \
 		fi; \

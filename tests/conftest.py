@@ -50,6 +50,7 @@ if "TMPDIR" not in os.environ and (_in_memory := folder_in_memory()):
 # Processes that a test starts inherit the folders.
 _OURS = {name: tempfile.TemporaryDirectory(prefix="runbook-tests-") for name in ("RUNBOOK_KEY_DIR", "RUNBOOK_LOCKS")}
 os.environ |= {name: folder.name for name, folder in _OURS.items()}
+os.environ.pop("PREPARED_IN", None)  # where a test runs make, make sees to everything as it does for a person
 
 UNIT = Path(__file__).parent / "unit"
 

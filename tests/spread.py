@@ -39,13 +39,16 @@ TOGETHER = ("test_docs", "test_guard", "test_make", "test_repository", "test_ter
 """These read the project's own code as trees, which one process makes for all of them."""
 
 TAKES = {
-    **dict.fromkeys(("test_log_messages", "test_parsers", "test_wheel", "test_guard"), 5),
-    **dict.fromkeys(("test_terminal", "test_repository", "test_seal", "test_docs", "test_damaged_records"), 4),
-    **dict.fromkeys(("test_redactor", "test_report", "test_log_sources", "test_forms_site"), 3),
-    **dict.fromkeys(("test_params", "test_plan", "test_disguises", "test_journal"), 2),
-    **dict.fromkeys(("test_approval", "test_engine_files", "test_lock", "test_archive_bytes"), 2),
+    "test_log_messages": 8,
+    **dict.fromkeys(("test_guard", "test_terminal", "test_wheel"), 6),
+    **dict.fromkeys(("test_parsers", "test_deadlines", "test_repository"), 5),
+    **dict.fromkeys(("test_seal", "test_log_sources", "test_report"), 4),
+    **dict.fromkeys(("test_params", "test_docs", "test_under_load", "test_damaged_records"), 3),
+    **dict.fromkeys(("test_ha_decisions", "test_log_wrapped_json", "test_redactor", "test_plan"), 3),
+    **dict.fromkeys(("test_forms_site", "test_disguises", "test_workspace", "test_event_loop"), 2),
+    **dict.fromkeys(("test_journal", "test_secret_scan", "test_archive_bytes", "test_lock"), 2),
 }
-"""Seconds of processor time that a file of unit tests takes, where they are two or more."""
+"""Seconds that a file of unit tests takes, what it waits for included, where they are two or more."""
 
 
 def processes(available: int) -> int:

@@ -14,10 +14,13 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import IO
 
 CLOSING = re.compile(r"=+ (.* in [\d.]+s(?: \([\d:]+\))?) =+")
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
+PREPARED = "PREPARED_IN"
+"""Names the folder in which make has seen to what every target needs, before it started this."""
 
 
 def run(make: str, targets: Sequence[str]) -> dict[str, tuple[int, str]]:
@@ -26,7 +29,7 @@ def run(make: str, targets: Sequence[str]) -> dict[str, tuple[int, str]]:
     What the first one says is passed on as it comes, what the others say once the ones before have ended.
     """
     # Only pytest is told that a person reads: what the tests start must not colour what it prints.
-    environment = os.environ | ({"PY_COLORS": "1"} if sys.stdout.isatty() else {})
+    environment = os.environ | {PREPARED: str(Path.cwd())} | ({"PY_COLORS": "1"} if sys.stdout.isatty() else {})
     command = [make, "--no-print-directory"]
     with ExitStack() as stack:
         first = stack.enter_context(

@@ -47,6 +47,18 @@ def test_make_without_a_python_says_what_to_install() -> None:
 
 
 @needs_make
+@pytest.mark.parametrize(("prepared", "code"), [(".", 0), ("elsewhere", 2)])
+def test_parts_of_a_target_are_prepared_once(
+    prepared: str, code: int, every_part: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What make has seen to in this folder it does not see to again for each part, and in another folder it does."""
+    told = every_part({"lint": 'echo "in $PREPARED_IN"'})
+    assert f"in {ROOT.resolve()}\n" in told.stdout
+    monkeypatch.setenv("PREPARED_IN", str(ROOT / prepared))
+    assert make("setup", "PYTHONS=no-such-python").returncode == code
+
+
+@needs_make
 def test_help_shows_every_target() -> None:
     """make alone lists every target of the Makefile with a sentence."""
     phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
