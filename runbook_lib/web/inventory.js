@@ -313,15 +313,16 @@
         // Grids draw a table for each row, and mark what is around it.
         const outer = el.closest("[role=row]"), marked = outer && nested(outer) === 1 ? outer : el;
         const table = tableOf(el), top = Math.round(el.getBoundingClientRect().top);
+        const said = parts.length ? parts.map(words) : [words(el)];
         const row = {
-          cells: parts.length ? parts.map(words) : [words(el)],
+          cells: said,
           header: cells.length > 0 && all.length === cells.length,
           selected: [el, marked].some((one) => one.getAttribute("aria-selected") === "true" || /(^|[^n])selected/i.test(one.className)),
           listed: !cells.length,
           spans: cells.length === 1 ? Math.max(cells[0].colSpan || 1, number(cells[0], "aria-colspan")) : 1,
           table,
           position: number(el, "aria-rowindex", "aria-posinset"),
-          hints: cells.length && !cells.map(words).some(short) ? [] : [
+          hints: cells.length && !said.some(short) ? [] : [
             ...[...new Set([el, marked])].flatMap(hints).map((hint) => ["", hint]),
             ...(parts.length ? parts : [...el.children]).flatMap((part) => hintsIn(part).map((hint) => [words(part), hint])),
             ...[...el.children].filter((part) => !shown(part)).map((part) => ["(hidden)", clean(part.textContent)]),
