@@ -11,7 +11,7 @@ import typer
 
 from runbook_lib import __version__
 from runbook_lib.cli import ABOUT, DIAGNOSE_EXIT_CODES, EXAMPLES, DiagnoseRequest
-from runbook_lib.cli.groups import JsonOption, SkinOption, fleet_app, key_app, lab_app
+from runbook_lib.cli.groups import Commands, JsonOption, SkinOption, fleet_app, key_app, lab_app
 
 EXIT_CODES = """
 Exit codes:
@@ -37,6 +37,9 @@ app = typer.Typer(
 app.add_typer(lab_app, name="lab")
 app.add_typer(key_app, name="key")
 app.add_typer(fleet_app, name="fleet")
+running, plans, site_file, records, lab = (
+    Commands(app, module) for module in ("running", "plans", "site_file", "records", "lab")
+)
 
 
 def _sites() -> list[str]:
@@ -78,7 +81,9 @@ def _options(
     pass
 
 
-@app.command(epilog="Examples: runbook run lab · runbook run berlin --until 20 · runbook run berlin --approve DIGEST")
+@running.command(
+    epilog="Examples: runbook run lab · runbook run berlin --until 20 · runbook run berlin --approve DIGEST"
+)
 def run(
     site: SiteArgument,
     incident: Annotated[
@@ -98,33 +103,23 @@ def run(
     ] = False,
 ) -> None:
     """Run the stages in order for one site, as notebooks, in one incident."""
-    from runbook_lib.cli.running import run_command
-
-    given = {"incident": incident, "until": until, "approve": approve, "expect": expect}
-    raise typer.Exit(run_command(site, resume=resume, dry_run=dry_run, **given))
 
 
-@app.command(epilog="Examples: runbook plan berlin · runbook plan 20261123T120000Z-berlin-1a2b --json")
+@plans.command(epilog="Examples: runbook plan berlin · runbook plan 20261123T120000Z-berlin-1a2b --json")
 def plan(
     which: Annotated[str, typer.Argument(help="A site: its open incident, else its newest. Or an incident.")],
-    json: JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the newest plan: every change, its reasons, what blocks it, who approved it. Contacts nothing."""
-    from runbook_lib.cli.plans import plan_command
-
-    plan_command(which, as_json=json)
 
 
-@app.command(epilog="Examples: runbook status · runbook status berlin")
+@plans.command(epilog="Examples: runbook status · runbook status berlin")
 def status(
     site: Annotated[
         str, typer.Argument(help=f"{SITE_HELP[:-1]}; empty: every site, one line each.", autocompletion=_sites)
     ] = "",
 ) -> None:
     """Show where a site's incident stands, what is still open, and the next command. Contacts nothing."""
-    from runbook_lib.cli.plans import status_command
-
-    status_command(site)
 
 
 def _diagnose(**given: Any) -> None:
@@ -148,26 +143,20 @@ _diagnose.__signature__ = Signature(list(map(_parameter, fields(DiagnoseRequest)
 app.command("diagnose", help=ABOUT, epilog=f"{EXAMPLES} | {DIAGNOSE_EXIT_CODES}")(_diagnose)
 
 
-@app.command(epilog="Example: runbook new berlin")
+@site_file.command(epilog="Example: runbook new berlin")
 def new(site: Annotated[str, typer.Argument(help="The new site's name; the file is NAME.yaml in params/.")]) -> None:
     """Set up a new site: ask on the terminal, look at its servers, write its file. Never overwrites a file."""
-    from runbook_lib.cli.site_file import new_command
-
-    new_command(site)
 
 
-@app.command(epilog="Examples: runbook check berlin · runbook check berlin --live")
+@site_file.command(epilog="Examples: runbook check berlin · runbook check berlin --live")
 def check(
     site: SiteArgument,
     live: Annotated[bool, typer.Option("--live", help="Ask every server too: host key, login, release.")] = False,
 ) -> None:
     """Validate a site's file; with --live, also check that every server answers, is pinned, and runs 3.5 or later."""
-    from runbook_lib.cli.site_file import check_command
-
-    raise typer.Exit(check_command(site, live=live))
 
 
-@app.command(epilog="Example: runbook approve 20261123T120000Z-berlin-1a2b 3f6c… --by 'Ada Example'")
+@plans.command(epilog="Example: runbook approve 20261123T120000Z-berlin-1a2b 3f6c… --by 'Ada Example'")
 def approve(
     incident: IncidentArgument,
     digest: Annotated[
@@ -177,12 +166,9 @@ def approve(
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
 ) -> None:
     """Show an incident's plan and approve it; on a terminal it asks. Nothing is sent; the next run carries it out."""
-    from runbook_lib.cli.plans import approve_command
-
-    approve_command(incident, digest, by=by, reason=reason)
 
 
-@app.command(
+@plans.command(
     epilog="Example: runbook override 20261123T120000Z-berlin-1a2b primary 192.0.2.20_8082 --sha256 3f6c…"
     " --by 'Ada Example' --reason 'seen on its console' --accept 'nobody has confirmed this certificate'"
 )
@@ -196,34 +182,29 @@ def override(
     accept: Annotated[str, typer.Option(help="In full words: nobody has confirmed this certificate.")],
 ) -> None:
     """Let one entry be deleted although its verdict is unconfirmed; the outcome is at best repaired_unverified."""
-    from runbook_lib.cli.plans import override_command
-
-    override_command(incident, server, entry, sha256=sha256, by=by, reason=reason, accept=accept)
 
 
-@app.command(epilog="Example: runbook close 20261123T120000Z-berlin-1a2b --by 'Ada Example' --reason 'PI was replaced'")
+@records.command(
+    epilog="Example: runbook close 20261123T120000Z-berlin-1a2b --by 'Ada Example' --reason 'PI was replaced'"
+)
 def close(
     incident: IncidentArgument,
     by: Annotated[str, typer.Option(help="Who closes it; on a terminal, you by default.")] = "",
     reason: Annotated[str, typer.Option(help="Why it will not be finished, in a few words.")] = "",
 ) -> None:
     """Close an incident that will not be finished; on a terminal it asks. The next run of its site opens a new one."""
-    from runbook_lib.cli.records import close_command
-
-    close_command(incident, by=by, reason=reason)
 
 
-@app.command(epilog="Example: runbook unlock berlin --holder 1a2b3c")
+@plans.command(epilog="Example: runbook unlock berlin --holder 1a2b3c")
 def unlock(
     site: SiteArgument, holder: Annotated[str, typer.Option(help="The holder, as the refusal names it.")]
 ) -> None:
     """Free the lock that a dead run left behind; names its holder."""
-    from runbook_lib.cli.plans import unlock_command
-
-    unlock_command(site, holder)
 
 
-@app.command(epilog="Examples: runbook verify 20261123T120000Z-berlin-1a2b · runbook verify FOLDER --key ada.pub.pem")
+@records.command(
+    epilog="Examples: runbook verify 20261123T120000Z-berlin-1a2b · runbook verify FOLDER --key ada.pub.pem"
+)
 def verify(
     record: RecordArgument,
     key: KeyOption = "",
@@ -232,12 +213,9 @@ def verify(
     ] = "",
 ) -> None:
     """Check a record, or an archive of one: signature, manifest, journal, every file; and name what was changed."""
-    from runbook_lib.cli.records import verify_command
-
-    raise typer.Exit(verify_command(record, key=key, tsa=tsa))
 
 
-@app.command(
+@records.command(
     epilog="Examples: runbook archive 20261123T120000Z-berlin-1a2b · runbook archive FOLDER --to ticket-4711.zip"
 )
 def archive(
@@ -249,9 +227,6 @@ def archive(
     ] = False,
 ) -> None:
     """Pack a record into one file and check that file; nothing is removed."""
-    from runbook_lib.cli.records import archive_command
-
-    raise typer.Exit(archive_command(record, to=to, key=key, anyway=anyway))
 
 
 @app.command(epilog="Examples: runbook history · runbook history --site berlin --since 2026-11-01 --search prime-sec")
@@ -262,7 +237,7 @@ def history(
     until: Annotated[str, typer.Option(help="Opened then or earlier.")] = "",
     search: Annotated[str, typer.Option(help='Text in the record; "two words" stand together.')] = "",
     last: Annotated[int, typer.Option(min=0, help="At most this many, the newest first; 0: all.")] = 50,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     sites: Annotated[
         bool, typer.Option("--sites", help="Show how each site stands instead, the first to expire on top.")
     ] = False,
@@ -273,7 +248,7 @@ def history(
     from runbook_lib.record.history import Query
 
     query = Query.parse(site=site, outcome=outcome, since=since, until=until, text=search)
-    history_command(query, last=last, as_json=json, sites=sites, map_file=map_file)
+    history_command(query, last=last, as_json=as_json, sites=sites, map_file=map_file)
 
 
 @app.command(epilog="Examples: runbook report 20261123T120000Z-berlin-1a2b · runbook report FOLDER --pdf --out TICKET")
@@ -293,20 +268,14 @@ def report(
     raise typer.Exit(report_command(record, forms=forms, folder=out))
 
 
-@app.command(epilog="Example: runbook demo")
+@lab.command(epilog="Example: runbook demo")
 def demo(skin: SkinOption = "") -> None:
     """Start a lab with the incident in it, repair it, and show what the lab itself saw."""
-    from runbook_lib.cli.lab import demo_command
-
-    raise typer.Exit(demo_command(skin))
 
 
-@app.command(epilog="Examples: runbook notebook berlin · runbook notebook lab")
+@lab.command(epilog="Examples: runbook notebook berlin · runbook notebook lab")
 def notebook(site: SiteArgument = "lab") -> None:
     """Open JupyterLab for a site on 00_start_here, until Ctrl-C; nothing is contacted before a cell is run."""
-    from runbook_lib.cli.lab import notebook_command
-
-    raise typer.Exit(notebook_command(site))
 
 
 @app.command("paths", epilog='Examples: runbook paths · ls "$(runbook paths notebooks)"')

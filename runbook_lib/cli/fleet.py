@@ -49,11 +49,11 @@ _MARKS = {
 }
 
 
-def triage_command(name: str, limits: TriageLimits, *, only: tuple[str, ...], days: int, as_json: bool) -> int:
+def fleet_triage_command(name: str, *, only: Sequence[str] | None, days: int, as_json: bool, **limits: Any) -> int:
     """Ask the sites and show what was found; return 0, 3 where a site needs a person, 4 where one is unreachable."""
     fleet = load_fleet(name)
-    sites = fleet.chosen(only)
-    triaged = triage_fleet(sites, paths.records_dir(), limits, _progress(len(sites)))
+    sites = fleet.chosen(only or ())
+    triaged = triage_fleet(sites, paths.records_dir(), TriageLimits(**limits), _progress(len(sites)))
     if as_json:
         out_lines(json.dumps(triage_json(fleet, triaged), indent=2))
     else:
@@ -160,10 +160,10 @@ def _progress(total: int) -> Callable[[TriagedSite], None]:
 # -- ``runbook fleet plan``, ``approve``, ``run`` and ``status``: a round from its plan to its signed roll-up
 
 
-def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
+def fleet_plan_command(name: str, *, only: Sequence[str] | None, at_once: int) -> int:
     """Begin a round and plan its sites; return 3 where a site has no plan that could be carried out."""
     fleet = load_fleet(name)
-    sites = fleet.chosen(only)
+    sites = fleet.chosen(only or ())
     given = str(Path(name).absolute()) if Path(name).exists() else name  # the next commands work from any folder
     round_ = Round.create(paths.records_dir(), fleet.name, what="runbook fleet plan", given=given)
     with fleet_lock(round_):
@@ -177,10 +177,10 @@ def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
     return SafetyStop.exit_code if rollup.not_planned else 0
 
 
-def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: tuple[str, ...]) -> int:
+def fleet_approve_command(round_id: str, digest: str, *, by: str, reason: str, only: Sequence[str] | None) -> int:
     """Approve a roll-up; return 3 if one of its sites is no longer covered."""
     round_ = Round.open(paths.records_dir(), round_id)
-    given = approve_rollup(round_, digest, by=by, reason=reason, only=only)
+    given = approve_rollup(round_, digest, by=by, reason=reason, only=tuple(only or ()))
     deletions = count(sum(len(each.deletions) for each in given.covered), "deletion")
     later = count(sum(len(each.changes) for each in given.covered), "change that may follow", "changes that may follow")
     out(f"Approved by {by.strip()}: {count(len(given.covered), 'site')}, {deletions} and {later}, roll-up {digest}")
@@ -193,27 +193,27 @@ def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: t
     return SafetyStop.exit_code if given.not_covered else 0
 
 
-def run_command(
+def fleet_run_command(
     name: str,
-    cluster: ClusterOptions,
     *,
     round_id: str,
-    only: tuple[str, ...],
+    only: Sequence[str] | None,
     until: str,
     waves: str,
     max_failures: str,
     at_once: int,
+    **cluster: Any,
 ) -> int:
-    """Run a round and return the exit code."""
+    """Run a round, on a ``cluster`` if its options name one, and return the exit code."""
     fleet = load_fleet(name)
     last = stage_named(until)
-    fleet.chosen(only)
+    fleet.chosen(only or ())
     failures = parse_share(max_failures, "--max-failures")
     rules = Rules(waves=parse_waves(waves), failures=failures, at_once=at_once)
     round_ = _round_to_run(fleet, round_id, last)
     out(f"fleet {fleet.name} · round {round_.incident}")
-    start = _executor(fleet, round_, cluster)
-    report = run_fleet(round_, fleet, start, rules, out, until=last, only=only)
+    start = _executor(fleet, round_, ClusterOptions(**cluster))
+    report = run_fleet(round_, fleet, start, rules, out, until=last, only=tuple(only or ()))
     out()
     out_lines(outcome_view(report.outcome).text())
     prose(f"seal:    {report.seal}")
@@ -243,7 +243,7 @@ def _executor(fleet: Fleet, round_: Round, options: ClusterOptions) -> Callable[
     return lambda: DaskExecutor(client, round_.incident, fleet.records)
 
 
-def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "") -> int:
+def fleet_status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "") -> int:
     """Show a round, and how the sites of the fleet stand by their newest incidents; return the exit code, 0.
 
     Raises ParameterRefused where the fleet has no round yet.

@@ -2,75 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from functools import wraps
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+
+
+class Commands:
+    """Declares commands of a group whose work is done by functions of one module of ``runbook_lib.cli``.
+
+    What ``plan`` declares is handed by its names to ``plan_command`` there, whose number, if any, is the exit code. The
+    module is loaded when the command is called, so that ``--help`` is quick.
+    """
+
+    def __init__(self, group: typer.Typer, module: str) -> None:
+        self.group, self._module = group, module
+
+    def command(self, *name: str, **about: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """Return the decorator; ``name`` and ``about`` are as in ``Typer.command``."""
+
+        def declare(declared: Callable[..., None]) -> Callable[..., None]:
+            @wraps(declared)
+            def carry_out(**given: Any) -> None:
+                raise typer.Exit(self.function_of(declared.__name__)(**given) or 0)
+
+            return self.group.command(*name, **about)(carry_out)
+
+        return declare
+
+    def function_of(self, declared: str) -> Any:
+        """Return the function that carries out what is declared by this name."""
+        return getattr(import_module(f"runbook_lib.cli.{self._module}"), f"{declared}_command")
+
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 # -- ``runbook fleet``: many sites in one evening --------------------------------------------------
 
 fleet_app = typer.Typer(help="Work through many sites in one evening.", no_args_is_help=True)
+of_fleets = Commands(fleet_app, "fleet")
 
 FleetArgument = Annotated[
-    str, typer.Argument(help="A name in params/, a fleet's file, or the folder of a nornir inventory.")
+    str,
+    typer.Argument(metavar="fleet", help="A name in params/, a fleet's file, or the folder of a nornir inventory."),
 ]
-SiteOption = Annotated[list[str] | None, typer.Option(help="This site alone; may be given several times.")]
+SiteOption = Annotated[list[str] | None, typer.Option("--site", help="This site alone; may be given several times.")]
 RoundOption = Annotated[str, typer.Option("--round", help="The round; empty: the fleet's newest one.")]
 
 
-@fleet_app.command("triage", epilog="Examples: runbook fleet triage evening · runbook fleet triage inventory/ --json")
+@of_fleets.command("triage", epilog="Examples: runbook fleet triage evening · runbook fleet triage inventory/ --json")
 def fleet_triage(
-    fleet: FleetArgument,
-    json: JsonOption = False,
-    site: SiteOption = None,
+    name: FleetArgument,
+    as_json: JsonOption = False,
+    only: SiteOption = None,
     days: Annotated[int, typer.Option(help="Show certificates that expire within this many days.")] = 90,
     processes: Annotated[int, typer.Option(min=1, help="How many processes ask.")] = 2,
     at_once: Annotated[int, typer.Option(min=1, help="How many sites each process asks at a time.")] = 25,
     phase_s: Annotated[float, typer.Option(help="Seconds for each phase of a site.")] = 20.0,
 ) -> None:
     """Ask every site, read-only and without a kernel: stores, certificates, HA states, and logs where there are any."""
-    from runbook_lib.batch.triage import TriageLimits
-    from runbook_lib.cli.fleet import triage_command
-
-    limits = TriageLimits(processes=processes, at_once=at_once, phase_s=phase_s)
-    raise typer.Exit(triage_command(fleet, limits, only=tuple(site or ()), days=days, as_json=json))
 
 
-@fleet_app.command("plan", epilog="Example: runbook fleet plan evening")
+@of_fleets.command("plan", epilog="Example: runbook fleet plan evening")
 def fleet_plan(
-    fleet: FleetArgument,
-    site: SiteOption = None,
+    name: FleetArgument,
+    only: SiteOption = None,
     at_once: Annotated[int, typer.Option(min=1, help="How many sites are planned at a time.")] = 8,
 ) -> None:
     """Begin a round: one plan per site, each in an incident of its site, and one digest over all of them."""
-    from runbook_lib.cli.fleet import plan_command
-
-    raise typer.Exit(plan_command(fleet, only=tuple(site or ()), at_once=at_once))
 
 
-@fleet_app.command(
+@of_fleets.command(
     "approve", epilog="Example: runbook fleet approve fleet-20261123T200000Z-evening-1a2b 3f6c… --by Ada"
 )
 def fleet_approve(
-    round: Annotated[str, typer.Argument(help="The round, as the plan named it.")],  # noqa: A002 - its name is shown
+    round_id: Annotated[str, typer.Argument(metavar="round", help="The round, as the plan named it.")],
     digest: Annotated[str, typer.Argument(help="The roll-up's digest, all 64 digits.")],
     by: Annotated[str, typer.Option(help="Who approves.")],
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
-    site: SiteOption = None,
+    only: SiteOption = None,
 ) -> None:
     """Approve the plans of a round by the roll-up's digest, for all sites or some. Nothing is sent."""
-    from runbook_lib.cli.fleet import approve_command
-
-    raise typer.Exit(approve_command(round, digest, by=by, reason=reason, only=tuple(site or ())))
 
 
-@fleet_app.command("run", epilog="Examples: runbook fleet run evening · runbook fleet run evening --waves 1,5,20%")
+@of_fleets.command("run", epilog="Examples: runbook fleet run evening · runbook fleet run evening --waves 1,5,20%")
 def fleet_run(
-    fleet: FleetArgument,
+    name: FleetArgument,
     round_id: RoundOption = "",
-    site: SiteOption = None,
+    only: SiteOption = None,
     until: Annotated[str, typer.Option(help="The last stage to run, by number or name, such as 20.")] = "70",
     waves: Annotated[str, typer.Option(help="Sizes of the waves; the last one is repeated.")] = "1,5,20%",
     max_failures: Annotated[str, typer.Option(help="Stop after this many failures, such as 2 or 5%.")] = "1",
@@ -82,31 +104,21 @@ def fleet_run(
     tls_ca: Annotated[str, typer.Option(help="The CA of the cluster, a PEM file.")] = "",
     tls_cert: Annotated[str, typer.Option(help="Our certificate for the cluster, a PEM file.")] = "",
     tls_key: Annotated[str, typer.Option(help="Its key, a PEM file.")] = "",
-    allow_plain: Annotated[
+    plain: Annotated[
         bool, typer.Option("--allow-plain", help="Allow a scheduler without TLS, where nobody else can reach it.")
     ] = False,
 ) -> None:
     """Run the stages of each approved site, in waves; run it again to continue what is not finished."""
-    from runbook_lib.batch.rollout import ClusterOptions
-    from runbook_lib.cli.fleet import run_command
-
-    tls = {"tls_ca": tls_ca, "tls_cert": tls_cert, "tls_key": tls_key}
-    cluster = ClusterOptions(scheduler=scheduler, workers=workers, plain=allow_plain, **tls)
-    given = {"round_id": round_id, "until": until, "waves": waves, "max_failures": max_failures}
-    raise typer.Exit(run_command(fleet, cluster, only=tuple(site or ()), at_once=at_once, **given))
 
 
-@fleet_app.command("status", epilog="Example: runbook fleet status evening")
+@of_fleets.command("status", epilog="Example: runbook fleet status evening")
 def fleet_status(
-    fleet: FleetArgument,
+    name: FleetArgument,
     round_id: RoundOption = "",
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     map_file: Annotated[str, typer.Option("--map", help="Write the map of the sites to this file, as SVG.")] = "",
 ) -> None:
     """Show how a round stands: its plans, how every site ended, and what expires next."""
-    from runbook_lib.cli.fleet import status_command
-
-    raise typer.Exit(status_command(fleet, round_id=round_id, as_json=json, map_file=map_file))
 
 
 # -- ``runbook lab``: the embedded lab -----------------------------------------------------------
@@ -114,6 +126,7 @@ def fleet_status(
 lab_app = typer.Typer(
     help="Run the lab: a simulated primary, secondary and ISE server on loopback.", no_args_is_help=True
 )
+of_labs = Commands(lab_app, "lab")
 
 
 class Scenario(StrEnum):
@@ -151,7 +164,7 @@ SkinOption = Annotated[
 ]
 
 
-@lab_app.command(
+@of_labs.command(
     "up", epilog="Examples: runbook lab up · runbook lab up --scenario renewed-ise-only --skin spa --no-forwarding"
 )
 def lab_up(
@@ -169,14 +182,9 @@ def lab_up(
     forwarding: Annotated[bool, typer.Option(help="Whether the SSH servers forward connections.")] = True,
 ) -> None:
     """Start the lab as a process of its own; params/lab.yaml takes the same options."""
-    from runbook_lib.cli.lab import up_command
-
-    seconds = {"monitor_interval_s": monitor_interval_s, "registration_s": registration_s}
-    others = {"scenario": scenario.value, "skin": skin, "addresses": addresses.value, "forwarding": forwarding}
-    up_command({**seconds, **others})
 
 
-@lab_app.command("fleet", epilog="Example: runbook lab fleet --sites 20 --scenario renewed")
+@of_labs.command("fleet", epilog="Example: runbook lab fleet --sites 20 --scenario renewed")
 def lab_fleet(
     sites: Annotated[int, typer.Option(min=1, help="How many sites.")] = 3,
     scenario: ScenarioOption = Scenario.RENEWED,
@@ -184,60 +192,39 @@ def lab_fleet(
     registration_s: RegistrationOption = 3.0,
 ) -> None:
     """Simulate many sites in this process until Ctrl-C, and print the path of the fleet's file."""
-    from runbook_lib.cli.lab import fleet_command
-
-    options = {"scenario": scenario.value, "monitor_interval_s": monitor_interval_s, "registration_s": registration_s}
-    fleet_command(sites, options)
 
 
-@lab_app.command("status", epilog="Example: runbook lab status --json")
-def lab_status(json: JsonOption = False) -> None:
+@of_labs.command("status", epilog="Example: runbook lab status --json")
+def lab_status(as_json: JsonOption = False) -> None:
     """Show what the lab holds: addresses, HA states, stores, presented certificates."""
-    from runbook_lib.cli.lab import status_command
-
-    status_command(as_json=json)
 
 
-@lab_app.command("down", epilog="Example: runbook lab down")
+@of_labs.command("down", epilog="Example: runbook lab down")
 def lab_down() -> None:
     """End the lab."""
-    from runbook_lib.cli.lab import down_command
-
-    down_command()
 
 
-@lab_app.command("renew", epilog="Example: runbook lab renew secondary")
+@of_labs.command("renew", epilog="Example: runbook lab renew secondary")
 def lab_renew(who: Annotated[str, typer.Argument(help="primary, secondary or ise.")]) -> None:
     """Give a server of the running lab a new key and certificate: the incident begins."""
-    from runbook_lib.cli.lab import renew_command
-
-    renew_command(who)
 
 
-@lab_app.command("jupyter", epilog="Example: runbook lab jupyter")
+@of_labs.command("jupyter", epilog="Example: runbook lab jupyter")
 def lab_jupyter() -> None:
     """Start the lab and open JupyterLab on 00_start_here; Ctrl-C ends both."""
-    from runbook_lib.cli.lab import jupyter_command
-
-    raise typer.Exit(jupyter_command())
 
 
 # -- ``runbook key``: the key that signs records ---------------------------------------------------
 
 key_app = typer.Typer(help="Make and show the key that signs records.", no_args_is_help=True)
+of_keys = Commands(key_app, "records")
 
 
-@key_app.command("new", epilog="Example: runbook key new")
+@of_keys.command("new", epilog="Example: runbook key new")
 def key_new() -> None:
     """Make the key that signs records from now on, in RUNBOOK_KEY_DIR; never replaces one."""
-    from runbook_lib.cli.records import key_new_command
-
-    key_new_command()
 
 
-@key_app.command("show", epilog="Example: runbook key show")
+@of_keys.command("show", epilog="Example: runbook key show")
 def key_show() -> None:
     """Print the public key and its id."""
-    from runbook_lib.cli.records import key_show_command
-
-    key_show_command()

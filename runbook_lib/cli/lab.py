@@ -51,7 +51,7 @@ def lab_errors() -> Iterator[None]:
         raise ParameterRefused(str(error), where=str(paths.lab_dir())) from None
 
 
-def up_command(options: dict[str, Any]) -> None:
+def lab_up_command(**options: Any) -> None:
     """Start the lab and say where its site's file is."""
     with lab_errors():
         skin = checked_skin(options["skin"])
@@ -79,32 +79,32 @@ def checked_skin(words: str) -> str:
     return "forms"
 
 
-def fleet_command(count: int, options: dict[str, Any]) -> None:
+def lab_fleet_command(sites: int, **options: Any) -> None:
     """Simulate so many sites until this process is told to end."""
     from runbook_lib.lab.many import ManyLabs
 
-    with lab_errors(), ManyLabs(paths.lab_dir() / "fleet", count, **options) as many:
-        out(f"{count} sites are up, until Ctrl-C.")
+    with lab_errors(), ManyLabs(paths.lab_dir() / "fleet", sites, **options) as many:
+        out(f"{sites} sites are up, until Ctrl-C.")
         out(f"fleet: {many.fleet_file}")
         out(f"Next, elsewhere: runbook fleet triage {many.fleet_file}")
         threading.Event().wait()
 
 
-def status_command(*, as_json: bool) -> None:
+def lab_status_command(*, as_json: bool) -> None:
     """Show the lab's state."""
     with lab_errors():
         state = lab.status(paths.lab_dir())
     out_lines(json.dumps(state, indent=2) if as_json else status_view(state).text())
 
 
-def down_command() -> None:
+def lab_down_command() -> None:
     """End the lab."""
     with lab_errors():
         lab.down(paths.lab_dir())
     out("The lab is down.")
 
 
-def renew_command(who: str) -> None:
+def lab_renew_command(who: str) -> None:
     """Renew one server's certificate."""
     with lab_errors():
         state = lab.renew(paths.lab_dir(), who)
@@ -168,7 +168,7 @@ def _trust_row(server: str, key: str, pinned: str, presented: str) -> Row:
 # -- ``runbook notebook`` and ``runbook lab jupyter``: JupyterLab on copies, on loopback and with a token
 
 
-def jupyter_command() -> int:
+def lab_jupyter_command() -> int:
     """Open the lab, whatever was chosen last; run until Ctrl-C or SIGTERM, and return JupyterLab's exit code.
 
     A lab that it started ends with it.
@@ -180,7 +180,7 @@ def jupyter_command() -> int:
         return _serve(DEFAULT_SITE)
     finally:
         if not lab_up:
-            down_command()
+            lab_down_command()
 
 
 def notebook_command(site: str) -> int:
@@ -190,7 +190,7 @@ def notebook_command(site: str) -> int:
     """
     loaded = load_site_or_lab(site)
     if isinstance(loaded, LabRequest) and site == DEFAULT_SITE:
-        return jupyter_command()
+        return lab_jupyter_command()
     separate_choice(site)
     if isinstance(loaded, Site) and loaded.kind != "lab":
         out_lines(sign_of(loaded).text(room()))

@@ -175,23 +175,23 @@ def _steps(plan: Plan, *, lab: bool) -> Iterator[Row]:
 # -- ``runbook status``: where an incident stands, and the one command that comes next; from the records alone
 
 
-def status_command(which: str = "") -> None:
-    """Print how each site stands, or with ``which``, a site, all of its open incident, else of its newest.
+def status_command(site: str = "") -> None:
+    """Print how each site stands, or with a ``site``, all of its open incident, else of its newest.
 
     Raises SiteFileInvalid for a site that neither a file nor a record knows, RecordDamaged where its newest record does
     not verify.
     """
     incidents = past_incidents(paths.records_dir(), progress=print_reading)
-    if not which:
+    if not site:
         print_sites(incidents)
         return
-    site = _site_called(which, incidents)
-    one = incident_that_counts(site, incidents)
+    name = _site_called(site, incidents)
+    one = incident_that_counts(name, incidents)
     if one is None:
-        out(f"Site {site} has no incident yet.")
-        out(f"Next: {shlex.join(('runbook', 'run', which))}")
+        out(f"Site {name} has no incident yet.")
+        out(f"Next: {shlex.join(('runbook', 'run', site))}")
         return
-    _require_sound(one, which)
+    _require_sound(one, site)
     print_status(Record.open(paths.records_dir(), one.incident))
 
 

@@ -40,7 +40,7 @@ NO_EXPECTATION = f"begin with one of {', '.join(f'{each}:' for each in EXPECTED)
 Ask = Callable[[str], str]
 
 
-def new_command(name: str) -> None:
+def new_command(site: str) -> None:
     """Ask for a site, look at its servers, and write its file.
 
     Raises UsageError where nobody is at a terminal, ParameterRefused for a site that is there, SiteFileInvalid.
@@ -48,12 +48,12 @@ def new_command(name: str) -> None:
     if not can_ask():
         raise UsageError(
             "This asks on a terminal, and there is none",
-            next_step=f"copy {paths.examples_dir() / 'example.yaml'} to {paths.params_dir() / name}.yaml and change it,"
+            next_step=f"copy {paths.examples_dir() / 'example.yaml'} to {paths.params_dir() / site}.yaml and change it,"
             " or use the form in 00_start_here",
         )
     from runbook_lib.notebook.opening import write_file
 
-    draft = Interview(name, answer_to).draft()
+    draft = Interview(site, answer_to).draft()
     written = write_file(draft, "runbook new")
     prose(f"Written: {paths.params_dir() / f'{written}.yaml'}, for you alone to read.")
     for warning in lacking(draft.site) if draft.site else ():

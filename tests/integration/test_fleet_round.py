@@ -23,7 +23,7 @@ from runbook_lib.batch.planning import approve_rollup
 from runbook_lib.batch.rollout import Rules, fleet_lock, parse_share, parse_waves, run_fleet
 from runbook_lib.batch.round import Round, exit_code, newest_outcome, newest_round
 from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteState, SiteTask
-from runbook_lib.cli.fleet import approve_command
+from runbook_lib.cli.fleet import fleet_approve_command
 from runbook_lib.errors import ParameterRefused, SiteLocked
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Outcome, Stage
@@ -112,7 +112,7 @@ def test_an_impostors_site_is_in_no_roll_up(evening: Evening, lab: ManyLabs) -> 
 
 def test_the_printed_command_runs_this_round(evening: Evening, capsys: pytest.CaptureFixture[str]) -> None:
     """What the approval says comes next leads to the same fleet and round, from any folder and with blanks in it."""
-    approve_command(evening.round.incident, evening.rollup.digest, by="Ada", reason="", only=())
+    fleet_approve_command(evening.round.incident, evening.rollup.digest, by="Ada", reason="", only=())
     said = capsys.readouterr().out
     assert "register high availability (secondary); primary: add the ISE server again" in said  # it is approved as well
     *command, fleet, option, round_id = shlex.split(said.splitlines()[-1].removeprefix("Next: "))

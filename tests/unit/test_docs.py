@@ -196,8 +196,8 @@ def test_arguments_are_written_as_the_command_line_takes_them() -> None:
     """The words in capitals of a row are the arguments of the command, in number and order."""
     for row in rows(section(COMMANDS_PAGE, "Commands")):
         command, left = command_at(row[0].strip("`").split()[1:])
-        arguments = [parameter.name for parameter in command.params if parameter.param_type_name == "argument"]
-        assert [word.lower() for word in left] == arguments, row[0]
+        arguments = [each.display_name_raw for each in command.params if each.param_type_name == "argument"]
+        assert left == [name.rstrip(".").upper() for name in arguments], row[0]
 
 
 @pytest.mark.parametrize(("name", "words"), shell_lines("runbook"), ids=lambda value: str(value)[:60])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import inspect
 import io
 import json
 import os
@@ -22,8 +23,9 @@ from hypothesis import strategies as st
 from source_trees import tree_of
 
 from runbook_lib import cli, errors, secrets
-from runbook_lib.cli import terminal
+from runbook_lib.cli import groups, terminal
 from runbook_lib.cli.app import whole_command
+from runbook_lib.cli.groups import Commands
 from runbook_lib.device.tofu import parse_tofu_list
 from runbook_lib.errors import RunbookError, cut, cut_front, one_line, opening_line, printable, system_words
 from runbook_lib.logs.lines import LINE_LIMIT
@@ -490,6 +492,19 @@ def commands_below(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[
     yield words, command
     for name, each in getattr(command, "commands", {}).items():
         yield from commands_below(each, (*words, name))
+
+
+def test_what_a_command_declares_is_what_its_function_takes() -> None:
+    """What a command line hands on by names fits the function that does the work: none is missing, none unknown."""
+    rooms = {each for module in (cli.app, groups) for each in vars(module).values() if isinstance(each, Commands)}
+    declared = {(room, each.callback) for room in rooms for each in room.group.registered_commands if each.callback}
+    handed_on = 0
+    for room, command in declared:
+        names = inspect.signature(command).parameters
+        if inspect.getclosurevars(command).nonlocals.get("self") is room:
+            inspect.signature(room.function_of(command.__name__)).bind(**dict.fromkeys(names))
+            handed_on += 1
+    assert handed_on >= 25
 
 
 def test_a_sentence_is_broken_between_words_on_a_terminal_alone(
