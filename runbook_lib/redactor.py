@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from hashlib import sha256
 
 from runbook_lib.disguises import Disguise, Disguised
 
@@ -77,7 +78,8 @@ class Redactor:
         # Every anchor in one flat list, as it is written and in lower case: most texts are short and hold no secret,
         # and then looking for the anchors is all that is done.
         self._anchors: tuple[_Anchors, _Anchors] = ((), ())
-        self._clean: set[str] = set()  # short texts without a secret: tables and reports repeat them
+        # What holds no secret, long ones as their digest: tables repeat words, and a notebook is written several times.
+        self._clean: set[bytes] = set()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -117,9 +119,16 @@ class Redactor:
 
     def redact(self, data: bytes) -> bytes:
         """``data`` with a mark for each known secret; where two overlap, both go under the longer one's mark."""
+        clean = self._clean  # before the search: where more becomes known meanwhile, this set is used no longer
+        key = data if len(data) <= _SHORT else sha256(data).digest()
+        if key in clean:
+            return data
+        redacted = data
         for find in (self._spelled, self._disguised):  # the second only in what the first has left
-            data = self._replaced(data, find(data))
-        return data
+            redacted = self._replaced(redacted, find(redacted))
+        if redacted is data and len(clean) < _REMEMBERED:
+            clean.add(key)
+        return redacted
 
     def _replaced(self, data: bytes, spans: list[_Span]) -> bytes:
         out: list[bytes] = []
@@ -131,14 +140,9 @@ class Redactor:
 
     def redact_text(self, text: str) -> str:
         """The same for a text; one that holds none is returned as it is."""
-        clean = self._clean  # before the search: where more becomes known meanwhile, this set is used no longer
-        if text in clean:
-            return text
         data = text.encode("utf-8", "surrogatepass")
         redacted = self.redact(data)
         if redacted is data:
-            if len(text) <= _SHORT and len(clean) < _REMEMBERED:
-                clean.add(text)
             return text
         try:
             return redacted.decode("utf-8", "surrogatepass")
@@ -147,7 +151,8 @@ class Redactor:
 
     def redact_texts(self, texts: list[str]) -> list[str]:
         """Each text redacted. Many short ones cost little more than one long one: they are searched joined."""
-        if not texts or not self._spans(_JOINT.join(text.encode("utf-8", "surrogatepass") for text in texts)):
+        joined = _JOINT.join(text.encode("utf-8", "surrogatepass") for text in texts)
+        if not texts or self.redact(joined) is joined:
             return texts
         if len(texts) == 1:
             return [self.redact_text(texts[0])]
