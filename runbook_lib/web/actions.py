@@ -1,4 +1,4 @@
-"""Act on the page: press, type and tick what a label names. Nothing is found by id, class or position."""
+"""Act on the page: press and type where a label says. Nothing is found by id, class or position."""
 
 from __future__ import annotations
 
@@ -13,37 +13,30 @@ from typing import Any, Literal, TypeVar
 
 from playwright.async_api import ElementHandle, Error
 
-from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood, opening_line
+from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, opening_line
 from runbook_lib.params.labels import Label
-from runbook_lib.params.values import is_address, same_host
 from runbook_lib.web.controls import ControlMatch, bare_words, best, find, named
-from runbook_lib.web.dialogs import ACTION_MS, ELEMENT_LOST, ElementGone, covering, dismiss, script, uncover
+from runbook_lib.web.dialogs import (
+    ACTION_MS,
+    ELEMENT_LOST,
+    ElementGone,
+    covering,
+    refocus,
+    script,
+    uncover,
+    wait_past_notices,
+)
+from runbook_lib.web.reading import is_kept
 from runbook_lib.web.screen import Item, Screen, screen_in_words
 from runbook_lib.web.view import PageView, Rest, When
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
-_BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _END, _UNFILLED = (
-    script(name) for name in ("before", "type", "after", "standsWith", "refocused", "end", "unfilled")
+_BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _UNFILLED = (
+    script(name) for name in ("before", "type", "after", "standsWith", "refocused", "unfilled")
 )
 _FOCUS_GONE = "the page gave the focus to something else"
 _HELD = "el => el.value !== undefined ? el.value : el.innerText"
-_HOSTS = ("secondary_server", "ise_address", "virtual_ipv4", "virtual_ipv6")
-_PADDING = re.compile(r"[_\s]+(?=\.|$)")
-_BETWEEN = re.compile(r"[,;\s]+")  # two mail addresses
-
-
-def is_kept(key: str, held: str, value: str) -> bool:
-    """Whether a field holds what was typed into it, perhaps in the page's spelling.
-
-    An address may stand in a mask with places that are not filled (``10_.0__.0__.1__``). Hosts and mail addresses mean
-    the same in capitals, and a page that writes them so takes no others. In the part before the @ capitals could tell
-    two mailboxes apart by the standard; no mail system in use does so.
-    """
-    if key == "email" and held.isascii():
-        return _BETWEEN.split(held.strip().lower()) == _BETWEEN.split(value.strip().lower())
-    shown = _PADDING.sub("", held) if is_address(value) else held.strip()
-    return held.strip() == value.strip() or (key in _HOSTS and same_host(shown, value.strip()))
 
 
 async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tuple[str, list[str]]:
@@ -74,7 +67,7 @@ T = TypeVar("T")
 Act = Callable[[ElementHandle], Awaitable[object]]
 Only = Callable[[Screen, Item], Awaitable[bool]] | None
 
-_TRIES, _NOTICES = 4, 12
+_TRIES = 4
 _ROLES: tuple[Literal["button", "link", "menuitem", "tab"], ...] = ("button", "link", "menuitem", "tab")
 _TOGETHER_S = 1.5  # the longest that a page and the one that takes its place are both shown
 _DRAWN_S = 0.5  # within which most pages have drawn anew what they took away
@@ -148,35 +141,11 @@ class PageActions:
 
         Raises PageNotUnderstood with its words for a question in the way.
         """
-        limit = self.view.browser.deadlines.page_s if for_s is None else for_s
-        end, notices = time.monotonic() + limit, 0
-
-        def either(screen: Screen) -> tuple[T | None, Screen] | None:
-            result = ready(screen)
-            if result is not None and result is not False:
-                return result, screen
-            return (None, screen) if screen.blocked and not screen.busy else None
-
-        while True:
-            left = max(0.0, end - time.monotonic())
-            result, screen = await self.view.wait(either, what, left, until_rest=until_rest, rest=rest)
-            if result is not None:
-                return result
-            if time.monotonic() > end:
-                raise self.view.not_found(what, screen, limit)
-            await dismiss(self.view, screen.in_dialog())
-            # Notices come one after another; the time that they take is not the page's.
-            notices += 1
-            end = max(end, time.monotonic() + limit) if notices <= _NOTICES else end
+        return await wait_past_notices(self.view, ready, what, for_s, until_rest=until_rest, rest=rest)
 
     async def is_shown(self, key: str) -> bool:
         """Whether the page shows what the label names, at this moment."""
         return bool(find(await self.view.look(), self.labels[key]))
-
-    async def is_offered(self, key: str) -> bool:
-        """Whether something that can be pressed stands with the fields that were filled in."""
-        hits = find(screen := await self.view.look(), self.labels[key])
-        return any([not hit.item.disabled and await self.stands_with_fields(screen, hit.item) for hit in hits])
 
     async def press(self, key: str, *, deadline_s: float | None = None) -> None:
         """Click what the label names. For things that change nothing: it is looked for again if the page moves."""
@@ -257,7 +226,7 @@ class PageActions:
 
         async def typing(element: ElementHandle) -> None:
             if secret:
-                await self._verify(element)
+                await self.view.verify_field(element)
             self._typed.append(element)
             self._held.append((key, element, value))
             if is_kept(key, str(await element.evaluate(_HELD)), value):
@@ -306,22 +275,6 @@ class PageActions:
             now = [(key, str(await element.evaluate(_HELD)), value) for key, element, value in self._held]
             return all(is_kept(key, held, value) for key, held, value in now if held.strip())
         return True
-
-    async def tick(self, key: str, on: bool) -> None:
-        """Set the box that the label names."""
-
-        def is_set(screen: Screen) -> bool | None:
-            hits = find(screen, self.labels[key])
-            return hits[0].item.checked is on if hits else None
-
-        item = await self.find(key)
-        self.kept.append(is_set)
-        if item.checked != on:
-            self.changed = True
-            await self.click_box(item)
-            await self.view.wait(is_set, f"{named(self.labels[key])} set")
-
-    # -- parts -------------------------------------------------------------------------------------
 
     async def click(self, item: Item) -> None:
         """Click an item of the last look; where the page was drawn anew since, the same item as it is now.
@@ -384,7 +337,10 @@ class PageActions:
                 problem, covered = opening_line(str(error)), _COVERED in str(error)
             self.view.browser.raise_for_certificate()
             # What loads is waited for, whatever it covers; so is what keeps the focus for a while.
-            waits = await self._refocus(item) if problem == _FOCUS_GONE else covered and await uncover(self.view, item)
+            if problem == _FOCUS_GONE:
+                waits = await refocus(self.view, item)
+            else:
+                waits = covered and await uncover(self.view, item)
             tries += waits and time.monotonic() < end
             if not covered:
                 await self.view.wait_for_change(_DRAWN_S)
@@ -392,40 +348,3 @@ class PageActions:
         why = f"in the way: {await covering(self.view, item)}" if covered else why
         then = "Look at the picture or the page: something may cover it, or an earlier field may be empty."
         raise self.view.problem(f"{what} is there, and cannot be used; {why}", problem, then)
-
-    async def _refocus(self, item: Item) -> bool:
-        """Deal with the dialogue that has taken the focus, or wait for one that is on its way or has not gone yet."""
-        front = (await self.view.look(anew=True)).in_dialog()
-        if front.items and front.items[0].dialog != item.dialog:
-            await dismiss(self.view, front)
-        else:
-            await self.view.wait_for_change(_DRAWN_S)
-        return True
-
-    async def _verify(self, element: ElementHandle) -> None:
-        await self.view.browser.verify()
-        origin = await element.evaluate("el => el.ownerDocument.defaultView.origin")
-        if origin != self.view.browser.origin:
-            what = "the field for a secret belongs to another server; nothing was typed"
-            then = "Use the name or address in the site's file under which the pages are really served."
-            raise CertificateMoved(what, where=self.view.browser.page.url, found=origin, next_step=then)
-
-    async def click_end(self, item: Item) -> None:
-        """Click the small thing at the right end of a field, such as the arrow that opens its list."""
-
-        async def click(element: ElementHandle) -> None:
-            end = (await element.evaluate_handle(_END)).as_element()
-            await (end or element).click(timeout=ACTION_MS)
-
-        await self.act_on(item, click)
-
-    async def click_box(self, item: Item) -> None:
-        """Click a box or a button of a group; drawn ones often lie over the real one."""
-
-        async def click(element: ElementHandle) -> None:
-            try:
-                await element.click(timeout=ACTION_MS)
-            except Error:
-                await element.dispatch_event("click")
-
-        await self.act_on(item, click)

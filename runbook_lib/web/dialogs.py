@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from playwright.async_api import Dialog, Error
 
@@ -24,10 +25,13 @@ from runbook_lib.web.reading import agrees, concerns
 from runbook_lib.web.screen import Item, Screen, plain, says, without_secrets
 
 if TYPE_CHECKING:
-    from runbook_lib.web.view import PageView
+    from runbook_lib.web.view import PageView, Rest, When
 
+T = TypeVar("T")
+
+_NOTICES = 12
 ACTION_MS = 4000  # of one try; how often it is tried, the deadline of the page says
-_DRAWN_S = 1.5
+_DRAWN_S, _GIVEN_BACK_S = 1.5, 0.5
 _ESCAPE_S, _CLOSE_S, _LEAVE_S = 3.0, 1.0, 0.3  # what closes later is found by the look that follows
 _CORNER = 44
 _CROSSES = frozenset({"x", "×", "✕", "✖", "⨯", "✗", "╳"})
@@ -113,6 +117,35 @@ async def dismiss(view: PageView, front: Screen) -> None:
         await (await view.element(ways[0].item)).click(timeout=ACTION_MS)
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
         await view.wait(gone_from(front), "", _CLOSE_S)  # one that fades out is not pressed again
+
+
+async def wait_past_notices(
+    view: PageView, ready: When[T], what: str, for_s: float | None, *, until_rest: bool, rest: Rest
+) -> T:
+    """Look until ``ready`` gives something, as ``PageView.wait`` does; close the notices that come up meanwhile.
+
+    Raises PageNotUnderstood with its words for a question in the way.
+    """
+    limit = view.browser.deadlines.page_s if for_s is None else for_s
+    end, notices = time.monotonic() + limit, 0
+
+    def either(screen: Screen) -> tuple[T | None, Screen] | None:
+        result = ready(screen)
+        if result is not None and result is not False:
+            return result, screen
+        return (None, screen) if screen.blocked and not screen.busy else None
+
+    while True:
+        left = max(0.0, end - time.monotonic())
+        result, screen = await view.wait(either, what, left, until_rest=until_rest, rest=rest)
+        if result is not None:
+            return result
+        if time.monotonic() > end:
+            raise view.not_found(what, screen, limit)
+        await dismiss(view, screen.in_dialog())
+        # Notices come one after another; the time that they take is not the page's.
+        notices += 1
+        end = max(end, time.monotonic() + limit) if notices <= _NOTICES else end
 
 
 def question_in(view: PageView, front: Screen) -> str:
@@ -236,6 +269,19 @@ async def uncover(view: PageView, item: Item) -> bool:
     if front.items:
         await dismiss(view, front)
     return False
+
+
+async def refocus(view: PageView, item: Item) -> bool:
+    """Deal with the dialogue that has taken the focus, or wait for one that is on its way or has not gone yet.
+
+    Return whether it was waited for, as ``uncover`` does: it always is.
+    """
+    front = (await view.look(anew=True)).in_dialog()
+    if front.items and front.items[0].dialog != item.dialog:
+        await dismiss(view, front)
+    else:
+        await view.wait_for_change(_GIVEN_BACK_S)
+    return True
 
 
 async def covering(view: PageView, item: Item) -> str:

@@ -20,7 +20,7 @@ from runbook_lib.web.ha_reading import ha_page, is_ha_page, milestones, objectio
 from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.reading import fresh_texts, meaning, messages, refusal, reports, says_it_goes_on, unsaid
 from runbook_lib.web.screen import RowGrowth, Screen, Stability, says, screen_in_words
-from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
+from runbook_lib.web.submit import NEXT_STEPS, Submit, choose, tick
 from runbook_lib.web.view import take_picture
 
 _PATH = ("menu_administration", "menu_settings", "menu_high_availability")
@@ -297,7 +297,7 @@ class HaPages:
             await self.actions.click(closed[0])
             await self.actions.find("enable_virtual_ip")
         if wanted or await self.actions.is_shown("enable_virtual_ip"):
-            await self.actions.tick("enable_virtual_ip", wanted)
+            await tick(self.actions, "enable_virtual_ip", wanted)
         for key, address in (("virtual_ipv4", form.virtual_ipv4), ("virtual_ipv6", form.virtual_ipv6)):
             if address or (wanted and await self.actions.is_shown(key)):
                 await self.actions.fill(key, address)

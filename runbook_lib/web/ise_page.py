@@ -287,13 +287,19 @@ class _Form:
                     await self._next()
                 await self.type(key)
                 self.shown.append(key)
-            while await self.actions.is_shown("wizard_next") and not await self.actions.is_offered("save"):
+            while await self.actions.is_shown("wizard_next") and not await self._is_offered("save"):
                 await self._next()
         except PageNotUnderstood as error:
             if self.went_on is not None and self.view.traffic.questions(self.went_on):
                 what = "ise-add: a step of the form asked the server, and the next one is not understood"
                 raise self.view.unknown(what, error.what) from error
             raise
+
+    async def _is_offered(self, key: str) -> bool:
+        """Whether something that can be pressed stands with the fields that were filled in."""
+        hits = find(screen := await self.view.look(), self.actions.labels[key])
+        stands = self.actions.stands_with_fields
+        return any([not hit.item.disabled and await stands(screen, hit.item) for hit in hits])
 
     async def _comes(self, key: str) -> bool | None:
         """Whether the page shows a field before it is still."""

@@ -17,6 +17,9 @@ _BELOW_GAP, _MESSAGE_WORDS = 60, 60
 _WHOLE = 4  # words: an expected phrase of so many is a question that a site's file holds
 _SPAN = re.compile(r"\b\d+ (?=(?:to \d+ )?(?:hours?|minutes?)\b)")
 _REGISTRATION = ("registration", "registering", "register")
+_HOSTS = ("secondary_server", "ise_address", "virtual_ipv4", "virtual_ipv6")
+_PADDING = re.compile(r"[_\s]+(?=\.|$)")
+_BETWEEN = re.compile(r"[,;\s]+")  # two mail addresses
 _MEANINGS = ("wrong_key", "mismatch", "unauthorized", "duplicate", "too_many", "unreachable")
 
 
@@ -172,6 +175,19 @@ def _rest(text: str, caption: str) -> str:
         return after.strip()
     words, count = text.split(), len(plain(caption).split())
     return " ".join(words[count:]) if len(words) > count and same_words(" ".join(words[:count]), caption) else ""
+
+
+def is_kept(key: str, held: str, value: str) -> bool:
+    """Whether a field holds what was typed into it, perhaps in the page's spelling.
+
+    An address may stand in a mask with places that are not filled (``10_.0__.0__.1__``). Hosts and mail addresses mean
+    the same in capitals, and a page that writes them so takes no others. In the part before the @ capitals could tell
+    two mailboxes apart by the standard; no mail system in use does so.
+    """
+    if key == "email" and held.isascii():
+        return _BETWEEN.split(held.strip().lower()) == _BETWEEN.split(value.strip().lower())
+    shown = _PADDING.sub("", held) if is_address(value) else held.strip()
+    return held.strip() == value.strip() or (key in _HOSTS and same_host(shown, value.strip()))
 
 
 # -- Read the table of ISE servers off a screen. Pure ----------------------------------------------

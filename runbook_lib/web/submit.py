@@ -1,4 +1,4 @@
-"""Choose an option; send something once, and see what the page makes of it."""
+"""Tick a box, choose an option; send something once, and see what the page makes of it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,40 @@ from runbook_lib.web.reading import concerns, elsewhere, fresh_texts, meaning, r
 from runbook_lib.web.screen import Item, Screen, Stability, plain, same_words, says
 from runbook_lib.web.view import SessionEnded, take_picture
 
-# -- Choose an option: in a list, in a list that is drawn with other elements, or in a group of radio buttons
+# -- Tick a box; choose an option in a list, in one that is drawn with other elements, or in a group of radio buttons
 
 _CHOICES = ("option", "menuitem", "clickable", "radio", "link", "text")
 _DRAWN = ("clickable", "button")
-_OPTION = script("option")
+_OPTION, _END = script("option"), script("end")
 _OPEN_S = 2.0  # for each way to open a list; after the last the deadline of the page counts
 _MOVED = 6
+
+
+async def tick(actions: PageActions, key: str, on: bool) -> None:
+    """Set the box that the label names."""
+
+    def is_set(screen: Screen) -> bool | None:
+        hits = find(screen, actions.labels[key])
+        return hits[0].item.checked is on if hits else None
+
+    item = await actions.find(key)
+    actions.kept.append(is_set)
+    if item.checked != on:
+        actions.changed = True
+        await click_box(actions, item)
+        await actions.view.wait(is_set, f"{named(actions.labels[key])} set")
+
+
+async def click_box(actions: PageActions, item: Item) -> None:
+    """Click a box or a button of a group; drawn ones often lie over the real one."""
+
+    async def click(element: ElementHandle) -> None:
+        try:
+            await element.click(timeout=ACTION_MS)
+        except Error:
+            await element.dispatch_event("click")
+
+    await actions.act_on(item, click)
 
 
 async def choose(actions: PageActions, key: str, option: str) -> None:
@@ -71,7 +98,7 @@ async def _choose_radio(actions: PageActions, radios: Sequence[Item], key: str, 
     text = hits[0].item.text
     if not hits[0].item.checked:
         actions.changed = True
-        await actions.click_box(hits[0].item)
+        await click_box(actions, hits[0].item)
 
     def chosen(screen: Screen) -> bool | None:
         near = [hit.item for hit in find(screen, wanted, kinds=("radio",)) if hit.item.text == text]
@@ -126,7 +153,7 @@ async def _opened(actions: PageActions, item: Item, label: Label, offered: Calla
     for way in ("arrow", "click", "key"):
         now = await actions.view.current(item)
         if way == "arrow":
-            await actions.click_end(now)
+            await _click_end(actions, now)
         else:
             await actions.click(now)
         if way == "key":
@@ -135,6 +162,16 @@ async def _opened(actions: PageActions, item: Item, label: Label, offered: Calla
         with contextlib.suppress(PageNotUnderstood):
             return await actions.view.wait(offered, "", _OPEN_S)
     return await actions.view.wait(offered, f"the wanted option in {named(label)}")
+
+
+async def _click_end(actions: PageActions, item: Item) -> None:
+    """Click the small thing at the right end of a field, such as the arrow that opens its list."""
+
+    async def click(element: ElementHandle) -> None:
+        end = (await element.evaluate_handle(_END)).as_element()
+        await (end or element).click(timeout=ACTION_MS)
+
+    await actions.act_on(item, click)
 
 
 def _no_option(actions: PageActions, wanted: Label, label: Label, options: Sequence[str]) -> PageNotUnderstood:

@@ -273,6 +273,15 @@ class PageView:
                 each.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
+    async def verify_field(self, element: ElementHandle) -> None:
+        """Raise CertificateMoved unless the field for a secret is of the server whose key is pinned."""
+        await self.browser.verify()
+        origin = await element.evaluate("el => el.ownerDocument.defaultView.origin")
+        if origin != self.browser.origin:
+            what = "the field for a secret belongs to another server; nothing was typed"
+            then = "Use the name or address in the site's file under which the pages are really served."
+            raise CertificateMoved(what, where=self.browser.page.url, found=origin, next_step=then)
+
     def unknown(self, what: str, found: str = "") -> OutcomeUnknown:
         """Return the error for a button that was clicked and whose result is not known."""
         then = "Check what both servers report before you repeat anything."

@@ -21,7 +21,7 @@ from runbook_lib.repair.primary_pages import PageProblem, why_guided
 from runbook_lib.web import actions, ha_page, menu, screen
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import Item
-from runbook_lib.web.submit import choose
+from runbook_lib.web.submit import choose, click_box
 
 pytestmark = pytest.mark.usefixtures("one_browser")
 HEADING = "<h2>HA Configuration</h2>"
@@ -614,7 +614,7 @@ def test_what_goes_and_comes_back_between_two_looks_is_acted_on(tmp_path: Path) 
             return item
 
         await hand.click(await gone("One"))
-        await hand.click_box(await gone("Two"))
+        await click_box(hand, await gone("Two"))
         three = await gone("Three")
         await hand.act_on(three, lambda element: element.select_option(index=1))
         assert await page.evaluate("done") == ["pressed", "ticked", "last"]

@@ -507,7 +507,7 @@ def test_empty_bars_beside_a_form_that_can_be_checked_are_no_registration(
     assert asyncio.run(pages.at_first()).under_way is under_way
 
 
-def test_a_virtual_ip_that_stands_ticked_in_a_closed_section_is_taken_out() -> None:
+def test_a_virtual_ip_that_stands_ticked_in_a_closed_section_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a page remembers would be registered, although nobody sees it."""
     done: list[object] = []
     box = Item(kind="checkbox", names=((0, "Enable Virtual IP"),), checked=True)
@@ -522,8 +522,12 @@ def test_a_virtual_ip_that_stands_ticked_in_a_closed_section_is_taken_out() -> N
     async def is_shown(key: str) -> bool:
         return key == "enable_virtual_ip" and section in done
 
+    async def tick(_: object, key: str, on: bool) -> None:
+        await note(key, on)
+
+    monkeypatch.setattr(ha_page, "tick", tick)
     hand = SimpleNamespace(
-        view=SimpleNamespace(look=look), labels=labels_for(), click=note, find=note, tick=note, is_shown=is_shown
+        view=SimpleNamespace(look=look), labels=labels_for(), click=note, find=note, is_shown=is_shown
     )
     asyncio.run(HaPages(cast("Any", hand))._fill_virtual(HaForm(secondary_server="10.0.0.2", auth_key="k")))
     assert done == [section, "enable_virtual_ip", "enable_virtual_ip", False]

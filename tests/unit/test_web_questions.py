@@ -14,7 +14,7 @@ import pytest
 
 from runbook_lib.errors import DeviceSilent, OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.params.labels import labels_for
-from runbook_lib.web import actions, dialogs, submit, traffic
+from runbook_lib.web import actions, dialogs, reading, submit, traffic
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find_radios, pressables
 from runbook_lib.web.dialogs import ELEMENT_LOST, dismiss, question_in
@@ -242,7 +242,7 @@ def test_a_form_that_has_changed_below_its_question_is_not_agreed_to(
         await submit.choose(hand, "failover_type", "failover_manual")
         monkeypatch.setattr(submit, "find_radios", find_radios)
         await submit.choose(hand, "failover_type", "failover_manual")
-        await hand.tick("enable_virtual_ip", False)
+        await submit.tick(hand, "enable_virtual_ip", False)
         hand._held.append(("secondary_server", cast("Any", SimpleNamespace(evaluate=value)), "10.0.0.2"))
 
     hand = PageActions(view)
@@ -670,7 +670,7 @@ def test_a_field_may_spell_what_means_the_same_otherwise(key: str, held: str, sa
     """Hosts and mail addresses do so in capitals, addresses in masks; neither secrets nor names of users."""
     planned = {"email": "noc@example.com,ops@example.com", "secondary_server": "pi-2.example.com"}
     planned |= {"virtual_ipv4": "10.0.0.12", "virtual_ipv6": "2001:db8::9", "auth_key": "key", "ise_user": "admin"}
-    assert actions.is_kept(key, held, planned[key]) is same
+    assert reading.is_kept(key, held, planned[key]) is same
 
 
 @pytest.mark.parametrize("opens", [True, False])

@@ -295,7 +295,7 @@ class Turned:
 
     def __init__(self, *pages: Screen) -> None:
         self.pages, self.clicked = pages, 0
-        self.labels, self.view, self.stands_with_fields = LABELS, Mock(), None
+        self.labels, self.view, self.stands_with_fields = LABELS, Mock(), AsyncMock()
         self.view.traffic.failed_at = 0.0
         self.view.look = AsyncMock(side_effect=lambda **_: self.pages[self.clicked])
         self.view.problem.side_effect = lambda what, *_, **_given: PageNotUnderstood(what)
@@ -551,6 +551,7 @@ class Wizard(Turned):
         super().__init__(*pages)
         self.log: list[str] = []
         self.view.wait, self.view.comes = self.wait, self.comes
+        self.stands_with_fields = AsyncMock(return_value=True)
 
     async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
         if not await self.is_shown(key):
@@ -573,9 +574,6 @@ class Wizard(Turned):
 
     async def comes(self, ready: Callable[[Screen], object], *_: object, **_given: object) -> object:
         return ready(await self.view.look())
-
-    async def is_offered(self, key: str) -> bool:
-        return any(not hit.item.disabled for hit in find(await self.view.look(), LABELS[key]))
 
 
 @pytest.mark.parametrize("pages", STEPS.values(), ids=STEPS)
