@@ -14,19 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import (
-    Client,
-    Event,
-    Nanny,
-    Queue,
-    Scheduler,
-    Security,
-    Semaphore,
-    SpecCluster,
-    Worker,
-    get_client,
-    get_worker,
-)
+import distributed
 
 from runbook_lib import paths
 from runbook_lib.batch.local import (
@@ -78,7 +66,7 @@ def run_payload(payload: Payload, names: dict[str, str]) -> dict[str, Any]:
     """
     if not _permitted(names["permit"]):
         return {"begun": False}
-    worker = get_worker()
+    worker = distributed.get_worker()
 
     def publish(value: dict[str, Any]) -> None:
         worker.log_event(names["topic"], json.dumps(value))
@@ -96,7 +84,7 @@ def run_payload(payload: Payload, names: dict[str, str]) -> dict[str, Any]:
 
 def _permitted(name: str) -> bool:
     try:
-        return bool(Queue(name, client=get_client()).get(timeout=PERMIT_S))
+        return bool(distributed.Queue(name, client=distributed.get_client()).get(timeout=PERMIT_S))
     except TimeoutError:
         return False
 
@@ -104,7 +92,7 @@ def _permitted(name: str) -> bool:
 @contextmanager
 def _cluster_lock(task: SiteTask) -> Iterator[None]:
     """One run of a site on the whole cluster; the file lock beside it holds on this machine."""
-    lock = Semaphore(max_leases=1, name=f"pi-tofu-site-{sha256_hex(task.site.encode())[:24]}")
+    lock = distributed.Semaphore(max_leases=1, name=f"pi-tofu-site-{sha256_hex(task.site.encode())[:24]}")
     if not lock.acquire(timeout=LEASE_S):
         raise SiteLocked(
             f"another worker of this cluster runs site {task.site} now",
@@ -129,8 +117,8 @@ async def _run(task: SiteTask, names: dict[str, str], on_event: Callable[[SiteEv
 
 async def _watch(executor: LocalExecutor, names: dict[str, str]) -> None:
     """Hear of it when the fleet is stopped, or told to end now."""
-    client = get_client()
-    halt, abort = (Event(names[name], client=client) for name in ("halt", "abort"))
+    client = distributed.get_client()
+    halt, abort = (distributed.Event(names[name], client=client) for name in ("halt", "abort"))
     halted = False
     while True:
         with suppress(OSError):  # a scheduler that is gone ends this worker by itself
@@ -160,11 +148,11 @@ class _NoPages:
         """Serve nothing: Dask has no other way to leave its web server out."""
 
 
-class _Scheduler(_NoPages, Scheduler):
+class _Scheduler(_NoPages, distributed.Scheduler):
     """Tells the workers what to do."""
 
 
-class _Worker(_NoPages, Worker):
+class _Worker(_NoPages, distributed.Worker):
     """Runs the sites, in a process that keeps only the ``variables`` of the environment that it came with."""
 
     def __init__(self, *args: Any, variables: Iterable[str], **options: Any) -> None:
@@ -174,15 +162,15 @@ class _Worker(_NoPages, Worker):
         super().__init__(*args, **options)
 
 
-def start_local_cluster(workers: int, variables: Iterable[str]) -> SpecCluster:
+def start_local_cluster(workers: int, variables: Iterable[str]) -> distributed.SpecCluster:
     """Return a running cluster of so many worker processes, which keep these variables; it has to be closed."""
-    own: dict[str, Any] = {"host": _HOST, "protocol": "tls://", "security": Security.temporary()}
+    own: dict[str, Any] = {"host": _HOST, "protocol": "tls://", "security": distributed.Security.temporary()}
     quiet = logging.CRITICAL  # what matters is told by the results
     worker = {"nthreads": 1, "silence_logs": quiet, "worker_class": _Worker, "dashboard": False, **own}
     worker["variables"] = tuple(variables)
-    return SpecCluster(
+    return distributed.SpecCluster(
         scheduler={"cls": _Scheduler, "options": {"port": 0, "dashboard": False, **own}},
-        workers={name: {"cls": Nanny, "options": dict(worker)} for name in range(workers)},
+        workers={name: {"cls": distributed.Nanny, "options": dict(worker)} for name in range(workers)},
         security=own["security"],
         silence_logs=quiet,
     )
@@ -194,7 +182,7 @@ CONNECT_S = 15.0
 _LOST = "the worker that ran it died, or the cluster lost it"
 
 
-def connect(options: ClusterOptions, known: Iterable[SecretRef] = ()) -> Client:
+def connect(options: ClusterOptions, known: Iterable[SecretRef] = ()) -> distributed.Client:
     """Return a client of the cluster; of all ``env:`` secrets the processes of a local one keep those ``known``.
 
     Raises ParameterRefused for an address without TLS, DeviceUnreachable.
@@ -202,10 +190,12 @@ def connect(options: ClusterOptions, known: Iterable[SecretRef] = ()) -> Client:
     # On a cluster of our own; on another one the permit of each payload is what keeps a task from being begun again.
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
     if not options.scheduler:
-        return Client(start_local_cluster(options.workers, kernel_environment(known)))
+        return distributed.Client(start_local_cluster(options.workers, kernel_environment(known)))
     require_protected(options)
     try:
-        return Client(options.scheduler, security=_security(options), timeout=CONNECT_S, name="runbook-fleet")
+        return distributed.Client(
+            options.scheduler, security=_security(options), timeout=CONNECT_S, name="runbook-fleet"
+        )
     except (OSError, TimeoutError, ValueError) as error:
         raise DeviceUnreachable(
             "The scheduler does not answer",
@@ -215,10 +205,10 @@ def connect(options: ClusterOptions, known: Iterable[SecretRef] = ()) -> Client:
         ) from None
 
 
-def _security(options: ClusterOptions) -> Security | None:
+def _security(options: ClusterOptions) -> distributed.Security | None:
     if not options.scheduler.startswith("tls:"):
         return None
-    return Security(
+    return distributed.Security(
         tls_ca_file=options.tls_ca,
         tls_client_cert=options.tls_cert,
         tls_client_key=options.tls_key,
@@ -229,7 +219,7 @@ def _security(options: ClusterOptions) -> Security | None:
 class DaskExecutor:
     """Runs tasks on a cluster; ``refused`` names what the records' address did not take."""
 
-    def __init__(self, client: Client, round_id: str, address: str = "") -> None:
+    def __init__(self, client: distributed.Client, round_id: str, address: str = "") -> None:
         self.refused: list[str] = []
         self._client = client
         self._address = address
@@ -259,7 +249,7 @@ class DaskExecutor:
         names = self._names | {"permit": f"permit-{task.incident}-{secrets.token_hex(4)}"}
         try:
             payload = payload_of(replace(task, token=token), self._address)
-            await asyncio.to_thread(lambda: Queue(names["permit"], client=self._client).put(True))
+            await asyncio.to_thread(lambda: distributed.Queue(names["permit"], client=self._client).put(True))
             future = self._client.submit(
                 run_payload, payload, names, key=f"{task.site}-{names['permit']}", pure=False, retries=0
             )
@@ -307,7 +297,7 @@ class DaskExecutor:
     def _set(self, name: str) -> None:
         def set_event() -> None:
             with suppress(Exception):  # a scheduler that is gone has ended everything already
-                Event(self._names[name], client=self._client).set()
+                distributed.Event(self._names[name], client=self._client).set()
 
         self._loop.run_in_executor(None, set_event)
 

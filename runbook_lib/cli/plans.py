@@ -7,19 +7,11 @@ import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from runbook_lib import paths
+from runbook_lib import errors, paths
 from runbook_lib.cli.records import print_reading, print_sites
 from runbook_lib.cli.terminal import answer_to, can_ask, out, out_lines, prose
 from runbook_lib.decisions import Override, Plan
 from runbook_lib.device.prime import identities
-from runbook_lib.errors import (
-    ApprovalMissing,
-    ParameterRefused,
-    PlanStale,
-    RecordDamaged,
-    SiteFileInvalid,
-    StageOutOfOrder,
-)
 from runbook_lib.i18n.language import count, stamp
 from runbook_lib.models import PastIncident, Stage, StageState
 from runbook_lib.notebook.workspace import newest_incident, next_run
@@ -72,7 +64,7 @@ def record_of(which: str) -> Record:
     site = load_site_or_lab(which).name
     incident = find_open(root, site) or newest_incident(site)
     if not incident:
-        raise StageOutOfOrder(
+        raise errors.StageOutOfOrder(
             f"Site {site} has no incident yet, so no plan",
             next_step=f"make one: {shlex.join(('runbook', 'run', which, '--dry-run'))}",
         )
@@ -137,7 +129,7 @@ def newest_plan(record: Record) -> Plan | None:
     """Return the newest plan of an incident, None where none was made."""
     try:
         return record.read_plan()
-    except StageOutOfOrder:
+    except errors.StageOutOfOrder:
         return None
 
 
@@ -199,7 +191,7 @@ def _site_called(which: str, incidents: Sequence[PastIncident]) -> str:
     """Return a site's name; one whose file is elsewhere, or cannot be read, is known by its records."""
     try:
         return load_site_or_lab(which).name
-    except SiteFileInvalid:
+    except errors.SiteFileInvalid:
         if incident_that_counts(which, incidents):
             return which
         raise
@@ -207,7 +199,7 @@ def _site_called(which: str, incidents: Sequence[PastIncident]) -> str:
 
 def _require_sound(one: PastIncident, which: str) -> None:
     if one.problem:
-        raise RecordDamaged(
+        raise errors.RecordDamaged(
             "The site's newest record does not verify, so nothing that it says is told",
             where=str(paths.records_dir() / one.incident),
             found=one.problem,
@@ -276,10 +268,10 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
         prose(f"This plan is approved already, {approved_by(record, plan)}; another approval is written beside it.")
     if person:
         if answer_to(f"Approve plan {plan.digest[:SHORTEST]}… as {by}? Type yes:").lower() != "yes":
-            raise ApprovalMissing("The answer was not yes; nothing was approved", where=incident_of(plan))
+            raise errors.ApprovalMissing("The answer was not yes; nothing was approved", where=incident_of(plan))
         if record.read_plan().digest != plan.digest:
             what = "There is a newer plan than the one above; nothing was approved"
-            raise PlanStale(what, next_step=f"runbook approve {plan.incident}")
+            raise errors.PlanStale(what, next_step=f"runbook approve {plan.incident}")
     approval = approve(record, plan.digest, by=by, how="runbook approve", reason=reason)
     out(f"Approved by {approval.by}: {_extent(plan)}, plan {plan.digest}")
     prose(f"Signed with the key {approval.key}." if approval.key else UNSIGNED)
@@ -293,13 +285,13 @@ def _require_digest(plan: Plan, digest: str, *, shown: bool) -> None:
         return
     if plan.digest.startswith(given):
         few = f"at least {SHORTEST} digits" if shown else "all 64 digits, where nobody is asked"
-        raise ParameterRefused(
+        raise errors.ParameterRefused(
             f"The digest is too short: give {few}; nothing was approved",
             found=f"given {given or 'none'}",
             where=incident_of(plan),
             next_step=f"{approval_command(plan)} --by NAME",
         )
-    raise ParameterRefused(
+    raise errors.ParameterRefused(
         "This is not the digest of the incident's newest plan; nothing was approved",
         where=incident_of(plan),
         found=f"given {digest}\nplan  {plan.digest}",
@@ -320,7 +312,7 @@ def override_command(incident: str, server: str, entry: str, *, sha256: str, by:
     record = Record.open(paths.records_dir(), incident)
     target = next((row.target for row in record.read_plan().rows if row.place == (server, entry)), "")
     if not target:
-        raise ParameterRefused(
+        raise errors.ParameterRefused(
             "The plan holds no such entry of another host of the site",
             found=f"{server}: {entry}",
             next_step="copy server and entry from the plan (20_list_certificates)",
@@ -338,7 +330,7 @@ def fingerprint(text: str) -> str:
     try:
         return canonical_sha256(text)
     except ValueError as error:
-        raise ParameterRefused(str(error), found=text) from None
+        raise errors.ParameterRefused(str(error), found=text) from None
 
 
 def unlock_command(site: str, holder: str) -> None:

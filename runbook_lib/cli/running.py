@@ -12,20 +12,11 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from runbook_lib import paths
+from runbook_lib import errors, paths
 from runbook_lib.batch.runner import RunReport, StageReport, run_stages
 from runbook_lib.cli.plans import dry_run_view, show_plan
 from runbook_lib.cli.terminal import begin_line, can_renew_line, err_lines, out, out_lines, prose, renew_line
 from runbook_lib.decisions import is_sha256
-from runbook_lib.errors import (
-    MOST_LINES,
-    ApprovalMissing,
-    DeletionRefused,
-    ParameterRefused,
-    RunbookError,
-    StageOutOfOrder,
-    one_line,
-)
 from runbook_lib.i18n.language import count, stamp
 from runbook_lib.models import Stage, StageState
 from runbook_lib.notebook.opening import open_incident, stage_named
@@ -105,7 +96,7 @@ class RunProgress:
     def _tell_changes(self) -> None:
         try:
             lines = self._record.journal.read().lines
-        except RunbookError:
+        except errors.RunbookError:
             return  # the stage that writes to it will say so
         new, self._told = lines[self._told :], len(lines)
         for line in new:
@@ -164,7 +155,7 @@ def left_behind(record: Record, then: str = "") -> str:
     sent = [(server, about_deletion(key)) for server, key in deletion_intents(record)]
     changes = [("primary", what) for what, _ in change_intents(record)]
     planned = []
-    with suppress(StageOutOfOrder):
+    with suppress(errors.StageOutOfOrder):
         planned = [(row.server, about_deletion(row.key)) for row in record.read_plan().deletions]
     rows = [
         ("done", [change for change in (*sent, *changes) if change not in unknown]),
@@ -185,18 +176,18 @@ def shortened(problem: str, folder: Path) -> str:
     end = begin + 1
     while end < len(lines) and lines[end].startswith(_FURTHER):
         end += 1
-    if end - begin <= MOST_LINES or not folder.is_dir():
+    if end - begin <= errors.MOST_LINES or not folder.is_dir():
         return problem
     cut = lines[end - 1].endswith(" more characters)")
     many = "more" if cut else f"{end - begin - 2 * SHOWN} more of {end - begin}"
-    more = f"{_FURTHER}and {many}: {one_line(str(folder))}"
+    more = f"{_FURTHER}and {many}: {errors.one_line(str(folder))}"
     return "\n".join([*lines[: begin + SHOWN], more, *lines[end - SHOWN :]])
 
 
 def _listed(places: Sequence[tuple[str, About]], record: Record) -> Iterable[str]:
     """Yield the first three, and how many there are beside them and where those stand."""
     for server, what in islice(places, SHOWN):
-        whole = REDACTOR.redact_text(one_line(f"{server}: {what}"))  # before it is broken into lines
+        whole = REDACTOR.redact_text(errors.one_line(f"{server}: {what}"))  # before it is broken into lines
         yield from textwrap.wrap(whole, _WIDTH - len(_INDENT), subsequent_indent="  ")
     if len(places) > SHOWN:
         yield f"and {len(places) - SHOWN} more of {len(places)}: runbook plan {record.incident}"
@@ -238,7 +229,7 @@ def _sent(change: Line, lines: tuple[Line, ...]) -> str:
     how = (
         f"sent at {stamp(left[-1].utc)}; its result was not seen" if left else "was about to be sent; it may have left"
     )
-    return one_line(f"{change.text}, {change.server}: {how}")
+    return errors.one_line(f"{change.text}, {change.server}: {how}")
 
 
 # -- ``runbook run``: the stages of one site in order, one line each, and a table at the end -------
@@ -260,9 +251,9 @@ def run_command(
     Raises ParameterRefused where what was given does not go together, and what ``run_stages`` raises.
     """
     if dry_run and approve:
-        raise ParameterRefused("A dry run approves nothing", next_step="leave out --approve, or --dry-run")
+        raise errors.ParameterRefused("A dry run approves nothing", next_step="leave out --approve, or --dry-run")
     if approve and not is_sha256(approve):
-        raise ParameterRefused(
+        raise errors.ParameterRefused(
             "This is not a plan's digest; nothing was begun",
             found=f"--approve {approve}",
             next_step=f"give all 64 digits, as runbook plan {incident or site} shows them, or leave out --approve",
@@ -271,7 +262,7 @@ def run_command(
     settings = open_site(site)
     check_given(expect, settings)
     if resume and not incident and not find_open(paths.records_dir(), settings.name):
-        raise ParameterRefused(
+        raise errors.ParameterRefused(
             f"Site {settings.name} has no open incident to resume", next_step="leave out --resume to open a new one"
         )
     if last not in (Stage.START, Stage.DIAGNOSE):
@@ -294,7 +285,7 @@ def stopped_at_plan(report: RunReport) -> bool:
     last = report.stages[-1]
     if last.stage is Stage.LIST:
         return last.state is StageState.DONE
-    return last.error_name in (ApprovalMissing.__name__, DeletionRefused.__name__)
+    return last.error_name in (errors.ApprovalMissing.__name__, errors.DeletionRefused.__name__)
 
 
 def run_and_tell(

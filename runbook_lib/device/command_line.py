@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncssh
 
+from runbook_lib import errors
 from runbook_lib.device import ssh
 from runbook_lib.device.dialog import DECIDE_THERE, Dialog, Feed, no_reply
 from runbook_lib.device.transcript import (
@@ -22,18 +23,6 @@ from runbook_lib.device.transcript import (
     wants_yes_or_no,
 )
 from runbook_lib.device_prompts import Reply
-from runbook_lib.errors import (
-    CommandRefused,
-    ConnectionLost,
-    DeviceError,
-    DeviceSilent,
-    DeviceUnreachable,
-    LoginQuestion,
-    LoginRefused,
-    RunbookError,
-    UsageError,
-    cut_front,
-)
 from runbook_lib.models import Answer
 from runbook_lib.params.model import Deadlines, SshAccess
 
@@ -78,7 +67,7 @@ class Console:
             await _end(connection, connection.abort)
             if isinstance(error, asyncssh.Error):
                 raise _no_session(server, error) from error
-            if isinstance(error, DeviceError):
+            if isinstance(error, errors.DeviceError):
                 error.sent = False  # none of the caller's
             raise
         return console
@@ -130,7 +119,9 @@ class Console:
         if self.on_wait is None:
             return
         waits = f"{self.server}: waiting for the answer to {text!r}, {seconds:.0f} s of at most {longest_s:g} s"
-        self.on_wait(f"{waits}; it last said {cut_front(last, 200)!r}, and no question is answered" if last else waits)
+        self.on_wait(
+            f"{waits}; it last said {errors.cut_front(last, 200)!r}, and no question is answered" if last else waits
+        )
 
     async def open_channel(self, host: str, port: int) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
         """Connect to ``host``:``port`` through the server (SSH ``direct-tcpip``) and return the two ends.
@@ -147,7 +138,7 @@ class Console:
                 raise _gone(where, error) from error
             raise ssh.channel_failure(error, where) from error
         except TimeoutError as error:
-            raise DeviceUnreachable(
+            raise errors.DeviceUnreachable(
                 f"no connection within {self._deadlines.connect_s:g} s", where=where, next_step="check that it is up"
             ) from error
         except (OSError, asyncssh.Error) as error:
@@ -180,7 +171,7 @@ class Console:
             answer, transcript = await self._exchange("terminal length 0", paging, self._deadlines.login_s)
             if question := _question(answer):
                 raise question
-        except RunbookError as error:
+        except errors.RunbookError as error:
             printed = dict.fromkeys((banner.text().strip(), error.found.strip()))
             error.found = "\n".join(filter(None, printed))
             raise
@@ -192,7 +183,7 @@ class Console:
         self.unfinished = None
         if self._feed.closed or not stands_at_prompt(self._feed.unread, self.prompt):
             await self._drop()
-            raise ConnectionLost(
+            raise errors.ConnectionLost(
                 "the session is closed; the command was not sent",
                 where=self.server,
                 found=visible_text(self._feed.unread),
@@ -207,10 +198,10 @@ class Console:
         except BaseException as error:
             self.unfinished = self._answer(text, transcript, started_utc)
             await self._drop()
-            if isinstance(error, RunbookError):
+            if isinstance(error, errors.RunbookError):
                 error.what = f"{error.what}; {text!r} had been sent"
                 error.found = self.unfinished.text or error.found
-            if isinstance(error, DeviceError):
+            if isinstance(error, errors.DeviceError):
                 error.sent = True
             raise
         return self._answer(text, transcript, started_utc), transcript
@@ -241,7 +232,7 @@ class Session:
     def __init__(self, server: str, address: str, access: SshAccess, deadlines: Deadlines) -> None:
         self._open = partial(Console.open, server, address, access, deadlines=deadlines)
         self._console: Console | None = None
-        self._refusal: LoginRefused | None = None
+        self._refusal: errors.LoginRefused | None = None
         self._opening = asyncio.Lock()
 
     async def console(self) -> Console:
@@ -253,7 +244,7 @@ class Session:
                 await self._leave()
                 try:
                     self._console = await self._open()
-                except LoginRefused as error:
+                except errors.LoginRefused as error:
                     self._refusal = error
                     raise
             return self._console
@@ -276,7 +267,7 @@ async def _terminal(server: str, connection: asyncssh.SSHClientConnection, deadl
             await connection.create_session(lambda: feed, term_type="dumb", term_size=(COLUMNS, ROWS), encoding=None)
     except TimeoutError as error:
         what = f"the login was accepted, but no session started within {deadline_s:g} s"
-        raise DeviceSilent(what, where=server, next_step="check whether the server is overloaded") from error
+        raise errors.DeviceSilent(what, where=server, next_step="check whether the server is overloaded") from error
     return feed
 
 
@@ -287,33 +278,35 @@ async def _end(connection: Any, how: Callable[[], object]) -> None:
             await connection.wait_closed()
 
 
-def _gone(where: str, error: Exception) -> ConnectionLost:
-    return ConnectionLost("the SSH connection is gone", where=where, found=str(error), next_step="run the stage again")
+def _gone(where: str, error: Exception) -> errors.ConnectionLost:
+    return errors.ConnectionLost(
+        "the SSH connection is gone", where=where, found=str(error), next_step="run the stage again"
+    )
 
 
-def _no_session(server: str, error: asyncssh.Error) -> ConnectionLost | LoginRefused:
+def _no_session(server: str, error: asyncssh.Error) -> errors.ConnectionLost | errors.LoginRefused:
     if isinstance(error, asyncssh.ChannelOpenError):
         then = "log in by hand; sessions that were left open may have used up the server's limit"
-        return LoginRefused(
+        return errors.LoginRefused(
             "the server grants no interactive session", where=server, found=error.reason, next_step=then
         )
-    return ConnectionLost(
+    return errors.ConnectionLost(
         "the connection ended before the prompt", where=server, found=str(error), next_step="run the stage again"
     )
 
 
-def _question(answer: Answer) -> LoginQuestion | None:
+def _question(answer: Answer) -> errors.LoginQuestion | None:
     if not wants_yes_or_no(answer.text):
         return None
     asks = "the server asks a yes/no question before its prompt, and takes commands for answers; it got no yes"
-    return LoginQuestion(asks, where=answer.server, found=answer.text.strip(), next_step=DECIDE_THERE)
+    return errors.LoginQuestion(asks, where=answer.server, found=answer.text.strip(), next_step=DECIDE_THERE)
 
 
 def require_one_line(text: str) -> None:
     """Raise UsageError unless a command is one line of printable characters."""
     if not text.strip() or not text.isprintable():
         what = "a command must be one line of printable characters; nothing was sent"
-        raise UsageError(what, found=text, next_step="remove line ends and control characters")
+        raise errors.UsageError(what, found=text, next_step="remove line ends and control characters")
 
 
 def raise_if_refused(answer: Answer) -> None:
@@ -321,11 +314,11 @@ def raise_if_refused(answer: Answer) -> None:
 
     ``CommandRefused``: the command line does not know or allow it. ``LoginQuestion``: a yes/no question took it.
     """
-    problem: DeviceError | None = _question(answer)
+    problem: errors.DeviceError | None = _question(answer)
     if problem is None and is_refusal(answer.text):
         what = f"the server's command line does not know or allow {answer.command!r}"
         then = "log in by hand and check what the user may do; another release may spell it differently"
-        problem = CommandRefused(what, where=answer.server, found=answer.text.strip(), next_step=then)
+        problem = errors.CommandRefused(what, where=answer.server, found=answer.text.strip(), next_step=then)
     if problem:
         problem.sent = True
         raise problem

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncssh
 
+from runbook_lib import errors
 from runbook_lib.device.transcript import (
     Transcript,
     is_asking,
@@ -22,16 +23,6 @@ from runbook_lib.device.transcript import (
     wants_yes_or_no,
 )
 from runbook_lib.device_prompts import Reply, is_yes_no, unfolded
-from runbook_lib.errors import (
-    AnswerNotUnderstood,
-    ConnectionLost,
-    DeviceError,
-    DeviceSilent,
-    LoginQuestion,
-    LoginRefused,
-    cut,
-    cut_front,
-)
 
 DECIDE_THERE = (
     "log in by hand with the same user, read what it asks and decide there; what an answer would do is not known, so"
@@ -176,7 +167,7 @@ class Dialog:
         elif feed.closed:
             raise self._lost(feed, transcript)
         if len(transcript.raw) > LARGEST:
-            raise AnswerNotUnderstood(
+            raise errors.AnswerNotUnderstood(
                 f"the answer is longer than {LARGEST // 2**20} MB",
                 where=self.server,
                 next_step="run the command by hand",
@@ -242,7 +233,7 @@ class Dialog:
         if not self.prove or transcript.is_proven:
             return True
         if transcript.proofs >= MOST_PROOFS:
-            raise AnswerNotUnderstood(
+            raise errors.AnswerNotUnderstood(
                 "the answer continues after every prompt; its end cannot be determined",
                 where=self.server,
                 next_step="run the command by hand",
@@ -254,7 +245,7 @@ class Dialog:
     def _left_prompt(self, feed: Feed, transcript: Transcript) -> bool:
         what = "something was printed behind the prompt, and no prompt after it; the session is closed"
         then = "run the stage again; if that does not help, find out what writes to the server's terminals"
-        raise AnswerNotUnderstood(what, where=self.server, next_step=then)
+        raise errors.AnswerNotUnderstood(what, where=self.server, next_step=then)
 
     def _asked(self, feed: Feed, transcript: Transcript) -> bool:
         raise self._at_login(transcript) if self.login else self._question(transcript)
@@ -262,9 +253,9 @@ class Dialog:
     def _elsewhere(self, feed: Feed, transcript: Transcript) -> bool:
         raise self._at_another_prompt(transcript)
 
-    def _at_another_prompt(self, transcript: Transcript) -> LoginQuestion:
+    def _at_another_prompt(self, transcript: Transcript) -> errors.LoginQuestion:
         expected = f"{self.host or '<hostname>'}/<user>#"
-        return LoginQuestion(
+        return errors.LoginQuestion(
             f"the login ended at {transcript.last_line.strip()!r}, which is not the prompt of the command line",
             where=self.server,
             found=transcript.text(),
@@ -272,50 +263,52 @@ class Dialog:
             f" whose prompt is {expected}",
         )
 
-    def _at_login(self, transcript: Transcript) -> LoginRefused:
+    def _at_login(self, transcript: Transcript) -> errors.LoginRefused:
         if is_expired(visible_text(bytes(transcript.raw[-4096:]))):
             what = "the server wants a new password before it lets the user in, or the account has expired"
             then = "log in by hand, change the password, then store the new one where the site's file keeps it"
-            return LoginRefused(what, where=self.server, found=transcript.text(), next_step=then)
+            return errors.LoginRefused(what, where=self.server, found=transcript.text(), next_step=then)
         what = "the server asks something before its prompt; it was not answered, and the session was closed"
-        return LoginQuestion(what, where=self.server, found=transcript.text(), next_step=DECIDE_THERE)
+        return errors.LoginQuestion(what, where=self.server, found=transcript.text(), next_step=DECIDE_THERE)
 
-    def _question(self, transcript: Transcript) -> AnswerNotUnderstood:
-        asked = cut_front(unfolded(transcript.printed), 300)
-        return AnswerNotUnderstood(
+    def _question(self, transcript: Transcript) -> errors.AnswerNotUnderstood:
+        asked = errors.cut_front(unfolded(transcript.printed), 300)
+        return errors.AnswerNotUnderstood(
             f"the server asked an unknown question, {asked!r}; it was not answered, and the session is closed",
             where=self.server,
             next_step="run the command by hand to see what it asks. If it is about the deletion or HA removal that was"
             ' sent and nothing else, answer it in the site\'s file: answers: {"<the question>": "<the answer>"}',
         )
 
-    def _silent(self, transcript: Transcript, deadline_s: float) -> DeviceError:
+    def _silent(self, transcript: Transcript, deadline_s: float) -> errors.DeviceError:
         if self._asks(transcript) or transcript.last_line.rstrip().endswith(":"):
             return self._at_login(transcript) if self.login else self._question(transcript)
         setting = "login_s" if self.login else "command_s"
         next_step = f"check whether the server is overloaded; the site's file sets the time, deadlines: {setting}"
-        standing = cut(transcript.last_line.strip(), 200)
+        standing = errors.cut(transcript.last_line.strip(), 200)
         if self.login and standing.endswith(_PROMPT_ENDS) and not self._is_prompt(standing, transcript):
             return self._at_another_prompt(transcript)
         if standing and not self._is_prompt(standing, transcript):
-            return DeviceSilent(
+            return errors.DeviceSilent(
                 f"no end of the answer within {deadline_s:g} s: {standing!r} at its end is neither the prompt nor a"
                 " question that is known",
                 where=self.server,
                 next_step=f"log in by hand and check whether it waits for something there; else {next_step}",
             )
         why = "a prompt is shown, and more output may follow" if standing else "there was no prompt at the end"
-        return DeviceSilent(
+        return errors.DeviceSilent(
             f"no end of the answer within {deadline_s:g} s ({why})", where=self.server, next_step=next_step
         )
 
-    def _lost(self, feed: Feed, transcript: Transcript) -> ConnectionLost | LoginRefused:
+    def _lost(self, feed: Feed, transcript: Transcript) -> errors.ConnectionLost | errors.LoginRefused:
         if self.login and is_expired(visible_text(bytes(transcript.raw[-4096:]))):
             return self._at_login(transcript)
         cause = f" ({feed.cause})" if feed.cause and str(feed.cause) else ""
         if self.login:
             then = "log in by hand; sessions that were left open may have used up the server's limit"
-            return ConnectionLost(f"the connection ended before the prompt{cause}", where=self.server, next_step=then)
+            return errors.ConnectionLost(
+                f"the connection ended before the prompt{cause}", where=self.server, next_step=then
+            )
         what = f"the connection ended in the middle of an answer{cause}"
         then = "check whether the server is restarting, then run the stage again"
-        return ConnectionLost(what, where=self.server, next_step=then)
+        return errors.ConnectionLost(what, where=self.server, next_step=then)

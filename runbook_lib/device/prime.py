@@ -13,21 +13,13 @@ from typing import NamedTuple, TypeVar
 
 import asyncssh
 
+from runbook_lib import errors
 from runbook_lib.device.answers import parse_ha_status, parse_version
 from runbook_lib.device.command_line import Console, Session, raise_if_refused
 from runbook_lib.device.dialog import no_reply
 from runbook_lib.device.tofu import LIST_TOFU, is_part_of_list, parse_tofu_list
 from runbook_lib.device.transcript import prompt_host
 from runbook_lib.device_prompts import DELETION, HA_REMOVAL, Reply, replies
-from runbook_lib.errors import (
-    AnswerNotUnderstood,
-    CommandRefused,
-    ConnectionLost,
-    DeletionRefused,
-    DeviceError,
-    RecordError,
-    UsageError,
-)
 from runbook_lib.models import Answer, HaStatus, ProductVersion, TofuEntry, TofuStore
 from runbook_lib.params.model import Deadlines, PiServer, Site
 
@@ -152,7 +144,7 @@ class PrimeServer(Session):
         if self._late:
             what = "the TOFU list went on after its prompt had come back: what was read of it may be too short"
             then = "run the stage again; if that does not help, list by hand, and compare it with the record"
-            raise AnswerNotUnderstood(what, where=self.key, found=self._late, next_step=then)
+            raise errors.AnswerNotUnderstood(what, where=self.key, found=self._late, next_step=then)
 
     async def _leave(self) -> None:
         self._late = ""
@@ -179,7 +171,7 @@ class PrimeServer(Session):
         for command in HA_STATUS:
             try:
                 return await self._read(command, parse_ha_status)
-            except (CommandRefused, AnswerNotUnderstood) as error:
+            except (errors.CommandRefused, errors.AnswerNotUnderstood) as error:
                 words = error.found or words
         return parse_ha_status(words or "(nothing)", self.key, datetime.now(UTC))
 
@@ -213,7 +205,7 @@ class PrimeServer(Session):
         try:
             answer = await self._run(console, command, reply=reply)
             self.keep(answer, None)
-        except RecordError as error:
+        except errors.RecordError as error:
             error.sent = True
             error.what = f"{self.key}: {command}: it was sent, and what it said cannot be kept"
             error.next_step = (
@@ -225,7 +217,7 @@ class PrimeServer(Session):
     def _refuse_bad_key(self, entry_key: str) -> None:
         shape = _KEY.fullmatch(entry_key)
         if shape is None or not 1 <= int(shape["port"]) <= 65535:
-            raise UsageError(
+            raise errors.UsageError(
                 "this is not the key of a TOFU entry; nothing was sent",
                 where=self.key,
                 found=entry_key,
@@ -234,7 +226,7 @@ class PrimeServer(Session):
         host, port = entry_key[: shape.start("port") - 1], int(shape["port"])
         own = {name.casefold() for name in (self._server.address, *self._server.names)}
         if port == self._server.health_monitor_port and host.casefold() in own:
-            raise DeletionRefused(
+            raise errors.DeletionRefused(
                 "a server's own entry is never deleted; nothing was sent", where=self.key, found=entry_key
             )
 
@@ -245,7 +237,7 @@ class PrimeServer(Session):
         """
         try:
             return await self._read_once(command, parse)
-        except (ConnectionLost, AnswerNotUnderstood):
+        except (errors.ConnectionLost, errors.AnswerNotUnderstood):
             return await self._read_once(command, parse)
 
     async def _read_once(self, command: str, parse: Callable[[str, str, datetime], T]) -> T:
@@ -264,7 +256,7 @@ class PrimeServer(Session):
         console.on_wait = self.on_wait
         try:
             return await console.run(command, reply=reply, prove=prove)
-        except (DeviceError, asyncio.CancelledError):
+        except (errors.DeviceError, asyncio.CancelledError):
             if console.unfinished is not None:
                 self.keep(console.unfinished, None)
             raise

@@ -10,17 +10,8 @@ from typing import Any
 
 import asyncssh
 
+from runbook_lib import errors
 from runbook_lib.device.login import ALGORITHMS, HostKeyPins, Login, read_offers
-from runbook_lib.errors import (
-    ConnectionLost,
-    DeviceError,
-    DeviceSilent,
-    DeviceUnreachable,
-    LoginRefused,
-    VantageUnavailable,
-    step_after,
-    system_words,
-)
 from runbook_lib.params.model import SshAccess, SshLogin
 from runbook_lib.processes import user_name
 
@@ -87,11 +78,11 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
         problem = error
     if key is None:
         then = "check that the name resolves here and that the server is up; pin its key later (ssh: host_key:)"
-        raise DeviceUnreachable(
+        raise errors.DeviceUnreachable(
             "no SSH host key was shown",
             where=f"{address} port {port}",
             found=str(problem) or f"no answer within {connect_s:g} s",
-            next_step=step_after(problem, then),
+            next_step=errors.step_after(problem, then),
         )
     return key.get_fingerprint(), key.get_algorithm()
 
@@ -195,11 +186,13 @@ def _with_old(names: list[str], old: str, access: SshLogin) -> list[str]:
 Place = tuple[str, SshLogin, asyncssh.SSHClientConnection | None]
 
 
-async def _failure(error: Exception, login: Login | None, where: str, connect_s: float, place: Place) -> DeviceError:
+async def _failure(
+    error: Exception, login: Login | None, where: str, connect_s: float, place: Place
+) -> errors.DeviceError:
     words = "\n".join(login.said) if login else ""
     if isinstance(error, socket.gaierror):
         what = "the name of this server does not resolve on this machine; no server was contacted"
-        return DeviceUnreachable(what, where=where, found=str(error), next_step=NO_NAME)
+        return errors.DeviceUnreachable(what, where=where, found=str(error), next_step=NO_NAME)
     if isinstance(error, asyncssh.PermissionDenied):
         return _refused(login, where, words)
     if isinstance(error, asyncssh.ChannelOpenError):
@@ -208,25 +201,25 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
         return _ended_behind_password(error, login, where, words)
     if isinstance(error, TimeoutError) and login and login.connected:
         what = f"the connection was accepted, but no login was completed within {connect_s:g} s"
-        return DeviceSilent(what, where=where, found=words, next_step=_LOOK)
+        return errors.DeviceSilent(what, where=where, found=words, next_step=_LOOK)
     if isinstance(error, TimeoutError):
-        return DeviceUnreachable(f"no connection within {connect_s:g} s", where=where, next_step=_LOOK)
+        return errors.DeviceUnreachable(f"no connection within {connect_s:g} s", where=where, next_step=_LOOK)
     if login and login.connected and (login.greeted or not isinstance(error, OSError)):
         return await _ended_before_password(error, where, words, connect_s, place)
     if login and login.connected:
         what = "the connection was accepted and reset before the server sent anything"
-        return DeviceUnreachable(what, where=where, found=system_words(error), next_step=_RESET)
-    then = step_after(error, _LOOK)
-    return DeviceUnreachable("no SSH connection", where=where, found=system_words(error), next_step=then)
+        return errors.DeviceUnreachable(what, where=where, found=errors.system_words(error), next_step=_RESET)
+    then = errors.step_after(error, _LOOK)
+    return errors.DeviceUnreachable("no SSH connection", where=where, found=errors.system_words(error), next_step=then)
 
 
-def _ended_behind_password(error: Exception, login: Login, where: str, words: str) -> LoginRefused:
+def _ended_behind_password(error: Exception, login: Login, where: str, words: str) -> errors.LoginRefused:
     taken = "it was right" if login.password_taken else "whether it was right is not known"
     if isinstance(error, TimeoutError):
         what = f"the server did not answer the password in time ({taken}); it is not tried again"
         then = f"if it waits for somebody's approval: {_ONE_STEP}; or give it more time, deadlines: connect_s"
-        return LoginRefused(what, where=where, found=words, next_step=then)
-    return LoginRefused(
+        return errors.LoginRefused(what, where=where, found=words, next_step=then)
+    return errors.LoginRefused(
         f"the server ended the connection after the password was sent ({taken}); it is not tried again",
         where=where,
         found=f"{words}\n{error}".strip(),
@@ -237,12 +230,12 @@ def _ended_behind_password(error: Exception, login: Login, where: str, words: st
 
 async def _ended_before_password(
     error: Exception, where: str, words: str, connect_s: float, place: Place
-) -> DeviceError:
+) -> errors.DeviceError:
     offers = await _offers(place, connect_s)
     needed = missing_algorithms(offers) if offers else []
     if isinstance(error, asyncssh.KeyExchangeFailed) or needed or needed is None:
         return _nothing_in_common(error, where, offers, needed)
-    return ConnectionLost(
+    return errors.ConnectionLost(
         "the server accepted the connection and closed it before the password was sent",
         where=where,
         found=f"{words}\n{error}".strip(),
@@ -251,7 +244,9 @@ async def _ended_before_password(
     )
 
 
-def _nothing_in_common(error: Exception, where: str, offers: Offers, needed: list[str] | None) -> DeviceUnreachable:
+def _nothing_in_common(
+    error: Exception, where: str, offers: Offers, needed: list[str] | None
+) -> errors.DeviceUnreachable:
     kinds = _nothing_shared(offers) if offers else ()
     apart = [f"{each}: the server has {', '.join(offers[each])}; used here: {', '.join(_USED[each])}" for each in kinds]
     advice = "enable one of those that are used here on the server; they are not weakened here"
@@ -260,7 +255,7 @@ def _nothing_in_common(error: Exception, where: str, offers: Offers, needed: lis
             f" by default. If that cannot be, allow the old ones for this server alone, in the site's file:"
             f" ssh: legacy: [{', '.join(needed)}]; {MEANING}"
         )
-    return DeviceUnreachable(
+    return errors.DeviceUnreachable(
         "no SSH algorithm is in common: the server offers none of those that are used here",
         where=where,
         found="\n".join(apart) or str(error),
@@ -286,7 +281,7 @@ async def _offers(place: Place, connect_s: float) -> Offers:
         return {}
 
 
-def _refused(login: Login | None, where: str, words: str) -> LoginRefused:
+def _refused(login: Login | None, where: str, words: str) -> errors.LoginRefused:
     advice = (
         "log in by hand first: each further run sends the password once more, which may lock the user. It may be wrong"
         " where the site's file has it from, or expired, or the user may be locked already"
@@ -305,18 +300,18 @@ def _refused(login: Login | None, where: str, words: str) -> LoginRefused:
         advice = _ONE_STEP
     else:
         what = "the server refuses the login: the password was sent once and not accepted"
-    return LoginRefused(f"{what}; it is not tried again", where=where, found=words, next_step=advice)
+    return errors.LoginRefused(f"{what}; it is not tried again", where=where, found=words, next_step=advice)
 
 
 def channel_failure(
     error: asyncssh.ChannelOpenError, where: str, *, jump: bool = False
-) -> VantageUnavailable | DeviceUnreachable:
+) -> errors.VantageUnavailable | errors.DeviceUnreachable:
     """What a refused forwarding means: who was asked does not forward, or the far end did not answer it.
 
     With ``jump`` it is the jump host that speaks: the server behind it was not reached.
     """
     if error.code == asyncssh.OPEN_CONNECT_FAILED:
         what = "the jump host cannot reach the server" if jump else "no connection through the SSH server"
-        return DeviceUnreachable(what, where=where, found=error.reason, next_step=_LOOK)
+        return errors.DeviceUnreachable(what, where=where, found=error.reason, next_step=_LOOK)
     what, advice = _JUMP_FORWARDS_NOT if jump else _SERVER_FORWARDS_NOT
-    return VantageUnavailable(what, where=where, found=error.reason, next_step=advice)
+    return errors.VantageUnavailable(what, where=where, found=error.reason, next_step=advice)

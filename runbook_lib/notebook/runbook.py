@@ -9,19 +9,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from runbook_lib import event_loop
+from runbook_lib import errors, event_loop
 from runbook_lib.device.prime import Keep
-from runbook_lib.errors import (
-    MOST_LINES,
-    DecisionNeeded,
-    OutcomeUnknown,
-    RecordError,
-    RunbookError,
-    SafetyStop,
-    StageOutOfOrder,
-    UsageError,
-    printable,
-)
 from runbook_lib.i18n.language import gettext
 from runbook_lib.models import Stage, StageState
 from runbook_lib.notebook.workspace import Next, next_run, stage_link, steps_after
@@ -165,7 +154,7 @@ class Runbook:
         steps = steps_after(self.stage, self.incident)
         try:
             one = self._goes_on_with()
-        except StageOutOfOrder:  # it was closed before it had found anything
+        except errors.StageOutOfOrder:  # it was closed before it had found anything
             one = steps[0]
         go_on = Table(
             title="Next step",
@@ -218,7 +207,7 @@ class Runbook:
 
     def _seal_after(self, red: str) -> None:
         if red:
-            raise StageOutOfOrder(
+            raise errors.StageOutOfOrder(
                 "A cell of this stage ended red and has not been run again; the stage is not done",
                 found=red,
                 next_step="do what that cell says, and run it again: it looks first; then close the stage",
@@ -245,7 +234,7 @@ class Runbook:
                     done = act()
             else:
                 done = act()
-        except RunbookError as error:
+        except errors.RunbookError as error:
             raised = self._begun(error)
             self._keep_whole(raised)
             self._fail(verb, state_after(raised), f"{type(raised).__name__}: {raised.what}")
@@ -254,7 +243,7 @@ class Runbook:
             raise
         except (KeyboardInterrupt, asyncio.CancelledError) as stop:
             self._fail(verb, StageState.INTERRUPTED, "stopped by hand")
-            with suppress(RecordError):  # what was sent by then is the first thing that a person asks
+            with suppress(errors.RecordError):  # what was sent by then is the first thing that a person asks
                 stop.add_note(progress_in_words(self.context.record.journal.read().lines))
             raise
         except Exception as error:
@@ -263,10 +252,10 @@ class Runbook:
         self._red.pop(verb, None)
         return done
 
-    def _keep_whole(self, error: RunbookError) -> None:
+    def _keep_whole(self, error: errors.RunbookError) -> None:
         """Keep in the record what an error found, where it is longer than what a terminal shows of it."""
-        if len(error.found) > error.shown_limit or error.found.count("\n") >= MOST_LINES:
-            with suppress(RecordError):  # a record that takes no more is what is being told, or worse is
+        if len(error.found) > error.shown_limit or error.found.count("\n") >= errors.MOST_LINES:
+            with suppress(errors.RecordError):  # a record that takes no more is what is being told, or worse is
                 self.context.record.keep_bytes(
                     f"errors/{self.stage}.txt",
                     error.found.encode("utf-8", "backslashreplace"),
@@ -280,11 +269,11 @@ class Runbook:
             self.context.record.start_stage(self.stage, text=self.context.operator)
             self._last = None
 
-    def _begun(self, error: RunbookError) -> RunbookError:
+    def _begun(self, error: errors.RunbookError) -> errors.RunbookError:
         """Return the error; once something was sent, one that claims that nothing was begun needs a person instead."""
-        if not isinstance(error, UsageError) or not anything_sent(self.context.record):
+        if not isinstance(error, errors.UsageError) or not anything_sent(self.context.record):
             return error
-        return DecisionNeeded(error.what, where=error.where, found=error.found, next_step=error.next_step)
+        return errors.DecisionNeeded(error.what, where=error.where, found=error.found, next_step=error.next_step)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._do(lambda: event_loop.run(work), verb=getattr(work, "__qualname__", ""))
@@ -295,7 +284,7 @@ class Runbook:
             if self._last in (None, StageState.DONE):
                 self.context.record.end_stage(self.stage, state, why)
                 self._last = state
-        except RecordError:
+        except errors.RecordError:
             pass  # a record that takes no more lines is what is being told, or worse is
         finally:
             close_connections(self.context.devices, self._pages)
@@ -307,14 +296,14 @@ def sign_of(site: Site) -> Sign:
     return Sign(production=site.kind != "lab", site=site.name, servers=servers)
 
 
-def state_after(error: RunbookError) -> StageState:
+def state_after(error: errors.RunbookError) -> StageState:
     """Return the state in which an error leaves a stage."""
-    if isinstance(error, OutcomeUnknown):
+    if isinstance(error, errors.OutcomeUnknown):
         return StageState.UNKNOWN
-    return StageState.STOPPED if isinstance(error, SafetyStop) else StageState.FAILED
+    return StageState.STOPPED if isinstance(error, errors.SafetyStop) else StageState.FAILED
 
 
 def report_progress(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:  # noqa: ARG001 - a line of text is no clock
     """Print one line per change. Not on standard error, which notebooks show in red: red is for what went wrong."""
     percent = "" if fraction is None else f" ({fraction:.0%})"
-    print(printable(f"{gettext(sentence)}{percent}"), flush=True)  # noqa: T201 - this is where progress is told
+    print(errors.printable(f"{gettext(sentence)}{percent}"), flush=True)  # noqa: T201 - this is where progress is told
