@@ -162,8 +162,10 @@ async def decide_ise(context: Context, pages: PrimaryPages) -> tuple[IseDecision
 
 
 async def _decide_by_page(context: Context, page: PrimePages) -> tuple[IseDecision, ...]:
+    addresses = [settings.address for settings in context.site.ise]
+
     async def look() -> tuple[ListedIseServer, ...]:
-        listed = await page.ise_servers()
+        listed = await page.ise_servers(*addresses)
         for decision in _decisions(context, listed):
             for what in (adding(decision.name), removing(decision.name)):
                 write_late_result(context, what, decision.action)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator, Sequence, Set
 from functools import partial
 
 from runbook_lib.errors import PageNotUnderstood, PageRefused, RunbookError
@@ -56,16 +56,23 @@ class IsePages:
         if tabs and not tabs[0].checked:
             await self.actions.click(tabs[0])
 
-    async def servers(self, *, anew: bool = True) -> Listed:
+    async def servers(self, *sought: str, anew: bool = True) -> Listed:
         """Open the page and return its list, page by page, once it rests; an empty one has to stay empty for longer.
 
-        Without ``anew`` it is not opened where it is shown already, as it is after a change.
-        Raises PageNotUnderstood where the page does not show all of it.
+        So has one without a server that is ``sought`` and that an answer of the server names: a timer may draw its row.
+        Where the page has asked the server nothing, it is loaded anew. Without ``anew`` it is not opened where it is
+        shown already, as it is after a change. Raises PageNotUnderstood where the page does not show all of it.
         """
-        return [listed async for listed in self._read(anew=anew)][-1]
+        began = time.monotonic()
+        listed = [listed async for listed in self._read(*sought, anew=anew)][-1]
+        if _missing(sought, listed) and not self.view.traffic.questions(began):
+            await self._load_anew()
+            listed = [listed async for listed in self._read(*sought)][-1]
+        return listed
 
-    async def _read(self, *, anew: bool = True) -> AsyncIterator[Listed]:
+    async def _read(self, *sought: str, anew: bool = True) -> AsyncIterator[Listed]:
         """Turn the pages of the list, and give at each of them the rows so far."""
+        began = time.monotonic()
         opened, shown, screen = 0.0, Stability(), await self.view.look(anew=True)
         paged = further_rows(screen, self.labels, ise_servers(screen, self.labels))  # it may not be the first page
         if anew or paged or not self._is_list(screen):
@@ -89,12 +96,19 @@ class IsePages:
             listed, self._turns = listed + more, bool(more)
             self._pages += self._turns
             yield listed
+        if late := [host for host in _missing(sought, listed) if await self.view.traffic.names(host, began)]:
+            settled = self._settled(opened, shown, late=late)
+            last = await self.actions.wait(settled, "the list of ISE servers", rest=shown)
+            yield listed + tuple(row for row in last if not row_of(row.address, listed))
 
-    def _settled(self, opened: float, shown: Stability, known: Set[ListedIseServer] = frozenset()) -> When[Listed]:
+    def _settled(
+        self, opened: float, shown: Stability, known: Set[ListedIseServer] = frozenset(), late: Sequence[str] = ()
+    ) -> When[Listed]:
         """Return what gives the list ``opened`` then, once it rests; with others than the ``known`` rows.
 
         Nothing where the page goes on showing these, and has asked its server for no others. An empty one is not
-        believed where the server did not answer what the page has asked since.
+        believed where the server did not answer what the page has asked since. The rows of those that are ``late`` are
+        waited for as long as any are of a list that may be empty.
         """
         said: int | None = None  # how often it had asked the server when it first said that there is nothing
 
@@ -111,6 +125,7 @@ class IsePages:
             listed, loading = ise_servers(screen, self.labels), says_in_short("loading", screen, self.labels)
             same = bool(known) and set(listed) <= known
             for_s = _SETTLE_S if listed and not same else empty_s(screen)
+            for_s = _EMPTY_S if _missing(late, listed) else for_s
             rests = shown.is_stable((listed, loading), min(for_s, _VAIN_S) if same and self.view.at_rest else for_s)
             failed = not listed and self.view.traffic.failed_at > opened
             another = not self._is_own_list(screen) and not list_is_drawn(screen, self.labels)
@@ -127,7 +142,7 @@ class IsePages:
         an unreachable and a third server apart) or OutcomeUnknown. SessionEnded: Save may have been clicked.
         """
 
-        if row := row_of(address, await self.servers()):
+        if row := row_of(address, await self.servers(address)):
             what = "the ISE server is in the list already; nothing was typed"
             raise self.view.refused(what, f"already added: {address}, status {row.status!r}", NEXT_STEPS["duplicate"])
         await self._command("ise_command_add", "ise_add")
@@ -140,10 +155,10 @@ class IsePages:
             await self._leave_form()
             raise
 
-    async def remove(self, address: str) -> bool:
+    async def remove(self, address: str) -> None:
         """Choose the server's row, Select a command > Delete ISE Server > Go, agree, and see the row gone.
 
-        A row without a box, but with a *Delete* or a menu of its own, is removed by that. Raises as ``add`` does.
+        The page is opened once more before that is believed. A row without a box, but with a *Delete* or a menu of its own, is removed by that. Raises as ``add`` does.
         """
         async for listed in self._read():
             known, pages = listed, self._pages
@@ -173,7 +188,9 @@ class IsePages:
             unread = left is None or further_rows(screen, self.labels, left, turns=self._turns)
             return None if unread or row_of(address, left or ()) else True
 
-        return await submit.send(gone)
+        await submit.send(gone)
+        if row := row_of(address, await self.servers(address)):
+            raise self.view.unknown("ise-remove: the row had gone, and is there again", f"status {row.status!r}")
 
     async def _own_way(self, address: str) -> Only:
         """Return what tells a row's own *Delete*, in its menu where it has one; None where the row has to be chosen."""
@@ -223,8 +240,11 @@ class IsePages:
         with contextlib.suppress(RunbookError):  # what was refused must not be hidden
             screen = await self.view.look()
             if screen.blocked and find(screen.in_dialog(), self.labels["ise_address"]):
-                await self.view.browser.go("/")
-                self.view.forget_last_look()
+                await self._load_anew()
+
+    async def _load_anew(self) -> None:
+        await self.view.browser.go("/")
+        self.view.forget_last_look()
 
     async def _command(self, option: str, button: str) -> None:
         if await self.actions.is_shown("ise_command"):
@@ -253,6 +273,11 @@ class IsePages:
                 return beside[0]
         # Where rows have no box, one is chosen by a click on it.
         return next((word for word in words if word.kind != "link" and not boxes), None)
+
+
+def _missing(sought: Sequence[str], listed: Listed) -> list[str]:
+    """Return the servers that are not listed."""
+    return [host for host in sought if not row_of(host, listed)]
 
 
 def _names(row: ScreenRow, address: str) -> bool:

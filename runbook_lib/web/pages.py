@@ -128,15 +128,18 @@ class PrimePages:
         """
         return await _Watch(self, on_change).run()
 
-    async def ise_servers(self, *, anew: bool = True) -> tuple[ListedIseServer, ...]:
-        """Return the rows of Administration > Servers > ISE Servers; without ``anew`` of what is shown of it now."""
-        return await self._repeatable("reading the ISE servers", lambda: self._ise.servers(anew=anew))
+    async def ise_servers(self, *sought: str, anew: bool = True) -> tuple[ListedIseServer, ...]:
+        """Return the rows of Administration > Servers > ISE Servers; without ``anew`` of what is shown of it now.
+
+        Those that are ``sought`` are waited for where an answer of the server names them.
+        """
+        return await self._repeatable("reading the ISE servers", lambda: self._ise.servers(*sought, anew=anew))
 
     async def add_ise(self, address: str, user: str, password: str) -> ListedIseServer:
         """Add an ISE server, clicking Save once, and return its row. Raises PageRefused or OutcomeUnknown."""
 
         async def listed() -> ListedIseServer | None:
-            return row_of(address, await self._ise.servers())
+            return row_of(address, await self._ise.servers(address))
 
         doing, absent = "adding the ISE server", "the list does not hold it afterwards"
         return await self._once(doing, lambda: self._ise.add(address, user, password), listed, absent)
@@ -145,7 +148,7 @@ class PrimePages:
         """Remove an ISE server from the list. Raises PageRefused or OutcomeUnknown."""
 
         async def gone() -> bool | None:
-            return True if row_of(address, await self._ise.servers()) is None else None
+            return True if row_of(address, await self._ise.servers(address)) is None else None
 
         there = "the list still holds it afterwards"
         await self._once("removing the ISE server", lambda: self._ise.remove(address), gone, there)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from collections import deque
 from urllib.parse import urlsplit
 
 from playwright.async_api import Error, Frame, Page, Request, Response, WebSocket
@@ -14,7 +15,7 @@ from runbook_lib.web.controls import LOGIN_PATH
 BROKEN = 500
 """HTTP's word for a server that cannot answer now, as every one above it."""
 _PARTS = ("xhr", "fetch")  # of a page that it asks for itself
-_POLLS_S, _MOST_TIMES, _NUMBER = 3.0, 64, re.compile(r"[\d.]+")
+_POLLS_S, _MOST_TIMES, _MOST_ANSWERS, _NUMBER = 3.0, 64, 200, re.compile(r"[\d.]+")
 
 
 class Traffic:
@@ -33,6 +34,7 @@ class Traffic:
         # When each question was asked, and when it was last answered: what is no picture, style or script.
         self._questions: dict[int, list[float]] = {}
         self._answers: dict[int, float] = {}
+        self._answered: deque[tuple[float, Request]] = deque(maxlen=_MOST_ANSWERS)
         page.on("framenavigated", self._note_load)
         page.on("response", self._note_status)
         self.watch(page)
@@ -42,6 +44,7 @@ class Traffic:
         page.on("request", self._note_request)
         page.on("websocket", lambda socket: self.sockets.append(socket))
         page.on("requestfinished", self._note_answer)
+        page.on("requestfinished", lambda request: self._answered.append((time.monotonic(), request)))
         page.on("requestfailed", self._note_answer)
 
     @property
@@ -64,6 +67,17 @@ class Traffic:
         now, waits = time.monotonic(), set(self._asked.values())
         new = ((key, at) for key, at in self._questions.items() if at[0] >= since)
         return any(key in waits or now - at[-1] < 2 * (at[-1] - at[-2:][0]) for key, at in new)
+
+    async def names(self, host: str, since: float) -> bool:
+        """Return whether an answer that came since then, as far as it can still be read, names a host."""
+        name = re.compile(rf"(?<![\w.]){re.escape(host)}(?!\w|\.\w)", re.I)
+        for at, request in self._answered:
+            if at >= since and request.resource_type in ("document", *_PARTS):
+                with contextlib.suppress(Error):
+                    response = await request.response()
+                    if response and name.search((await response.body()).decode("utf-8", "replace")):
+                        return True
+        return False
 
     def _polls(self, since: float) -> set[int]:
         """Return what was asked before, and three times by now from some seconds before."""

@@ -66,7 +66,7 @@ class DirectPages:
             raise PageRefused("a milestone failed", found=page.message)
         return page
 
-    async def ise_servers(self, *, anew: bool = True) -> tuple[ListedIseServer, ...]:
+    async def ise_servers(self, *_sought: str, anew: bool = True) -> tuple[ListedIseServer, ...]:
         rows = await self._ask(lambda server: server.ise_servers())
         return tuple(ListedIseServer(address=row.address, status=row.status, answers=row.reachable) for row in rows)
 

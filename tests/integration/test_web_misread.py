@@ -447,6 +447,38 @@ def test_no_ise_server_is_removed_while_another_one_is_ticked(tmp_path: Path) ->
     assert len(product.ise) == 2
 
 
+BOXES = "document.querySelectorAll('[data-a]')"
+
+
+def rows_drawn_late(at_once: int) -> tuple[tuple[str, str], ...]:
+    """The rows of a list after the first ones come one after another, those of an empty one in the place of *No data*."""
+    hold = f"""const none = document.createElement('p'); none.textContent = 'No data';
+      const hold = () => {{ if (!{at_once}) app.append(none);
+        [...{BOXES}].slice({at_once}).forEach((box, n) => {{ const row = box.closest('[role=row]');
+          row.style.display = 'none'; setTimeout(() => {{ none.remove(); row.style.display = ''; }}, 1500 * (n + 1)); }}); }};
+    """
+    return ((f"{BOXES}.for", f"hold(); {BOXES}.for"), ("const $ =", f"{hold} const $ ="))
+
+
+def test_a_server_that_a_timer_draws_late_is_neither_missing_nor_removed(tmp_path: Path) -> None:
+    """What the server answered names it: its row is waited for, and a removal is not believed before the page was
+    opened once more."""
+    one, two = "198.51.100.5", "198.51.100.7"
+    product = Product()
+    product.remove_ise = lambda _: None  # type: ignore[method-assign]
+
+    async def use(pages: PrimePages) -> None:
+        for at_once, product.ise in enumerate(({two: "Reachable"}, {one: "Reachable", two: "Reachable"})):
+            product.rewrite = rows_drawn_late(at_once)
+            with pytest.raises(PageRefused, match="in the list already"):
+                await pages.add_ise(two, "admin", "ise-Secret")
+        with pytest.raises(OutcomeUnknown, match="there again"):
+            await pages.remove_ise(two)
+
+    drive(product, "aria", tmp_path, use, at=INSIDE)
+    assert not product.heard
+
+
 PAGED = """<p><span id=which></span> <button type=button onclick="show(0)">Previous</button>
   <button id=on type=button onclick="show(1)">Next</button><script>addEventListener('load', () => {
   const rows = [...document.querySelectorAll('tr')].slice(1);
