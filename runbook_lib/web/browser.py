@@ -247,12 +247,10 @@ class PinnedBrowser:
         chain = [base64.b64decode(der) for der in answer.get("tableNames", [])]
         seen = read_or("no certificate that can be read", lambda: spki_sha256_of(chain[0]))
         if seen != self.relay.own_key:
-            raise CertificateMoved(
-                "the browser did not take the pinned way to the server; nothing was typed",
-                where=self.origin,
-                found=f"the page at {self.page.url} came with {seen}",
-                next_step="Look for a proxy policy of this machine's browser, or use another browser (key browser).",
-            )
+            what = "the browser did not take the pinned way to the server; nothing was typed"
+            found = f"the page at {self.page.url} came with {seen}"
+            then = "Look for a proxy policy of this machine's browser, or use another browser (key browser)."
+            raise CertificateMoved(what, where=self.origin, found=found, next_step=then)
         if not self._closed_in:
             with self.guard("testing whether the page has another way to the network"):
                 await raise_for_ways_out(self._session, str(self._executable), self.deadlines.page_s)

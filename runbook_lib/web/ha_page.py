@@ -110,7 +110,8 @@ class HaPages:
         missing or are read in two ways.
         """
         await self._fill(form)
-        before = await self.view.look()
+        self.view.hinted = True
+        before = await self.view.look(anew=True)
         await take_picture(self.view, "readiness-before")
         await self.view.forget_messages()
         await self.actions.fill_until_kept(lambda: self._fields(form))
@@ -172,7 +173,7 @@ class HaPages:
             self.view.beside = self.view.windows
             self._checked = await self.view.wait(ready, awaited, deadline_s, rest=shown)
         finally:
-            self.view.beside = ()
+            self.view.beside, self.view.hinted = (), False
             await take_picture(self.view, "readiness-after")
         return self._checked
 
@@ -271,9 +272,9 @@ class HaPages:
         names = {item.name for item in self._checked}
         stood = [item for item in self._unchecked if item.name not in names]
         known = {(item.name, item.passed) for item in (*self._checked, *stood)}
-        self.view.beside = self.view.windows
+        self.view.beside, self.view.hinted = self.view.windows, True
         shown = readiness(await self.view.look(anew=True), self.labels).items
-        self.view.beside = ()
+        self.view.beside, self.view.hinted = (), False
         if news := [item.name for item in shown if (item.name, item.passed) not in known]:
             what = f"Check Readiness shows more by now than when it had ended ({', '.join(news)}); nothing was clicked"
             raise self.view.problem(what, "", "Look at the readiness check in a browser.")

@@ -1,7 +1,8 @@
 // List what a person sees in one frame, in the order of the document: controls and runs of text.
 // Returns {items, rows, scrolls, elements, busy}; elements[i] belongs to items[i]. busy: where something lies over the page that
-// has nothing to press or to fill in, the items in it, and -1 at last. Reads only; changes nothing.
-() => {
+// has nothing to press or to fill in, the items in it, and -1 at last. hinted: with what words say beside themselves, which
+// costs more than all else where a table is long. Reads only; changes nothing.
+(hinted) => {
   const items = [], elements = [], rows = [], tops = [], tables = [], scrolls = [];
   const tableOf = (el) => {
     // Grids draw a table for each row, which is none to anybody who hears the page.
@@ -86,7 +87,8 @@
     for (const sign of signs.filter((sign) => failing(sign) && !sign.includes(":"))) found.push(mute ? `error: ${sign}` : clean(el.textContent) ? `${sign}: error` : "");
     return found.map(clean).filter(Boolean);
   };
-  const short = (text) => /^\D{1,24}$/.test(text);  // as a state is: all that is asked of hints is what they say of one
+  // As a state is: all that is asked of hints is what they say of one.
+  const short = (text) => hinted && /^\D{1,24}$/.test(text);
   const hintsIn = (el) => [el, ...[...below(el, "*")].filter(shown)].flatMap(hints);
   const beside = (el, text) => {
     // Of words in no row: what the outermost element says that shows nothing else.
@@ -322,7 +324,7 @@
           spans: cells.length === 1 ? Math.max(cells[0].colSpan || 1, number(cells[0], "aria-colspan")) : 1,
           table,
           position: number(el, "aria-rowindex", "aria-posinset"),
-          hints: cells.length && !said.some(short) ? [] : [
+          hints: !hinted || (cells.length && !said.some(short)) ? [] : [
             ...[...new Set([el, marked])].flatMap(hints).map((hint) => ["", hint]),
             ...(parts.length ? parts : [...el.children]).flatMap((part) => hintsIn(part).map((hint) => [words(part), hint])),
             ...[...el.children].filter((part) => !shown(part)).map((part) => ["(hidden)", clean(part.textContent)]),

@@ -158,7 +158,8 @@ class IsePages:
     async def remove(self, address: str) -> None:
         """Choose the server's row, Select a command > Delete ISE Server > Go, agree, and see the row gone.
 
-        The page is opened once more before that is believed. A row without a box, but with a *Delete* or a menu of its own, is removed by that. Raises as ``add`` does.
+        A row without a box, but with a *Delete* or a menu of its own, is removed by that. The page is opened once more
+        before it is believed to be gone. Raises as ``add`` does.
         """
         async for listed in self._read():
             known, pages = listed, self._pages

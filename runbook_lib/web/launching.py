@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.resources import files
 from pathlib import Path
 
 from playwright._impl import transport
@@ -101,12 +102,9 @@ async def launch(
             timeout=START_DEADLINE_S * 1000,
         )
     except Error as error:
-        raise BrowserMissing(
-            "the browser does not start",
-            where=str(executable),
-            found=first_line(error),
-            next_step="Start it by hand once to see why, or name another one (key browser of the site's file).",
-        ) from None
+        what, where = "the browser does not start", str(executable)
+        then = "Start it by hand once to see why, or name another one (key browser of the site's file)."
+        raise BrowserMissing(what, where=where, found=first_line(error), next_step=then) from None
 
 
 _open: list[tuple[Path, Browser]] = []
@@ -142,26 +140,7 @@ def first_line(error: Error) -> str:
 
 _MAGIC = bytes.fromhex("2112a442")  # bytes 4 to 8 of every message of STUN, RFC 8489
 _TRIES = 3
-_TRY = """(async (port) => {
-  if (typeof RTCPeerConnection === "undefined") return "closed";
-  const ways = [], found = [];
-  const search = async () => {
-    const way = new RTCPeerConnection({iceServers: [{urls: `stun:127.0.0.1:${port}`}]});
-    ways.push(way);
-    const over = new Promise((done) => {
-      way.onicecandidate = (event) => event.candidate ? found.push(event.candidate.candidate) : done(true);
-    });
-    way.createDataChannel("way out");
-    await way.setLocalDescription(await way.createOffer());
-    return over;
-  };
-  const later = () => new Promise((done) => setTimeout(done, 500));
-  // Where there is no network but loopback the first search may never end; one that is begun later does.
-  let over = false;
-  while (!over && ways.length < 20) over = await Promise.race([search(), later()]);
-  for (const way of ways) way.close();
-  return !over ? "nothing" : found.some((each) => / udp /i.test(each)) ? "open" : "closed";
-})"""
+_TRY = files("runbook_lib.web").joinpath("leaving.js").read_text(encoding="utf-8")
 
 
 class _Stun(asyncio.DatagramProtocol):
@@ -193,14 +172,14 @@ async def raise_for_ways_out(session: CDPSession, executable: str, seconds: floa
         trial.cancel()
         await asyncio.gather(heard, trial, return_exceptions=True)
         endpoint.close()
-    raise BrowserUnsafe(
-        "this browser lets a page send packets past the pinned relay (WebRTC); nothing secret was typed"
-        if stun.heard.is_set() or said == "open"
-        else "whether this browser keeps WebRTC behind the pinned relay could not be seen; nothing secret was typed",
-        where=executable,
-        next_step="Use another or a newer browser (key browser of the site's file), or look for a policy of this"
-        " machine named WebRtcIPHandling. Without any, a person can work the pages: web: guided in the site's file.",
+    what = "whether this browser keeps WebRTC behind the pinned relay could not be seen; nothing secret was typed"
+    if stun.heard.is_set() or said == "open":
+        what = "this browser lets a page send packets past the pinned relay (WebRTC); nothing secret was typed"
+    then = (
+        "Use another or a newer browser (key browser of the site's file), or look for a policy of this machine named"
+        " WebRtcIPHandling. Without any, a person can work the pages: web: guided in the site's file."
     )
+    raise BrowserUnsafe(what, where=executable, next_step=then)
 
 
 async def _try(session: CDPSession, port: int) -> str:

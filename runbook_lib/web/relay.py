@@ -217,14 +217,9 @@ class PinnedRelay:
             async with asyncio.timeout(self.connect_s):
                 reader, writer = await asyncio.open_connection(self.host, self.port, ssl=_trust_nothing())
         except (OSError, TimeoutError) as error:
-            self.problem = DeviceUnreachable(
-                "the web pages cannot be reached",
-                where=where,
-                found=str(error) or f"no answer within {self.connect_s:g} s",
-                next_step=step_after(
-                    error, "Check that the server runs (ncs status), and that this machine can reach its web port."
-                ),
-            )
+            what, found = "the web pages cannot be reached", str(error) or f"no answer within {self.connect_s:g} s"
+            then = "Check that the server runs (ncs status), and that this machine can reach its web port."
+            self.problem = DeviceUnreachable(what, where=where, found=found, next_step=step_after(error, then))
             return None
         leaf = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         key = read_or("no key that can be read", lambda: spki_sha256_of(leaf))
@@ -232,13 +227,10 @@ class PinnedRelay:
             self.problem = None
             return reader, writer
         abort_connection(writer)
-        self.moved = CertificateMoved(
-            "the web pages are served with another key than the confirmed one; nothing was typed into them",
-            where=where,
-            found=f"public key SHA-256: {key}, confirmed was {self.pin}",
-            next_step="Confirm the certificate again (20_list_certificates); if it was not renewed, somebody else is"
-            " answering.",
-        )
+        what = "the web pages are served with another key than the confirmed one; nothing was typed into them"
+        found = f"public key SHA-256: {key}, confirmed was {self.pin}"
+        then = "Confirm the certificate again (20_list_certificates); if it was not renewed, somebody else answers."
+        self.moved = CertificateMoved(what, where=where, found=found, next_step=then)
         return None
 
     async def _join(self, one: _Connection, other: _Connection) -> None:

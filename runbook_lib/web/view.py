@@ -80,7 +80,7 @@ class PageView:
     ``earlier_messages`` what it said just before that. ``evidence`` is given the pictures.
 
     ``at_rest``: at the last look it waited for no answer, moved nothing, and had gone on for a fifth of a second
-    without a change since the last thing that was done to it.
+    without a change since the last thing that was done to it. ``hinted``: what words say beside themselves is read too.
     """
 
     def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None) -> None:
@@ -88,7 +88,7 @@ class PageView:
         self.new_messages: deque[str] = deque(maxlen=_MOST_HEARD)
         self.earlier_messages: tuple[str, ...] = ()
         self._noted_messages: OrderedDict[tuple[str, str], float] = OrderedDict()
-        self.logged_in = self.at_rest = False
+        self.logged_in = self.at_rest = self.hinted = False
         self._observers: dict[Frame, JSHandle] = {}
         self._holders: dict[Frame, ElementHandle] = {}
         self._listed: list[Frame] = []
@@ -164,7 +164,7 @@ class PageView:
         if first := frame not in self._observers:
             self._observers[frame] = await frame.evaluate_handle(_OBSERVER)
         observer = self._observers[frame]
-        text = await observer.evaluate("(h, moved) => h.look(moved)", self._shown is None)
+        text = await observer.evaluate("(h, how) => h.look(how)", [self._shown is None, self.hinted])
         listed = json.loads(text) if text else await observer.evaluate("h => h.last")
         self._note_messages(listed["passing"]["words"], first=first)
         return listed

@@ -44,7 +44,7 @@ def look(tab: Page) -> Look:
 
     def listed(html: str) -> Screen:
         tab.set_content(STYLE + html)
-        found: Any = json.loads(tab.evaluate_handle(_OBSERVER).evaluate("h => h.look(true)"))
+        found: Any = json.loads(tab.evaluate_handle(_OBSERVER).evaluate("h => h.look([true, true])"))
         return screen_from([(0, found)], "https://prime-pri/")
 
     return listed
@@ -392,7 +392,7 @@ def test_what_lies_over_something_is_no_more_than_that(html: str, tab: Page) -> 
     """In the same shadow root, in another one, or in none: nothing else of the page could be pressed to uncover it."""
     tab.set_content(f"<a href=#>Other</a>{html}")
     observer = tab.evaluate_handle(_OBSERVER)
-    items = json.loads(observer.evaluate("h => h.look(true)"))["items"]
+    items = json.loads(observer.evaluate("h => h.look([true, true])"))["items"]
     texts = [item["names"][0][1] for item in items]
     over = observer.evaluate(script("over"), texts.index("Go"))
     assert [texts[number] for number in over] == ["Notice", "Close"]

@@ -315,7 +315,7 @@ def test_a_listed_server_is_replaced_only_where_the_page_says_that_it_does_not_a
     site = site_with()
     waits = site.deadlines.model_copy(update={"settle_s": 0.0})
 
-    async def ise_servers() -> tuple[ListedIseServer, ...]:
+    async def ise_servers(*_sought: str) -> tuple[ListedIseServer, ...]:
         return rows
 
     async def opened() -> Any:

@@ -296,7 +296,7 @@ class Turned:
     def __init__(self, *pages: Screen) -> None:
         self.pages, self.clicked = pages, 0
         self.labels, self.view, self.stands_with_fields = LABELS, Mock(), AsyncMock()
-        self.view.traffic.failed_at = 0.0
+        self.view.traffic.failed_at, self.view.traffic.names = 0.0, AsyncMock(return_value=False)
         self.view.look = AsyncMock(side_effect=lambda **_: self.pages[self.clicked])
         self.view.problem.side_effect = lambda what, *_, **_given: PageNotUnderstood(what)
         self.view.unknown.side_effect = lambda what, *_: OutcomeUnknown(what)
@@ -514,6 +514,7 @@ def test_a_server_is_not_gone_from_a_list_that_is_read_in_part(monkeypatch: pyte
     async def send(self: Submit, done: Callable[[Screen], object]) -> None:
         seen.extend(done(listed_on(ONE, foot=foot, way="Next")) for foot in ("1 - 1 of 2", "1 - 1 of 1"))
         seen.append(done(empty))
+        turned.pages = (empty,)
 
     monkeypatch.setattr(Submit, "send", send)
     asyncio.run(turned.ise(monkeypatch).remove(TWO))
