@@ -19,6 +19,7 @@ from runbook_lib.web.reading import (
     host_in,
     ise_servers,
     list_is_drawn,
+    missing,
     row_of,
     says_in_short,
     ways_on,
@@ -65,7 +66,7 @@ class IsePages:
         """
         began = time.monotonic()
         listed = [listed async for listed in self._read(*sought, anew=anew)][-1]
-        if _missing(sought, listed) and not self.view.traffic.questions(began):
+        if missing(sought, listed) and not self.view.traffic.questions(began):
             await self._load_anew()
             listed = [listed async for listed in self._read(*sought)][-1]
         return listed
@@ -96,7 +97,7 @@ class IsePages:
             listed, self._turns = listed + more, bool(more)
             self._pages += self._turns
             yield listed
-        if late := [host for host in _missing(sought, listed) if await self.view.traffic.names(host, began)]:
+        if late := [host for host in missing(sought, listed) if await self.view.traffic.names(host, began)]:
             settled = self._settled(opened, shown, late=late)
             last = await self.actions.wait(settled, "the list of ISE servers", rest=shown)
             yield listed + tuple(row for row in last if not row_of(row.address, listed))
@@ -125,7 +126,7 @@ class IsePages:
             listed, loading = ise_servers(screen, self.labels), says_in_short("loading", screen, self.labels)
             same = bool(known) and set(listed) <= known
             for_s = _SETTLE_S if listed and not same else empty_s(screen)
-            for_s = _EMPTY_S if _missing(late, listed) else for_s
+            for_s = _EMPTY_S if missing(late, listed) else for_s
             rests = shown.is_stable((listed, loading), min(for_s, _VAIN_S) if same and self.view.at_rest else for_s)
             failed = not listed and self.view.traffic.failed_at > opened
             another = not self._is_own_list(screen) and not list_is_drawn(screen, self.labels)
@@ -274,11 +275,6 @@ class IsePages:
                 return beside[0]
         # Where rows have no box, one is chosen by a click on it.
         return next((word for word in words if word.kind != "link" and not boxes), None)
-
-
-def _missing(sought: Sequence[str], listed: Listed) -> list[str]:
-    """Return the servers that are not listed."""
-    return [host for host in sought if not row_of(host, listed)]
 
 
 def _names(row: ScreenRow, address: str) -> bool:

@@ -270,6 +270,11 @@ def row_of(address: str, listed: Sequence[ListedIseServer]) -> ListedIseServer |
     return next((row for row in listed if same_host(row.address, address)), None)
 
 
+def missing(sought: Sequence[str], listed: Sequence[ListedIseServer]) -> list[str]:
+    """Return the servers that are sought and not listed."""
+    return [host for host in sought if not row_of(host, listed)]
+
+
 def further_rows(
     screen: Screen, labels: Labels, so_far: Sequence[ListedIseServer], pages: int = 1, *, turns: bool = True
 ) -> str:
