@@ -11,21 +11,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
+from runbook_lib import errors
 from runbook_lib.decisions import Decision, Deletion, DeletionResult, Plan, PlanRow
 from runbook_lib.device.command_line import raise_if_refused
 from runbook_lib.device.tofu import vanished_entries
-from runbook_lib.errors import (
-    AnswerNotUnderstood,
-    CommandRefused,
-    DeviceError,
-    DeviceSilent,
-    LoginQuestion,
-    OutcomeUnknown,
-    PlanStale,
-    RecordError,
-    RepairFailed,
-    RunbookError,
-)
 from runbook_lib.event_loop import poll_until
 from runbook_lib.models import TofuStore
 from runbook_lib.record.journal import Kind
@@ -51,7 +40,7 @@ from runbook_lib.repair.sent_changes import DELETION_FACTS, about_deletion, coll
 LOOK_EVERY_S = 5.0
 """How often the store is read for a deletion that may take effect late."""
 
-_ONCE_IS_ENOUGH = (AnswerNotUnderstood, CommandRefused, DeviceSilent, LoginQuestion)
+_ONCE_IS_ENOUGH = (errors.AnswerNotUnderstood, errors.CommandRefused, errors.DeviceSilent, errors.LoginQuestion)
 """What a server asks or refuses, it would ask or refuse at each further deletion too. One that prints no end may be
 asking in words that nobody here knows. A connection that was lost says nothing of the kind."""
 
@@ -84,7 +73,7 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
             context.record.write_facts(context.stage, DELETION_FACTS, kept)
             _stop_on_collateral(result)
             refused = isinstance(problem, _ONCE_IS_ENOUGH) and result.result is not Deletion.GONE
-            if problem and (refused or isinstance(problem, RecordError)):
+            if problem and (refused or isinstance(problem, errors.RecordError)):
                 raise problem
         if await watch_logs(context, results_of(context, plan)):
             ends = ends_of_deletions(context, recorded_diagnosis(context), recorded_inventory(context))
@@ -106,7 +95,7 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
         context.record.journal.append(
             Kind.DECIDED, stage=context.stage, expected=f"the plan {plan.digest}", seen="stale: " + "; ".join(moved)
         )
-        raise PlanStale(
+        raise errors.PlanStale(
             "Somebody else may be answering: a certificate contradicts what is known of it; nothing was deleted"
             if inventory.contradictions
             else "Something moved between the plan and the deletion; nothing was deleted",
@@ -138,7 +127,7 @@ def _in_words(row: PlanRow) -> str:
 
 async def _delete_one(
     context: Context, plan: Plan, row: PlanRow, done: float
-) -> tuple[DeletionResult, RunbookError | None]:
+) -> tuple[DeletionResult, errors.RunbookError | None]:
     what = replace(about_deletion(row.key), command=row.command)
     request = await permit(context, row, what)
     planned = {each.key: each.subject for each in plan.rows if each.server == row.server}
@@ -148,7 +137,7 @@ async def _delete_one(
     context.progress(f"{row.server}: {row.command}", done)  # the last that a person may read of a stop
     sent_utc = context.now()
     text, problem = await _send(context, row, change)
-    read = _decided if isinstance(problem, DeviceSilent) else _read_back
+    read = _decided if isinstance(problem, errors.DeviceSilent) else _read_back
     after = await _undisturbed(lambda: read(context, row), {each.key: each.subject for each in before.entries})
     ours = {key for server, key in sent_places(context, plan) if server == row.server}
     result = DeletionResult(
@@ -181,7 +170,7 @@ def _refuse_if_changed(context: Context, plan: Plan, store: TofuStore) -> None:
     moved = [f"no longer in the store as it was: {line}" for line in vanished_entries(planned, listed)]
     moved += [f"new in the store: {line}" for line in vanished_entries(listed, planned)]
     if moved:
-        raise PlanStale(
+        raise errors.PlanStale(
             "The store was changed by somebody else since the plan; this deletion was not sent",
             where=f"{store.server}, incident {plan.incident}",
             found="\n".join(moved),
@@ -189,7 +178,7 @@ def _refuse_if_changed(context: Context, plan: Plan, store: TofuStore) -> None:
         )
 
 
-async def _send(context: Context, row: PlanRow, change: RecordedChange) -> tuple[str, RunbookError | None]:
+async def _send(context: Context, row: PlanRow, change: RecordedChange) -> tuple[str, errors.RunbookError | None]:
     """Send the command once and return what it said; an answer that was lost is said, and never asked for again.
 
     What was refused is kept as it was said, and told beside it.
@@ -200,7 +189,7 @@ async def _send(context: Context, row: PlanRow, change: RecordedChange) -> tuple
         answer = await context.devices.prime(row.server).delete_tofu(row.key)
         text = answer.text
         raise_if_refused(answer)
-    except RunbookError as error:
+    except errors.RunbookError as error:
         if not getattr(error, "sent", False):
             change.not_sent(expected=Deletion.GONE)
             raise
@@ -214,8 +203,8 @@ async def _read_back(context: Context, row: PlanRow) -> TofuStore:
     """Return what the store lists now; where the server is away it is waited for, since only the store decides."""
     try:
         return await read_when_back(context, context.devices.prime(row.server).list_tofu)
-    except DeviceError as error:
-        raise OutcomeUnknown(
+    except errors.DeviceError as error:
+        raise errors.OutcomeUnknown(
             "A deletion was sent and the list could not be read afterwards",
             where=f"{row.server}: {row.command}",
             found=str(error),
@@ -260,7 +249,7 @@ def _compare(before: TofuStore, after: TofuStore, key: str, ours: Collection[str
 
 def _stop_on_collateral(result: DeletionResult) -> None:
     if result.result is Deletion.COLLATERAL:
-        raise RepairFailed(
+        raise errors.RepairFailed(
             "An entry other than the deleted one is no longer listed as it was; no further command was sent",
             where=f"{result.server}: {result.command}",
             found="\n".join(entry.line for entry in collateral_of(result)),

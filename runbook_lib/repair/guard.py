@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from runbook_lib import errors
 from runbook_lib.decisions import Approval, Decision, Plan, PlannedChange, PlanRow
 from runbook_lib.device.answers import trimmed
-from runbook_lib.errors import (
-    CertificateMoved,
-    DecisionNeeded,
-    ParameterRefused,
-    SiteLocked,
-    StageOutOfOrder,
-    VersionUnsupported,
-)
 from runbook_lib.event_loop import side_by_side
 from runbook_lib.models import PI_SERVERS, ProductVersion, Verdict
 from runbook_lib.observations import Check
@@ -70,7 +63,7 @@ async def require_equal_releases(site: Site, devices: Devices) -> None:
         return
     versions = await ask_both(devices, lambda prime: prime.version())
     if _differ(versions):
-        raise VersionUnsupported(
+        raise errors.VersionUnsupported(
             "The servers run different releases, so they cannot be registered with each other; nothing was changed",
             where=f"site {site.name}",
             found="\n".join(f"{version.server}: {release_in_words(version)}" for version in versions),
@@ -81,7 +74,7 @@ async def require_equal_releases(site: Site, devices: Devices) -> None:
 def require_supported(site: Site, key: str, version: ProductVersion) -> None:
     """Raise VersionUnsupported where this release is older than 3.5, and the site's file does not allow that."""
     if version.release < OLDEST_RELEASE and not site.policy.allow_older_release:
-        raise VersionUnsupported(
+        raise errors.VersionUnsupported(
             f"The {key} runs release {release_in_words(version)}; these runbooks are written for 3.5 and later",
             where=f"{key} {site.servers[key].address}",
             found=version.line,
@@ -139,7 +132,7 @@ def is_name_asked(context: Context) -> bool:
 def name_site(context: Context, typed: str) -> str:
     """Note that a person has given the site's name, and return the sentence to say; raises ParameterRefused."""
     if typed.strip() != context.site.name:
-        raise ParameterRefused(
+        raise errors.ParameterRefused(
             "This is not the name of the site; nothing was changed",
             found=f"given {typed.strip() or 'nothing'}",
             next_step="look at the banner of this notebook and give the name of the site that it shows",
@@ -155,7 +148,7 @@ def name_site(context: Context, typed: str) -> str:
 async def production_is_named(context: Context, _request: ChangeRequest) -> None:
     """Whoever changes a real site by hand has given its name, once in each kernel; ``names_site`` of what is raised."""
     if is_name_asked(context):
-        question = DecisionNeeded(
+        question = errors.DecisionNeeded(
             f"This changes the production site {context.site.name}; nothing was changed yet",
             next_step="give the site's name in the form above, press its button, and run this cell again;"
             ' without the form: rb.production("NAME") in a separate cell',
@@ -281,7 +274,7 @@ async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
     # Where one host may be an impostor, nothing is changed at this site, whether a row is about it or none.
     left += inventory.contradictions
     if left:
-        raise StageOutOfOrder(
+        raise errors.StageOutOfOrder(
             "A mismatch is open; nothing was changed", where=str(request), found="\n".join(left), next_step=NEW_PLAN
         )
 
@@ -300,7 +293,7 @@ async def releases_are_equal(context: Context, request: ChangeRequest) -> None:
 async def lock_is_held(context: Context, request: ChangeRequest) -> None:
     """No other run changes this site now, and none can begin to. Raises SiteLocked otherwise."""
     if not is_under_lock(context.site.name):
-        raise SiteLocked(
+        raise errors.SiteLocked(
             "The site's lock is not held; nothing was changed",
             where=str(request),
             next_step="run the stage's own cell that makes this change",
@@ -318,7 +311,7 @@ async def host_is_confirmed(context: Context, request: ChangeRequest) -> None:
     judgement, *beside = await side_by_side(require_confirmed(context, target), *others)
     for other in beside:
         if other.verdict is Verdict.CONTRADICTED:
-            raise CertificateMoved(
+            raise errors.CertificateMoved(
                 f"{other.target} may be an impostor by now; nothing was changed",
                 where=str(request),
                 found=other.reason,
@@ -329,7 +322,7 @@ async def host_is_confirmed(context: Context, request: ChangeRequest) -> None:
     # For a deletion it is not enough that the host is what it was: the new certificate has to be a confirmed one.
     weak = isinstance(request.change, PlanRow) and not (judgement.verdict.confirmed or request.change.override)
     if not shown or shown != planned or weak:
-        raise CertificateMoved(
+        raise errors.CertificateMoved(
             f"{target} does not present the certificate that the plan confirmed; nothing was changed",
             where=str(request),
             found=f"planned   {planned or 'none confirmed'}\npresented {shown or 'none'} ({judgement.verdict})",

@@ -8,18 +8,10 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from runbook_lib import errors
 from runbook_lib.decisions import ChangeKind
 from runbook_lib.device.answers import StateKind
 from runbook_lib.device.prime import REMOVE_HA
-from runbook_lib.errors import (
-    DecisionNeeded,
-    DeviceError,
-    OutcomeUnknown,
-    PageNotUnderstood,
-    PageRefused,
-    ReadinessFailed,
-    RepairFailed,
-)
 from runbook_lib.models import HaStatus
 from runbook_lib.observations import Diagnosis, HaPage, ReadinessItem
 from runbook_lib.record.journal import About, LineTopic
@@ -66,7 +58,7 @@ async def remove_ha(context: Context) -> None:
     try:
         await context.devices.prime("primary").remove_ha()
         change.sent()
-    except DeviceError as error:
+    except errors.DeviceError as error:
         if not error.sent:
             change.not_sent(error.what, expected="HA not Configured")
             raise
@@ -77,8 +69,8 @@ async def remove_ha(context: Context) -> None:
 
     try:
         states = await wait_until(context, lambda: observe_ha(context, patient=True), waited_for)
-    except DeviceError as error:
-        raise OutcomeUnknown(
+    except errors.DeviceError as error:
+        raise errors.OutcomeUnknown(
             f"{REMOVE_HA} was sent and its result was not seen",
             where="primary",
             found=error.what,
@@ -86,7 +78,7 @@ async def remove_ha(context: Context) -> None:
         ) from error
     change.result(ha_states_in_words(states), expected="HA not Configured")
     if not both_are(StateKind.NOT_CONFIGURED, context.site, states):
-        raise RepairFailed(
+        raise errors.RepairFailed(
             f"{REMOVE_HA} did not remove high availability",
             where="primary",
             found=ha_states_in_words(states),
@@ -98,7 +90,7 @@ async def _require_removable(context: Context) -> None:
     """Look again: the removal was decided some time ago, perhaps by a person who slept on it."""
     states = await observe_ha(context)
     if not removable(context.site, states):
-        raise DecisionNeeded(
+        raise errors.DecisionNeeded(
             "High availability is no longer as it was when its removal was decided; nothing was removed",
             where=f"site {context.site.name}",
             found=ha_states_in_words(states),
@@ -150,7 +142,7 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
     if not pages.guided:
         try:
             page = await (await pages.open()).ha_page()
-        except PageNotUnderstood as error:
+        except errors.PageNotUnderstood as error:
             await pages.give_up(error)
         else:
             # Its milestones may be those of a registration that ended, and whose pair has broken since.
@@ -163,13 +155,13 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
             return await decide_ha(context, pages)  # they went on while the page was read: these states are past
     if kinds[0] is StateKind.NOT_CONFIGURED and shown not in (StateKind.NOT_CONFIGURED, StateKind.UNKNOWN):
         what = "the page calls high availability configured, and the primary itself does not"
-        await pages.give_up(PageNotUnderstood(what, found=words))  # it is an old one, or another server's
+        await pages.give_up(errors.PageNotUnderstood(what, found=words))  # it is an old one, or another server's
     return _by_states(context, states, words, guided=pages.guided)
 
 
 def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guided: bool) -> HaAction:
     if are_crossed(states):
-        raise DecisionNeeded(
+        raise errors.DecisionNeeded(
             "Each server reports the other one's role: what is meant for the primary would be done on the secondary",
             where=f"site {context.site.name}",
             found=words,
@@ -181,7 +173,7 @@ def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guid
         return register  # a registration may be under way: the guide says to wait for it
     _settle(context, words)
     if served_by_secondary(states):
-        raise DecisionNeeded(
+        raise errors.DecisionNeeded(
             "The secondary is active: registering would overwrite its database, which is the newest",
             where=f"site {context.site.name}",
             found=words,
@@ -191,7 +183,7 @@ def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guid
         return register
     if context.site.policy.remove_broken_ha and removable(context.site, states):
         return HaAction.REMOVE
-    raise DecisionNeeded(
+    raise errors.DecisionNeeded(
         "High availability is registered and not healthy, and it did not recover by itself",
         where=f"site {context.site.name}",
         found=f"{words}\n{REMOVAL_MEANS}",
@@ -218,7 +210,7 @@ async def check_readiness(context: Context, pages: PrimaryPages) -> tuple[Readin
     with context.lock("check readiness"):
         try:
             return await _checked(context, pages)
-        except PageNotUnderstood as error:
+        except errors.PageNotUnderstood as error:
             await pages.give_up(error)
             return ()
 
@@ -236,7 +228,7 @@ def require_readiness(items: Sequence[ReadinessItem], accepted: Sequence[str]) -
     """Raise ReadinessFailed for a failed item that the site's file does not name."""
     not_passed = [item for item in items if not item.passed and item.name not in accepted]
     if not_passed:
-        raise ReadinessFailed(
+        raise errors.ReadinessFailed(
             "Check Readiness reports failures; nothing was registered",
             found="\n".join(f"{item.name}: {item.detail}" for item in not_passed),
             next_step="fix them, or accept one in the site's file (policy: accept_readiness: [its name])",
@@ -264,7 +256,7 @@ async def register(
         if not pages.guided:
             try:
                 return await _drive(context, pages, action, items)
-            except PageNotUnderstood as error:
+            except errors.PageNotUnderstood as error:
                 await pages.give_up(error)
         await _by_hand(context, pages)
         return None
@@ -283,12 +275,12 @@ async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items:
             require_readiness(await _checked(context, pages), context.site.policy.accept_readiness)
         try:
             await _register_once(context, page, before)
-        except OutcomeUnknown as error:
+        except errors.OutcomeUnknown as error:
             await ask_whether_it_began(context, error)
     done = await watch_registration(context, page, before)
     context.record.write_facts(context.stage, "ha_page", done)
     words = done.configuration_mode or done.message
-    with suppress(DeviceError):  # the proof asks them again, and waits for them
+    with suppress(errors.DeviceError):  # the proof asks them again, and waits for them
         states = await observe_ha(context)
         if not done.configuration_mode or StateKind.HEALTHY not in kinds_of(context.site, states):
             words = f"page: {words}; {ha_states_in_words(states)}"
@@ -303,10 +295,10 @@ async def _register_once(context: Context, page: PrimePages, before: Diagnosis |
     try:
         await page.register(form)
         change.sent()
-    except PageNotUnderstood as error:
+    except errors.PageNotUnderstood as error:
         change.not_sent(error.what, expected="accepted")
         raise
-    except PageRefused as error:
+    except errors.PageRefused as error:
         what = error.what if error.declined else "The page refused to register high availability"
         change.result(error.told, expected="accepted")
         raise await failed(context, what, error, before) from error

@@ -10,23 +10,11 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.utils import parsedate_to_datetime
 
-from runbook_lib import paths
+from runbook_lib import errors, paths
 from runbook_lib.decisions import ChangeKind, Plan
 from runbook_lib.device.answers import parse_health_monitor
 from runbook_lib.device.probe import open_unjudged, present, read_page
 from runbook_lib.device.ssh import NO_NAME
-from runbook_lib.errors import (
-    AnswerNotUnderstood,
-    CertificateMoved,
-    CommandRefused,
-    DeletionRefused,
-    DeviceUnreachable,
-    LoginRefused,
-    PageNotUnderstood,
-    RecordNotWritable,
-    RunbookError,
-    VersionUnsupported,
-)
 from runbook_lib.models import PI_SERVERS, Presented, ProductVersion, Vantage
 from runbook_lib.observations import Check
 from runbook_lib.params.load import secret_references
@@ -111,7 +99,7 @@ _NO_ANSWER = "may be reachable from its peers only; stage 20 looks from there to
 _QUESTIONS = ("SSH host key", "SSH login", "release")
 
 
-async def preflight(context: Context) -> tuple[tuple[Check, ...], RunbookError | None]:
+async def preflight(context: Context) -> tuple[tuple[Check, ...], errors.RunbookError | None]:
     """Return one check per thing that the stages will need, and the error of the first server that cannot serve.
 
     Raises nothing for what it sees: the caller shows the checks first and raises the error then.
@@ -121,7 +109,7 @@ async def preflight(context: Context) -> tuple[tuple[Check, ...], RunbookError |
     return (*checks, _browser(context.site), _folder(context), *_keys(), _disk(context)), problem
 
 
-async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], RunbookError | None]:
+async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], errors.RunbookError | None]:
     """Ask every server once: command line, release, certificate ports, clocks.
 
     Returns a check per question, and the first error that a command line raised (a host key, a
@@ -161,16 +149,16 @@ def _old_algorithms(site: Site) -> tuple[Check, ...]:
 
 async def _command_line(
     site: Site, devices: Devices, key: str
-) -> tuple[tuple[Check, ...], RunbookError | None, ProductVersion | None]:
+) -> tuple[tuple[Check, ...], errors.RunbookError | None, ProductVersion | None]:
     """Return a check of the host key, the login and the release; after one that failed nothing is known."""
-    problem: RunbookError | None = None
+    problem: errors.RunbookError | None = None
     version: ProductVersion | None = None
     release = ""
     try:
         version = await devices.prime(key).version()
         release = f"answers, release {release_in_words(version)}"
         require_supported(site, key, version)
-    except RunbookError as error:
+    except errors.RunbookError as error:
         problem = error
     expected = ("the pinned one", "accepted", f"{OLDEST_RELEASE[0]}.{OLDEST_RELEASE[1]} or later")
     failed_at = _failed_at(problem)
@@ -187,13 +175,13 @@ async def _command_line(
     return tuple(checks), problem, version
 
 
-def _failed_at(problem: RunbookError | None) -> int:
+def _failed_at(problem: errors.RunbookError | None) -> int:
     """Return which of the questions an error answers with no; without an error, one after the last."""
     if problem is None:
         return len(_QUESTIONS)
-    if isinstance(problem, VersionUnsupported | AnswerNotUnderstood | CommandRefused):
+    if isinstance(problem, errors.VersionUnsupported | errors.AnswerNotUnderstood | errors.CommandRefused):
         return 2
-    return 1 if isinstance(problem, LoginRefused) else 0
+    return 1 if isinstance(problem, errors.LoginRefused) else 0
 
 
 async def _port(site: Site, name: str, host: str, port: int) -> tuple[Check, ...]:
@@ -213,7 +201,7 @@ def _browser(site: Site) -> Check:
     name, expected = "browser for the web pages", "installed"
     try:
         return Check(name=name, expected=expected, actual=find_browser(site.browser).name, ok=True)
-    except RunbookError as error:
+    except errors.RunbookError as error:
         return _failed(name, expected, error)
 
 
@@ -222,7 +210,7 @@ def _folder(context: Context) -> Check:
     name, expected = "record folder", "written, for you alone"
     try:
         context.record.journal.read()
-    except RunbookError as error:
+    except errors.RunbookError as error:
         return _failed(name, expected, error)
     mode = stat.S_IMODE(context.record.folder.stat().st_mode)
     return Check(
@@ -254,7 +242,7 @@ def _disk(context: Context) -> Check:
     )
 
 
-def _failed(name: str, expected: str, error: RunbookError) -> Check:
+def _failed(name: str, expected: str, error: errors.RunbookError) -> Check:
     return Check(name=name, expected=expected, actual=error.what, ok=False, note=error.next_step)
 
 
@@ -291,7 +279,12 @@ async def try_login(context: Context, pages: PrimaryPages, plan: Plan) -> None:
     context.progress("Trying the login to the web pages before anything is changed")
     try:
         await pages.open()
-    except (CertificateMoved, DeletionRefused, DeviceUnreachable, PageNotUnderstood) as error:
+    except (
+        errors.CertificateMoved,
+        errors.DeletionRefused,
+        errors.DeviceUnreachable,
+        errors.PageNotUnderstood,
+    ) as error:
         context.progress(f"The login attempt was cut short: {error.what}")
         await pages.close()
 
@@ -314,7 +307,7 @@ def needed_secrets(site: Site, plan: Plan) -> tuple[SecretRef, ...]:
     return tuple(dict.fromkeys(secrets))
 
 
-def _problems(context: Context, plan: Plan, *, ask: bool) -> Iterator[RunbookError]:
+def _problems(context: Context, plan: Plan, *, ask: bool) -> Iterator[errors.RunbookError]:
     site = context.site
     tries: list[Callable[[], object]] = [lambda: _require_room(context), context.record.journal.read, _require_keys]
     if plan.changes and site.web != "guided":
@@ -323,10 +316,10 @@ def _problems(context: Context, plan: Plan, *, ask: bool) -> Iterator[RunbookErr
     yield from filter(None, map(_tried, tries))
 
 
-def _tried(attempt: Callable[[], object]) -> RunbookError | None:
+def _tried(attempt: Callable[[], object]) -> errors.RunbookError | None:
     try:
         attempt()
-    except RunbookError as error:
+    except errors.RunbookError as error:
         return error
     return None
 
@@ -338,7 +331,7 @@ def _require_keys() -> None:
 def _require_room(context: Context) -> None:
     free = free_bytes(context)
     if free < LEAST_FREE_BYTES:
-        raise RecordNotWritable(
+        raise errors.RecordNotWritable(
             f"Only {free >> 20} MiB are free for the record, and a repair may need {LEAST_FREE_BYTES >> 20} MiB",
             where=str(context.record.folder),
             next_step="free disk space there before anything is changed",

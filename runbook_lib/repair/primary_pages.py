@@ -9,18 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from runbook_lib import errors
 from runbook_lib.certificates.facts import sha256_of, spki_sha256_of
-from runbook_lib.errors import (
-    ConnectionLost,
-    DecisionNeeded,
-    DeviceError,
-    DeviceSilent,
-    DeviceUnreachable,
-    PageNotUnderstood,
-    RunbookError,
-    SafetyStop,
-    SiteFileInvalid,
-)
 from runbook_lib.event_loop import poll_until
 from runbook_lib.models import Stage
 from runbook_lib.observations import Check
@@ -108,7 +98,7 @@ class PrimaryPages:
         path = f"screenshots/{stage}-{name}.png"
         self._last_picture = self._context.record.keep_bytes(path, png, stage=stage, text=name).path
 
-    async def give_up(self, error: PageNotUnderstood) -> None:
+    async def give_up(self, error: errors.PageNotUnderstood) -> None:
         """Leave the pages to a person from now on: keep a picture, the reading beside it, and what was looked for."""
         record = self._context.record
         stage = self._context.stage
@@ -134,7 +124,7 @@ def web_access(site: Site) -> WebAccess:
     if site.primary.web is None:
         what = "The site's file has no web access to the primary; HA and ISE are set up in its web pages only"
         then = "add to primary: web: {user: …, password: env:…}"
-        raise SiteFileInvalid(what, where=f"site {site.name}: primary.web", next_step=then)
+        raise errors.SiteFileInvalid(what, where=f"site {site.name}: primary.web", next_step=then)
     return site.primary.web
 
 
@@ -147,7 +137,7 @@ def pages_address(site: Site, access: WebAccess) -> str:
 LOGIN = "primary web pages: login"
 
 
-async def login_check(site: Site, devices: Devices) -> tuple[Check, RunbookError | None]:
+async def login_check(site: Site, devices: Devices) -> tuple[Check, errors.RunbookError | None]:
     """Log in to the web pages once, with a record that is thrown away; return a check of that, and what ended it.
 
     The password is typed only where it is confirmed who answers there. The error is a DeviceError, or None.
@@ -165,12 +155,12 @@ async def login_check(site: Site, devices: Devices) -> tuple[Check, RunbookError
         pages = PrimaryPages(context)
         try:
             await pages.open()
-        except RunbookError as error:
+        except errors.RunbookError as error:
             # Where it is not confirmed who answers, no password is typed: that says nothing of the login.
-            ok = None if isinstance(error, SafetyStop) else False
+            ok = None if isinstance(error, errors.SafetyStop) else False
             actual = error.what if ok is False else f"not tried: {error.what}"
             check = Check(name=LOGIN, expected="accepted", actual=actual, ok=ok, note=error.next_step)
-            return check, error if isinstance(error, DeviceError) else None
+            return check, error if isinstance(error, errors.DeviceError) else None
         finally:
             await pages.close()
     return Check(name=LOGIN, expected="accepted", actual="accepted", ok=True), None
@@ -256,7 +246,7 @@ async def web_fingerprint(context: Context) -> str:
 def require_someone(context: Context, guide: Guide) -> None:
     """Show the guide to whoever watches; raise DecisionNeeded with the same instructions where nobody does."""
     if not context.attended:
-        raise DecisionNeeded(
+        raise errors.DecisionNeeded(
             "The web pages need a person, and this run is unattended",
             where=f"site {context.site.name}, primary {context.site.primary.address}",
             found=guide.text(),
@@ -278,7 +268,7 @@ async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]
         nonlocal last
         try:
             done, words = await look()
-        except (DeviceUnreachable, DeviceSilent, ConnectionLost) as error:
+        except (errors.DeviceUnreachable, errors.DeviceSilent, errors.ConnectionLost) as error:
             done = False
             words = error.what
         if words != last:
@@ -287,7 +277,7 @@ async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]
         return done
 
     if not await poll_until(told, bool, limit_s=limit_s, pause_s=POLL_S):
-        raise DecisionNeeded(
+        raise errors.DecisionNeeded(
             f"{waited_for} was not seen within {limit_s:g} s",
             where=f"site {context.site.name}",
             found=last,

@@ -10,16 +10,7 @@ from typing import Any, TypeVar
 
 from playwright.async_api import Error
 
-from runbook_lib.errors import (
-    ConnectionLost,
-    DeviceError,
-    DeviceSilent,
-    DeviceUnreachable,
-    OutcomeUnknown,
-    PageNotUnderstood,
-    RunbookError,
-    UsageError,
-)
+from runbook_lib import errors
 from runbook_lib.event_loop import pause_after
 from runbook_lib.observations import HaPage, ListedIseServer, ReadinessItem
 from runbook_lib.params.labels import HaForm, Labels
@@ -37,7 +28,7 @@ _REOPEN_AFTER, _REOPEN_AT_LAST = 3, 30  # times the pause between two looks; at 
 _POLL_AT_LAST = 5  # times that of the beginning
 _FIRST_POLL_S = 0.25
 _LATE_S = 3.0  # after which a list is read once more where what was sent does not stand in it
-_AWAY = (DeviceUnreachable, DeviceSilent, PageNotUnderstood)
+_AWAY = (errors.DeviceUnreachable, errors.DeviceSilent, errors.PageNotUnderstood)
 
 T = TypeVar("T")
 
@@ -82,7 +73,7 @@ class PrimePages:
         A control has its kind, names, value, state, place, frame, dialogue and what covers it. Secrets are left out.
         """
         kept: dict[str, Any] = {"address": self._browser.page.url}
-        with suppress(Error, DeviceError):
+        with suppress(Error, errors.DeviceError):
             screen = await self._view.look(anew=True)
             kept["texts"] = list(screen.texts)
             kept["controls"] = []
@@ -157,7 +148,7 @@ class PrimePages:
 
     async def _login_again(self) -> None:
         if self._credentials is None:
-            raise UsageError("the web session has ended, and there was no login before")
+            raise errors.UsageError("the web session has ended, and there was no login before")
         await login(self._view, self._actions, *self._credentials)
 
     async def _repeatable(self, doing: str, step: Callable[[], Awaitable[T]]) -> T:
@@ -186,16 +177,16 @@ class PrimePages:
         """
         try:
             return await self._repeatable(doing, step)
-        except OutcomeUnknown:
+        except errors.OutcomeUnknown:
             # It may stand on another page of the list, or that was not drawn anew: to look there changes nothing.
-            with suppress(RunbookError, SessionEnded):
+            with suppress(errors.RunbookError, SessionEnded):
                 if unseen and (result := await self._repeatable(doing, seen)) is not None:
                     return result
             raise
         except SessionEnded:
             pass
         what = f"{doing}: the web session ended while the button was clicked"
-        with suppress(ConnectionLost, *_AWAY):
+        with suppress(errors.ConnectionLost, *_AWAY):
             await self._repeatable(doing, self._login_again)
             for wait_s in (0.0, _LATE_S):
                 await asyncio.sleep(wait_s)
@@ -230,7 +221,7 @@ class PrimePages:
         try:
             with suppress(*_AWAY), self._browser.guard(doing):
                 yield
-        except ConnectionLost:
+        except errors.ConnectionLost:
             if self._browser.page.is_closed():
                 raise
 
@@ -263,7 +254,7 @@ class _Watch:
             pause = pause_after(lasted, min(pause * 1.2, poll_s), _POLL_AT_LAST * poll_s)
         what, where = "the registration has not ended within its deadline", self._pages._browser.base_url
         then = "It may still be under way: run the stage again to keep watching; it does not register twice."
-        raise DeviceSilent(what, where=where, found=_summary(self._last), next_step=then)
+        raise errors.DeviceSilent(what, where=where, found=_summary(self._last), next_step=then)
 
     def _ended(self, page: HaPage, reopened: bool) -> bool:
         """Note a page; whether registration has succeeded. Raises PageRefused when it has failed."""
@@ -281,7 +272,7 @@ class _Watch:
     async def _back(self) -> None:
         """Load the pages anew after the session ended or the server was away; log in where that is asked for."""
         self._news_at = None
-        with self._pages._surviving("logging in again"), suppress(OutcomeUnknown):
+        with self._pages._surviving("logging in again"), suppress(errors.OutcomeUnknown):
             await self._pages._login_again()
 
 

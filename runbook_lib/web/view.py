@@ -14,16 +14,7 @@ from typing import Any, TypeVar
 
 from playwright.async_api import ElementHandle, Error, Frame, JSHandle, Page
 
-from runbook_lib.errors import (
-    CertificateMoved,
-    ConnectionLost,
-    DeviceError,
-    DeviceSilent,
-    OutcomeUnknown,
-    PageNotUnderstood,
-    PageRefused,
-    opening_line,
-)
+from runbook_lib import errors
 from runbook_lib.params.labels import Labels
 from runbook_lib.web.browser import LOOKS_FIRST, PinnedBrowser
 from runbook_lib.web.controls import bare_words, is_login
@@ -119,7 +110,7 @@ class PageView:
         """
         self.browser.raise_for_certificate()
         if self.browser.page.is_closed():
-            raise ConnectionLost("the browser ended", next_step=LOOKS_FIRST)
+            raise errors.ConnectionLost("the browser ended", next_step=LOOKS_FIRST)
         if self._shown is not None and not anew and time.monotonic() - self._shown_at < _FRESH_S:
             return self._shown
         screen = screen_from(await self._list(), self.browser.page.url, self.browser.secrets)
@@ -157,7 +148,7 @@ class PageView:
             except (Error, TypeError, ValueError) as error:
                 self._observers.pop(frame, None)  # it went with its document, or its scripts have replaced what we need
                 if last and (_THROWN.search(str(error)) or not isinstance(error, Error)):
-                    self._unread = opening_line(str(error))
+                    self._unread = errors.opening_line(str(error))
         return None
 
     async def _looked(self, frame: Frame) -> Any:
@@ -255,7 +246,7 @@ class PageView:
 
     async def comes(self, ready: When[T], for_s: float, *, until_rest: bool = False, rest: Rest = None) -> T | None:
         """Return what ``wait`` does; None where it does not come."""
-        with contextlib.suppress(PageNotUnderstood, DeviceSilent):
+        with contextlib.suppress(errors.PageNotUnderstood, errors.DeviceSilent):
             return await self.wait(ready, "", for_s, until_rest=until_rest, rest=rest)
         return None
 
@@ -280,24 +271,24 @@ class PageView:
         if origin != self.browser.origin:
             what = "the field for a secret belongs to another server; nothing was typed"
             then = "Use the name or address in the site's file under which the pages are really served."
-            raise CertificateMoved(what, where=self.browser.page.url, found=origin, next_step=then)
+            raise errors.CertificateMoved(what, where=self.browser.page.url, found=origin, next_step=then)
 
-    def unknown(self, what: str, found: str = "") -> OutcomeUnknown:
+    def unknown(self, what: str, found: str = "") -> errors.OutcomeUnknown:
         """Return the error for a button that was clicked and whose result is not known."""
         then = "Check what both servers report before you repeat anything."
-        return OutcomeUnknown(what, where=self.browser.page.url, found=found, next_step=then)
+        return errors.OutcomeUnknown(what, where=self.browser.page.url, found=found, next_step=then)
 
-    def refused(self, what: str, found: str, next_step: str, *, declined: bool = False) -> PageRefused:
+    def refused(self, what: str, found: str, next_step: str, *, declined: bool = False) -> errors.PageRefused:
         """Return the error for what the page refuses in the words ``found``, or for what was not done."""
-        error = PageRefused(what, where=self.browser.page.url, found=found, next_step=next_step)
+        error = errors.PageRefused(what, where=self.browser.page.url, found=found, next_step=next_step)
         error.declined = declined
         return error
 
-    def problem(self, what: str, found: str = "", next_step: str = "") -> PageNotUnderstood:
+    def problem(self, what: str, found: str = "", next_step: str = "") -> errors.PageNotUnderstood:
         """Return the error for something about the page that is shown now."""
-        return PageNotUnderstood(what, where=self.browser.page.url, found=found, next_step=next_step)
+        return errors.PageNotUnderstood(what, where=self.browser.page.url, found=found, next_step=next_step)
 
-    def not_found(self, what: str, screen: Screen, limit: float) -> PageNotUnderstood | DeviceSilent:
+    def not_found(self, what: str, screen: Screen, limit: float) -> errors.PageNotUnderstood | errors.DeviceSilent:
         """Return the error for something that is not on the page."""
         if self._unread:
             what = "the page cannot be read: its own scripts have replaced what every page can do"
@@ -307,7 +298,7 @@ class PageView:
             broken = f"the server, or a proxy before it, answered with HTTP {status}"
             what = broken if status >= BROKEN else f"the page stayed empty for {limit:g} s"
             then = "Look at it in a browser. Once the server shows its pages, run the stage again."
-            return DeviceSilent(what, where=self.browser.page.url, found=screen_in_words(screen), next_step=then)
+            return errors.DeviceSilent(what, where=self.browser.page.url, found=screen_in_words(screen), next_step=then)
         over = screen.covering() if screen.busy else screen.in_dialog() if screen.blocked else Screen()
         in_way = " ".join(over.texts) or "an overlay without text" if screen.busy or screen.blocked else ""
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
@@ -329,7 +320,7 @@ async def take_picture(view: PageView, name: str) -> None:
     if view.evidence is None:
         return
     # What is wrong with the page the verb itself will meet too.
-    with contextlib.suppress(Error, DeviceError, CertificateMoved, TimeoutError):
+    with contextlib.suppress(Error, errors.DeviceError, errors.CertificateMoved, TimeoutError):
         async with asyncio.timeout(_PICTURE_S):
             if (png := await view.browser.picture()) is not None:
                 view.evidence(name, png)
