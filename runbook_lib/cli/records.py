@@ -304,5 +304,8 @@ _MARKS = {"damaged": BAD, Outcome.FAILED: BAD, Outcome.UNKNOWN: BAD, Outcome.REP
 
 
 def _stands(one: PastIncident) -> str:
-    how = "open" if one.is_open else "closed" if one.closed_by else ""
-    return f"{one.state}, {how}" if how not in ("", one.state) else one.state
+    if one.is_open and one.state != "open":
+        return f"{one.state}, open"
+    if not one.is_open and one.closed_by and one.state != "closed":
+        return f"{one.state}, closed"
+    return one.state

@@ -121,9 +121,9 @@ def read_document(path: Path, *, largest: int = LARGEST_FILE) -> Document:
     """Read a file as far as it can be read; raises OSError where it cannot be opened, never for what it holds."""
     with path.open("rb") as file:
         raw = file.read(largest + 1)
-    named, size = _NAMED_BY_CONTENT.search(path.name), f"{largest // 1_000_000} MB"
+    named = _NAMED_BY_CONTENT.search(path.name)
     if len(raw) > largest:
-        problem = f"the file is larger than {size}; a site's file holds settings only"
+        problem = f"the file is larger than {largest // 1_000_000} MB; a site's file holds settings only"
     elif named and named[1] != hashlib.sha256(raw).hexdigest():
         problem = "the file was changed since it was written: its name holds another SHA-256"
     else:

@@ -18,7 +18,7 @@ import shlex
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,9 +122,11 @@ class SiteLock:
         if self._own:
             os.environ[TOKEN_VARIABLE] = " ".join(token for token in _tokens() if token != self.token)
         self.token = ""
-        # What was done under the lock says more than a file that cannot be removed, which the next run names.
-        with suppress(RecordNotWritable) if error else nullcontext():
+        try:
             self._release()
+        except RecordNotWritable:
+            if error is None:
+                raise  # else what was done under the lock says more than a file that the next run names
 
     def _release(self) -> None:
         self._own.clear()

@@ -7,7 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -265,9 +265,12 @@ def in_digits(knowledge: Knowledge) -> str:
 def knowledge_of(context: Context, name: str) -> Knowledge:
     """Return what stage 20 of this incident knew of a host and what the site's file says by now: both have to hold."""
     recorded = facts_or(context.record, Stage.LIST, KNOWLEDGE_FACTS, dict[str, Knowledge], {}, by_person=True)
-    with suppress(ExpectationInvalid) if name in recorded else nullcontext():  # its files may be gone by now
+    try:
         return combine(recorded.get(name, Knowledge()), read_expectation(target_named(context.site, name).expect))
-    return recorded[name]
+    except ExpectationInvalid:
+        if name not in recorded:
+            raise
+    return recorded[name]  # the files that the site's file names may be gone by now
 
 
 # -- Both stores, what each host presents now from every vantage, the HA states, and the verdicts. Changes nothing

@@ -99,19 +99,15 @@ def _readiness_word(item: ReadinessItem, accepted: Sequence[str]) -> str:
 
 def ha_page(value: HaPage | None, why_none: str) -> View[HaPage | None]:
     """Return what the High Availability page shows, milestone by milestone; ``why_none`` where it was not read."""
-    rows = (
-        ()
-        if value is None
-        else (
-            Row("Configuration Mode", AsIs(value.configuration_mode)),
-            *(
-                Row(one.name, f"{one.percent} %" + (" failed" if one.failed else ""), mark=BAD if one.failed else PLAIN)
-                for one in value.milestones
-            ),
-            *((Row("message", AsIs(value.message), mark=DOUBT),) if value.message else ()),
-        )
-    )
-    table = Table(title="High Availability page", headers=("what", "value"), rows=rows, empty=why_none)
+    rows = []
+    if value is not None:
+        rows.append(Row("Configuration Mode", AsIs(value.configuration_mode)))
+        for step in value.milestones:
+            words = f"{step.percent} %" + (" failed" if step.failed else "")
+            rows.append(Row(step.name, words, mark=BAD if step.failed else PLAIN))
+        if value.message:
+            rows.append(Row("message", AsIs(value.message), mark=DOUBT))
+    table = Table(title="High Availability page", headers=("what", "value"), rows=tuple(rows), empty=why_none)
     return View(value, (table,))
 
 

@@ -20,11 +20,11 @@ from runbook_lib.web.dialogs import (
     ACTION_MS,
     ELEMENT_LOST,
     ElementGone,
-    covering,
     refocus,
     script,
     uncover,
     wait_past_notices,
+    why_unused,
 )
 from runbook_lib.web.reading import is_kept
 from runbook_lib.web.screen import Item, Screen, screen_in_words
@@ -127,9 +127,9 @@ class PageActions:
     def _not_one(self, label: Label, items: Sequence[Item], screen: Screen) -> PageNotUnderstood:
         """Return the error for a page that shows none or several of what is to be pressed."""
         if items:
-            what, found = f"{len(items)} controls answer to {named(label)}", (f"{i.kind} {i.text!r}" for i in items)
+            found = ", ".join(f"{item.kind} {item.text!r}" for item in items)
             then = "Give a longer caption, which fits one of them only, in the site's file (key labels)."
-            return self.view.problem(what, ", ".join(found), then)
+            return self.view.problem(f"{len(items)} controls answer to {named(label)}", found, then)
         what = f"{named(label)} belongs to other fields or rows than those that are meant; nothing was clicked"
         then = "If the form's own has another name, add that to the site's file (key labels)."
         return self.view.problem(what, screen_in_words(screen), then)
@@ -344,7 +344,6 @@ class PageActions:
             tries += waits and time.monotonic() < end
             if not covered:
                 await self.view.wait_for_change(_DRAWN_S)
-        why = "it is disabled" if item.disabled else "it takes no typing" if "fill" in problem else problem
-        why = f"in the way: {await covering(self.view, item)}" if covered else why
+        why = await why_unused(self.view, item, problem, covered=covered)
         then = "Look at the picture or the page: something may cover it, or an earlier field may be empty."
         raise self.view.problem(f"{what} is there, and cannot be used; {why}", problem, then)

@@ -267,7 +267,9 @@ def unread_rows(around: Iterable[Item], top: int, first: int, bottom: int, count
             last = max(last, *(int((of or row).split()[-1]) for of, row in _PAGES.findall(words)), 0)
     if rows > count:
         return f"the page speaks of {rows} rows and shows {count}"
-    return "the table has further pages" if last > pages else "" if rows == count or last > 1 else None
+    if last > pages:
+        return "the table has further pages"
+    return "" if rows == count or last > 1 else None
 
 
 def filtered_by(fields: Iterable[Item], frame: Sequence[Item], labels: Labels, *, named: bool = True) -> str:

@@ -105,7 +105,8 @@ async def dismiss(view: PageView, front: Screen) -> None:
         with contextlib.suppress(PageNotUnderstood, DeviceSilent):  # its fields and buttons may come a moment later
             await view.wait(lambda screen: _controls(screen.in_dialog()) != drawn, "", _DRAWN_S)
             return
-        words, then = dialog_in_words(front), "Answer it by hand in a browser, then run the stage again."
+        words = dialog_in_words(front)
+        then = "Answer it by hand in a browser, then run the stage again."
         raise view.problem(f"an unexpected dialog covers the page: {words}", words, then)
     # What a page asks before it acts does not say how that went; “Backup failed” says nothing about what is done here.
     if notes or not view.dialogs.agrees(question_in(view, front)):
@@ -242,7 +243,8 @@ async def _escape(view: PageView, front: Screen) -> None:
     try:
         await view.wait(gone_from(front), "the notice to close", _ESCAPE_S)
     except PageNotUnderstood:
-        words, then = dialog_in_words(front), "Close it by hand in a browser, then run the stage again."
+        words = dialog_in_words(front)
+        then = "Close it by hand in a browser, then run the stage again."
         raise view.problem(f"a notice covers the page and cannot be closed: {words}", words, then) from None
 
 
@@ -284,9 +286,13 @@ async def refocus(view: PageView, item: Item) -> bool:
     return True
 
 
-async def covering(view: PageView, item: Item) -> str:
-    """Return what lies over an item, as ``in_words`` says it."""
-    return dialog_in_words(await _over(view, item)) or "an overlay without text"
+async def why_unused(view: PageView, item: Item, problem: str, *, covered: bool) -> str:
+    """Return in words why an item that is there cannot be used: what lies over it, what it is, or the ``problem``."""
+    if covered:
+        return f"in the way: {dialog_in_words(await _over(view, item)) or 'an overlay without text'}"
+    if item.disabled:
+        return "it is disabled"
+    return "it takes no typing" if "fill" in problem else problem
 
 
 async def move_pointer_away(view: PageView) -> None:

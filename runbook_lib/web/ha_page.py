@@ -118,7 +118,8 @@ class HaPages:
         traffic, loads, pressed_at = self.view.traffic, self.view.traffic.loads, time.monotonic()
         self.view.windows.clear()
         await self.actions.press("check_readiness")
-        earlier, growth, shown, refusing = readiness(before, self.labels), RowGrowth(), Stability(), Stability()
+        earlier = readiness(before, self.labels)
+        growth, shown, refusing = RowGrowth(), Stability(), Stability()
         known = {row.cells for row in before.rows}
         self._unchecked += earlier.items  # before an earlier check too, whose table may have covered it since
         changed, result = False, Readiness()
@@ -217,8 +218,8 @@ class HaPages:
         words = refusal(said if broken else news, self.labels)
         if page.under_way or not (broken or words):
             return None
-        started = [step for step in page.milestones if step.percent < 100]
-        at = broken[0] if broken else started[0].name if started else ""
+        started = [step.name for step in page.milestones if step.percent < 100]
+        at = next(iter((*broken, *started)), "")
         return self._refused(f"registration{f', milestone {at}' if at else ''}", words or page.message)
 
     # -- parts -------------------------------------------------------------------------------------

@@ -239,7 +239,9 @@ def shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequence
     top, bottom = area
     around = (item for item in items if 0 <= top - item.bottom <= _AROUND or 0 <= item.top - bottom <= _AROUND)
     for item in around:
-        chosen = item.value if item.kind in TYPED else "" if item.checked == (item.kind == "checkbox") else item.text
+        chosen = item.value
+        if item.kind not in TYPED:
+            chosen = "" if item.checked == (item.kind == "checkbox") else item.text
         if item.kind in _FILTERS and state_alone(chosen, labels):
             return f"it may be filtered by {chosen!r}"
         for before, count, number, after in _COUNTED.findall(item.text if item.kind in READ else ""):

@@ -102,9 +102,12 @@ async def launch(
             timeout=START_DEADLINE_S * 1000,
         )
     except Error as error:
-        what, where = "the browser does not start", str(executable)
-        then = "Start it by hand once to see why, or name another one (key browser of the site's file)."
-        raise BrowserMissing(what, where=where, found=first_line(error), next_step=then) from None
+        raise BrowserMissing(
+            "the browser does not start",
+            where=str(executable),
+            found=first_line(error),
+            next_step="Start it by hand once to see why, or name another one (key browser of the site's file).",
+        ) from None
 
 
 _open: list[tuple[Path, Browser]] = []

@@ -116,7 +116,9 @@ def _decided(view: PageView, before: Screen, screen: Screen, shown: Stability, *
         raise _refused(view, "the password has expired", words, _CHANGE)
     if not is_login(screen, view.labels):
         # Some first pages hide their menu: whatever stays and asks for no password is inside.
-        rest_s = (0.0 if view.at_rest else _LOADED_S) if new and view.traffic.quiet and not words else _WORDS_S
+        rest_s = _WORDS_S
+        if new and view.traffic.quiet and not words:
+            rest_s = 0.0 if view.at_rest else _LOADED_S
         return bool(screen.items) and not passwords and shown.is_stable(screen, rest_s)
     if words:
         raise _refused(view, "user name or password not accepted", words, _CHECK)

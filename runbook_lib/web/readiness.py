@@ -303,7 +303,8 @@ def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], item
 
     What the table is filtered by ends ``below``.
     """
-    pitch, room = _pitch(rows), "the table has room for rows that are not drawn"
+    pitch = _pitch(rows)
+    room = "the table has room for rows that are not drawn"
     if scroll.whole and scroll.frame == rows[0].items[0].frame:
         end = rows[-1].bottom
         next_top = min((item.top for item in items if item.top >= end), default=scroll.bottom)

@@ -217,9 +217,11 @@ class PinnedRelay:
             async with asyncio.timeout(self.connect_s):
                 reader, writer = await asyncio.open_connection(self.host, self.port, ssl=_trust_nothing())
         except (OSError, TimeoutError) as error:
-            what, found = "the web pages cannot be reached", str(error) or f"no answer within {self.connect_s:g} s"
+            found = str(error) or f"no answer within {self.connect_s:g} s"
             then = "Check that the server runs (ncs status), and that this machine can reach its web port."
-            self.problem = DeviceUnreachable(what, where=where, found=found, next_step=step_after(error, then))
+            self.problem = DeviceUnreachable(
+                "the web pages cannot be reached", where=where, found=found, next_step=step_after(error, then)
+            )
             return None
         leaf = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         key = read_or("no key that can be read", lambda: spki_sha256_of(leaf))

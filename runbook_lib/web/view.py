@@ -203,7 +203,9 @@ class PageView:
         self.forget_last_look()
         shown = self._last.items
         alike = [one for one in shown if (one.frame, one.kind, one.text) == (item.frame, item.kind, item.text)]
-        now = item if item in shown else alike[0] if len(alike) == 1 else None
+        now = alike[0] if len(alike) == 1 else None
+        if item in shown:
+            now = item
         element = None
         with contextlib.suppress(KeyError, IndexError):
             if now is not None:
@@ -299,8 +301,10 @@ class PageView:
             what = broken if status >= BROKEN else f"the page stayed empty for {limit:g} s"
             then = "Look at it in a browser. Once the server shows its pages, run the stage again."
             return errors.DeviceSilent(what, where=self.browser.page.url, found=screen_in_words(screen), next_step=then)
-        over = screen.covering() if screen.busy else screen.in_dialog() if screen.blocked else Screen()
-        in_way = " ".join(over.texts) or "an overlay without text" if screen.busy or screen.blocked else ""
+        in_way = ""
+        if screen.busy or screen.blocked:
+            over = screen.covering() if screen.busy else screen.in_dialog()
+            in_way = " ".join(over.texts) or "an overlay without text"
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
         missed = f"not found on the page within {limit:g} s: {what}"
         return self.problem(

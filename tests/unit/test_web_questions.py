@@ -614,7 +614,7 @@ def test_what_covers_something_and_loads_is_waited_for(monkeypatch: pytest.Monke
     """As often as it takes within the page's time; what is covered by anything else is tried a few times."""
     view = view_that_registers()
     hand, tried = PageActions(view), [0, 0]
-    monkeypatch.setattr(actions, "covering", AsyncMock(return_value="words"))
+    monkeypatch.setattr(actions, "why_unused", AsyncMock(return_value="words"))
     monkeypatch.setattr(view, "element", AsyncMock())
     monkeypatch.setattr(view, "current", AsyncMock(return_value=FORM_BUTTON))
 
