@@ -11,6 +11,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import IO, BinaryIO
 
@@ -110,17 +111,14 @@ def _logs(name: str, member: zipfile.ZipInfo, packed: Reopen, meter: Meter, insi
     if member.file_size < WORTH:
         yield from inside(name, entry, again)
         return
-    ahead = ReadAhead(entry)
-    try:
+    with closing(ReadAhead(entry)) as ahead:
         yield from inside(name, ahead, again)
-    finally:
-        ahead.close()
 
 
 def _unpacked(member: zipfile.ZipInfo, packed: Reopen, again: Reopen | None) -> ByteSource:
     """Return an entry's bytes, inflated the quick way where ``again`` opens the packed ones once more."""
     if member.compress_type == _STORED:
-        return _Stored(packed(), member.compress_size, member.CRC)
+        return _Checked(packed(), member.CRC, member.compress_size)
 
     def member_of_gzip() -> ByteSource:
         return as_gzip_member(packed(), member.CRC, member.file_size)
@@ -138,10 +136,13 @@ def _packed(file: IO[bytes], size: int) -> Reopen:
     return lambda: ByteRange(PositionedFile(descriptor, position), 0, size)
 
 
-class _Stored:
-    """An entry that is not packed. Raises one of DAMAGE where its bytes are not what they were."""
+class _Checked:
+    """What an entry unpacks to. Raises one of DAMAGE at its end where that is not what was packed.
 
-    def __init__(self, file: ByteSource, size: int, checksum: int) -> None:
+    ``checksum`` and ``size`` are what it should have; None and 0 where that is not known before.
+    """
+
+    def __init__(self, file: ByteSource, checksum: int | None, size: int = 0) -> None:
         self._file = file
         self._left = size
         self._expected = checksum
@@ -153,8 +154,8 @@ class _Stored:
         self._checksum = zlib.crc32(chunk, self._checksum)
         if not chunk and self._left > 0:
             raise CutOff("the entry ends too early")
-        if not chunk and self._checksum != self._expected:
-            self._expected = self._checksum  # said once
+        if not chunk and self._expected not in (None, self._checksum):
+            self._expected = None  # said once
             raise zlib.error("the checksum is another one")
         return chunk
 
@@ -170,14 +171,19 @@ def _without_directory(name: str, file: IO[bytes], meter: Meter, inside: Inside)
         if not header.readable:
             meter.notes.add(inner, DAMAGE_WORDS)
             return
-        entry = _Entry(file, header)
+        deflated = Exact(file, RAW) if header.method == _DEFLATED else None
+        if deflated is None:
+            entry = _Checked(ByteRange(file, 0, header.size), header.checksum, header.size)
+        else:
+            entry = _Checked(deflated, None if header.flags & _SIZES_BEHIND else header.checksum)
         yield from inside(inner, Metered(entry, meter), None)
         try:
             while entry.read(CHUNK):
                 pass
         except DAMAGE:
             return
-        file.seek(-entry.unused, io.SEEK_CUR)
+        if deflated is not None:
+            file.seek(-deflated.unused, io.SEEK_CUR)
         if header.flags & _SIZES_BEHIND:
             marked = file.read(4) == b"PK\x07\x08"
             file.seek(12 if marked else 8, io.SEEK_CUR)
@@ -192,33 +198,6 @@ def _header(file: IO[bytes]) -> _Header | None:
     name = file.read(name_length).decode("utf-8" if flags & _UTF_8 else "cp437", "replace")
     file.seek(extra_length, io.SEEK_CUR)
     return _Header(name, flags, method, checksum, size)
-
-
-class _Entry:
-    """The entry at the file's position. Raises one of DAMAGE where its bytes are not what was packed."""
-
-    def __init__(self, file: IO[bytes], header: _Header) -> None:
-        self._header = header
-        self._exact = Exact(file, RAW) if header.method == _DEFLATED else None
-        self._stored = _Stored(ByteRange(file, 0, header.size), header.size, header.checksum)
-        self._checksum = 0
-        self._over = False
-
-    @property
-    def unused(self) -> int:
-        """How many bytes were read behind the entry's end."""
-        return self._exact.unused if self._exact else 0
-
-    def read(self, count: int) -> bytes:
-        if self._exact is None:
-            return self._stored.read(count)
-        chunk = self._exact.read(count)
-        self._checksum = zlib.crc32(chunk, self._checksum)
-        if not chunk and not self._over:
-            self._over = True
-            if self._checksum != self._header.checksum and not self._header.flags & _SIZES_BEHIND:
-                raise zlib.error("the checksum is another one")
-        return chunk
 
 
 # -- Logs in archives: ``.gz``, ``.tar``, ``.tar.gz`` and ``.zip``, inside each other to a depth.
@@ -296,11 +275,8 @@ def _from_gzip(name: str, stream: Peekable, again: Reopen | None, depth: int, me
     if len(stream.peek(WORTH)) < WORTH:
         yield from _in_gzip(name, contents, once_more, depth, meter)
         return
-    ahead = ReadAhead(contents)
-    try:
+    with closing(ReadAhead(contents)) as ahead:
         yield from _in_gzip(name, ahead, once_more, depth, meter)
-    finally:
-        ahead.close()
 
 
 def _in_gzip(name: str, contents: ByteSource, again: Reopen | None, depth: int, meter: Meter) -> Iterator[Content]:

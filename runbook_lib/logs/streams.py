@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import queue
 import re
-import threading
+from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runbook_lib.errors import UsageError, cut
 from runbook_lib.observations import Damage
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 # -- Rotated series of logs: which names belong together, and in which order they were written. Pure
 
@@ -190,7 +192,6 @@ PIECE = 2 << 20
 """Bytes of one reading. Whoever inflates waits for the other thread once a piece, so pieces are large."""
 
 READ_AHEAD_PIECES = 3
-_POLL_S = 0.2
 
 
 class ReadAhead:
@@ -200,49 +201,27 @@ class ReadAhead:
     """
 
     def __init__(self, stream: ByteSource) -> None:
+        from concurrent.futures import (
+            ThreadPoolExecutor,  # costs time that most logs, which are not packed, do not need
+        )
+
         self._stream = stream
-        self._queue: queue.Queue[bytes | Exception] = queue.Queue(READ_AHEAD_PIECES)
-        self._closed = threading.Event()
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._pieces = deque(self._ahead() for _ in range(READ_AHEAD_PIECES))
         self._chunk = memoryview(b"")
-        self._over = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+
+    def _ahead(self) -> Future[bytes]:
+        return self._thread.submit(self._stream.read, PIECE)
 
     def read(self, count: int) -> bytes:
-        self._fill()
+        if not self._chunk and self._pieces:
+            pieces, self._pieces = self._pieces, deque()  # nothing more comes behind the end, or what it raises
+            if piece := pieces.popleft().result():
+                self._pieces = deque((*pieces, self._ahead()))
+                self._chunk = memoryview(piece)
         chunk, self._chunk = self._chunk[:count], self._chunk[count:]
         return bytes(chunk)
 
     def close(self) -> None:
         """End the thread."""
-        self._closed.set()
-        self._thread.join()
-
-    def _fill(self) -> None:
-        if self._chunk or self._over:
-            return
-        got = self._queue.get()
-        if isinstance(got, Exception):
-            self._over = True
-            raise got
-        self._over = not got
-        self._chunk = memoryview(got)
-
-    def _run(self) -> None:
-        chunk: bytes | Exception = b"-"
-        while chunk and not isinstance(chunk, Exception):
-            try:
-                chunk = self._stream.read(PIECE)
-            except Exception as error:  # noqa: BLE001 - it belongs to the reader, who raises it
-                chunk = error
-            if not self._put(chunk):
-                return
-
-    def _put(self, chunk: bytes | Exception) -> bool:
-        while not self._closed.is_set():
-            try:
-                self._queue.put(chunk, timeout=_POLL_S)
-            except queue.Full:
-                continue
-            return True
-        return False
+        self._thread.shutdown(cancel_futures=True)
