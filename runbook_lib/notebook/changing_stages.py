@@ -16,7 +16,7 @@ from runbook_lib.repair.approval import approval_command, approval_of, approve, 
 from runbook_lib.repair.confirmation import plan_guidance
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.ha import HaAction, decide_ha, why_no_readiness
-from runbook_lib.repair.ha_state import form_rows, observe_ha, prove_ha
+from runbook_lib.repair.ha_state import form_rows, prove_ha
 from runbook_lib.repair.primary_pages import Guide
 from runbook_lib.show import tables
 from runbook_lib.show.document import Row, Table
@@ -208,8 +208,7 @@ class RegisterHa(Changing):
         The page and its fields are published, the states are recalled (docs/product-facts.md).
         """
         self._do(lambda: planned_changes.require_carried_out(self.context))
-        states = self._run(observe_ha(self.context))
-        self._action = self._run(decide_ha(self.context, self._pages))
+        self._action, states = self._run(decide_ha(self.context, self._pages))
         table = Table(title="What follows", headers=("decision",), rows=(Row(self._action),))
         return View(str(self._action), (table, tables.ha_states(states), *self._typed()))
 
@@ -252,14 +251,14 @@ class RegisterHa(Changing):
 
     def _decided(self) -> HaAction:
         if self._action is None:
-            self._action = self._run(decide_ha(self.context, self._pages))
+            self._action, _ = self._run(decide_ha(self.context, self._pages))
         return self._action
 
     def _decided_now(self) -> HaAction:
         """Return what is to be done; to register is decided again, since a person may have looked hours ago."""
         if self._action is not HaAction.REGISTER:
             return self._decided()
-        now = self._run(decide_ha(self.context, self._pages))
+        now, _ = self._run(decide_ha(self.context, self._pages))
         if now is HaAction.REMOVE:
             self._action = None
             self._do(_raise_moved)

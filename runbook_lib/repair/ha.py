@@ -123,8 +123,8 @@ def why_no_readiness(action: HaAction, *, guided: bool) -> str:
     }.get(action, "not run: there is nothing to register")
 
 
-async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
-    """Return what is to be done, after waiting for states that may end by themselves.
+async def decide_ha(context: Context, pages: PrimaryPages) -> tuple[HaAction, tuple[HaStatus, ...]]:
+    """Return what is to be done, after waiting for states that may end by themselves, and the states that decided.
 
     A pair that is registered but broken gets the site's ``settle_s`` to recover, as it does once
     the stale entries are gone. Reading the page takes a while: the servers are asked again after it, and what they
@@ -137,7 +137,7 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
     write_late_result(context, REMOVAL, words)
     if both_are(StateKind.HEALTHY, context.site, states):
         _settle(context, words, good=True)
-        return HaAction.NOTHING
+        return HaAction.NOTHING, states
     shown = StateKind.UNKNOWN
     if not pages.guided:
         try:
@@ -148,7 +148,7 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
             # Its milestones may be those of a registration that ended, and whose pair has broken since.
             ended = bool(page.milestones) and all(step.percent == 100 for step in page.milestones)
             if page.under_way and not (ended and kinds[0] is StateKind.BROKEN):
-                return HaAction.WATCH
+                return HaAction.WATCH, states
             (shown,) = kinds_of(context.site, (replace(states[0], state=page.configuration_mode),))
             words = f"{words}; page: {page.configuration_mode} {page.message}".strip()
         if kinds_of(context.site, await observe_ha(context)) != kinds:
@@ -156,7 +156,7 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
     if kinds[0] is StateKind.NOT_CONFIGURED and shown not in (StateKind.NOT_CONFIGURED, StateKind.UNKNOWN):
         what = "the page calls high availability configured, and the primary itself does not"
         await pages.give_up(errors.PageNotUnderstood(what, found=words))  # it is an old one, or another server's
-    return _by_states(context, states, words, guided=pages.guided)
+    return _by_states(context, states, words, guided=pages.guided), states
 
 
 def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guided: bool) -> HaAction:

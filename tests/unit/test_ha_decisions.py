@@ -152,7 +152,8 @@ Make = Callable[..., Context]
 
 
 def decided(context: Context, shown: HaPage, *, guided: bool = False) -> HaAction:
-    return asyncio.run(decide_ha(context, cast("Any", Pages(shown, guided=guided))))
+    action, _ = asyncio.run(decide_ha(context, cast("Any", Pages(shown, guided=guided))))
+    return action
 
 
 def test_both_servers_are_asked_before_anything_is_called_healthy(context: Make) -> None:
@@ -196,6 +197,13 @@ def test_a_registration_that_ends_while_the_page_is_read_is_done(context: Make) 
     """The servers were asked first, in a state that no table knows; the page was read once they were healthy."""
     made = context(Recovering(("Primary Initializing", "Secondary Initializing")), remove_broken_ha=True)
     assert decided(made, page("Primary Active", (100, 100, 100))) is HaAction.NOTHING
+
+
+def test_what_is_shown_of_the_servers_is_what_decided(context: Make) -> None:
+    """A pair that recovers while it is waited for is not shown as it was before."""
+    pages = cast("Any", Pages(page("Primary Active", (100, 100, 100))))
+    action, states = asyncio.run(decide_ha(context(Recovering(BROKEN)), pages))
+    assert (action, tuple(status.state for status in states)) == (HaAction.NOTHING, HEALTHY)
 
 
 @pytest.mark.parametrize("guided", [True, False])

@@ -119,19 +119,11 @@ def test_mark_is_safe_in_json_and_html() -> None:
     assert json.loads(redactor.redact_text('{"a": "hunter22"}')) == {"a": "[secret file:/tmp/a_b_c_d_]"}
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (b"\x89PNG\r\n\x1a\n tEXt PASSW0RD-OF-2026 IDAT", b"IEND passw0rd-\nof-2026"),
-        (b"%PDF-1.4\n PASSW0RD-OF-2026 <</Filter/FlateDecode>> stream\n", b"endstream\n passw0rd-\nof-2026"),
-    ],
-)
-def test_what_stands_beside_compressed_parts_is_searched(before: bytes, after: bytes) -> None:
-    """Disguised as well: only pixels and streams are left out of that search; their bytes come close to anything."""
+def test_what_stands_beside_the_pixels_of_a_picture_is_searched() -> None:
+    """Disguised as well: only pixels are left out of that search, whose bytes come close to anything by chance."""
     redactor = knowing("Passw0rd-of-2026")
-    redacted = redactor.redact(before + b"\0\xff PASSW0RD-OF-2026 \xff" + after)
-    assert redacted.count(MARK.encode()) == 2
-    assert b"\0\xff PASSW0RD-OF-2026 \xff" in redacted
+    before, after = b"\x89PNG\r\n\x1a\n tEXt PASSW0RD-OF-2026 IDAT", b"\0\xff" * 9 + b"IEND passw0rd-\nof-2026"
+    assert redactor.redact(before + after).count(MARK.encode()) == 2
 
 
 @pytest.mark.parametrize("text", ["of Passw0rd", "a long text " * 99 + "of Passw0rd"])
