@@ -14,12 +14,13 @@ PYTEST = $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 # hands no result on to another process. More than eight end no sooner: some files stay together (tests/spread.py).
 SHARES = $(shell cores=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores : 8)))
 UNIT = $(shell seq -s + $(SHARES) | sed 's/[0-9][0-9]*/unit-&/g; s/+$$//')
+CONNECTED = tests/integration tests/lab tests/notebooks
 # The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none. It waits
 # for the lab most of the time, so that it runs beside the other tests; its kernels are forks, which start sooner.
 NBVAL = JUPYTER_DEFAULT_PROVISIONER_NAME=runbook-warm $(BIN)/python tools/fresh_lab.py $(BIN)/pytest -p nbval.plugin --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo lab test test-long check compiled lint types pytest unit integration notebooks nbval bench bench-quick reference \
+.PHONY: help setup demo lab test test-long check compiled lint types pytest unit connected nbval bench bench-quick reference \
 	pictures words docs lock clean
 
 help: ## Show the targets
@@ -43,7 +44,7 @@ lab: setup ## Open JupyterLab on 00_start_here with the lab running
 	$(BIN)/runbook lab jupyter
 
 test: setup ## Everything that CI runs; a part that fails keeps no other from running
-	@$(BIN)/python tools/every_part.py $(MAKE) lint types+docs+compiled pytest+nbval
+	@$(BIN)/python tools/every_part.py $(MAKE) lint $(UNIT)+types+docs+compiled connected+nbval
 
 test-long: setup ## The tests as `make test` runs them, and what takes hours: every place to die, long stories, 5,000 sites
 	RUNBOOK_TEST_LONG=1 $(PYTEST) -o timeout=14400 tests
@@ -51,8 +52,8 @@ test-long: setup ## The tests as `make test` runs them, and what takes hours: ev
 check: setup ## While working: lint, types, and what is tested without a lab, a browser and a kernel
 	@$(BIN)/python tools/every_part.py $(MAKE) lint $(UNIT)+types
 
-compiled: setup ## Compile the tests once, before the processes that share them begin
-	@$(BIN)/pytest -q --collect-only tests >/dev/null 2>&1 || true
+compiled: setup ## Compile the tests of `connected` once, before the processes that share them begin
+	@$(BIN)/pytest -q --collect-only $(CONNECTED) >/dev/null 2>&1 || true
 
 lint: setup ## ruff: rules and layout
 	$(BIN)/ruff check .
@@ -62,7 +63,7 @@ types: setup ## mypy --strict
 	$(BIN)/mypy
 
 pytest: setup ## Every test of pytest
-	$(PYTEST) tests
+	@$(BIN)/python tools/every_part.py $(MAKE) $(UNIT) connected
 
 unit: setup ## Tests without a lab, a browser and a kernel
 	@$(BIN)/python tools/every_part.py $(MAKE) $(UNIT)
@@ -70,11 +71,8 @@ unit: setup ## Tests without a lab, a browser and a kernel
 unit-%: setup
 	$(BIN)/pytest -n 0 --share $*/$(SHARES) tests/unit
 
-integration: setup ## Tests of the lab, and over real connections to it
-	$(PYTEST) tests/integration tests/lab
-
-notebooks: setup ## Tests of the notebooks
-	$(PYTEST) tests/notebooks
+connected: setup ## Tests with a lab, a browser or a kernel
+	$(PYTEST) $(CONNECTED)
 
 nbval: setup ## Run every notebook in a fresh lab and compare what it shows
 	$(NBVAL) tests/reference

@@ -92,9 +92,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Take as many processes as there is memory for, unless one a core was asked for."""
-    return None if config.option.numprocesses == "logical" else processes(free_memory())
+def pytest_xdist_auto_num_workers() -> int:
+    """Take as many processes as there is memory for."""
+    return processes(free_memory())
 
 
 @pytest.hookimpl(optionalhook=True)

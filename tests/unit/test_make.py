@@ -75,9 +75,11 @@ def test_help_shows_every_target() -> None:
             (
                 "ruff check .",
                 "ruff format --check .",
+                "pytest .*--share 1/2 tests/unit$",
+                ".*--share 2/2 ",
                 "mypy",
                 "python tools/docs.py",
-                "pytest .* tests$",
+                "pytest .* tests/integration tests/lab tests/notebooks$",
                 "pytest .*--nbval .* tests/reference",
             ),
         ),
@@ -152,6 +154,14 @@ def test_a_command_leaves_out_what_the_others_run(pytestconfig: pytest.Config, m
     for share in ("0/2", "3/2"):
         with pytest.raises(KeyError):
             left_out(share)
+
+
+@needs_make
+def test_no_file_of_tests_is_left_out() -> None:
+    """Each lies in a folder that ``make pytest`` names."""
+    would = make("--dry-run", "test", "SHARES=1").stdout
+    named = {folder for line in would.splitlines() if "nbval" not in line for folder in re.findall(r"tests/\w+", line)}
+    assert named == {str(path.parent.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
 
 
 def test_no_two_files_of_tests_have_one_name() -> None:
