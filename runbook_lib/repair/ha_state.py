@@ -220,7 +220,8 @@ async def watch_registration(context: Context, page: PrimePages, before: Diagnos
     """
     try:
         shown: list[HaPage] = []
-        return await first_of(page.watch_registration(_reporter(context, shown)), _watch_servers(context, shown))
+        report, asking = _reporter(context, shown), asyncio.Lock()
+        return await first_of(_watch_page(page, report, asking), _watch_servers(context, shown, asking))
     except (PageRefused, DeviceSilent, ConnectionLost) as error:
         found = error.found or error.what
         states = ""
@@ -297,7 +298,15 @@ def _reporter(context: Context, shown: list[HaPage]) -> Callable[[HaPage], None]
     return report
 
 
-async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
+async def _watch_page(page: PrimePages, report: Callable[[HaPage], None], asking: asyncio.Lock) -> HaPage:
+    try:
+        return await page.watch_registration(report)
+    finally:
+        async with asking:  # a command that is cut short costs its session: what is being asked now is answered first
+            pass
+
+
+async def _watch_servers(context: Context, shown: Sequence[HaPage], asking: asyncio.Lock) -> HaPage:
     """Ask both servers now and then; raise PageRefused once they say twice in a row that the registration is over.
 
     That is where the secondary serves, and where both call high availability not configured although it was something
@@ -305,7 +314,7 @@ async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
     Raises DeviceSilent where neither they nor the page have shown a beginning within the site's ``settle_s``.
     Returns the page where both are healthy at two looks, and it stood still between them with nothing under way: its
     milestones may be written in a way that nobody reads. One that has not come within ``page_s`` is behind an error of
-    the web server's, which is no word on the registration.
+    the web server's, which is no word on the registration. ``asking`` is held while they are asked.
     """
     begun = False
     pages_when_healthy = -1
@@ -315,7 +324,8 @@ async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
     while True:
         await asyncio.sleep(pause_after(clock() - start, _ASK_SERVERS_S, _ASK_AT_LAST_S))
         try:
-            states = await observe_ha(context)
+            async with asking:
+                states = await observe_ha(context)
         except DeviceError:
             continue
         watched_s = clock() - start

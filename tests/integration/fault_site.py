@@ -6,6 +6,7 @@ production, so that nothing approves by itself.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -172,6 +173,17 @@ class Case:
 
 
 Begin = Callable[..., Case]
+
+
+def before_it_is_read_back(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Do something between each deletion and the look at what became of it."""
+    read_back = deletion._read_back
+
+    async def read(*given: Any) -> Any:
+        await asyncio.to_thread(act)
+        return await read_back(*given)
+
+    monkeypatch.setattr(deletion, "_read_back", read)
 
 
 def once_behind_the_first_deletion(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from direct_pages import direct_pages
 from doomed import only_here
-from fault_site import LIST, Begin, deletions
+from fault_site import LIST, Begin, before_it_is_read_back, deletions
 from repair_site import StartLab, run_stage
+from waiting import wait_until
 
 from runbook_lib.decisions import Deletion, DeletionResult
 from runbook_lib.errors import ApprovalMissing, OutcomeUnknown, RepairFailed, SafetyStop
@@ -71,17 +72,23 @@ def test_an_entry_that_stays_is_told_by_what_follows_and_deleted_by_a_new_plan_o
     case.assert_agrees()
 
 
-def test_an_entry_that_came_back_is_called_repaired_by_the_servers_own_state(faulty: StartLab, begin: Begin) -> None:
+def test_an_entry_that_came_back_is_called_repaired_by_the_servers_own_state(
+    faulty: StartLab, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A monitor may enter the new certificate before the store is read: unknown, and no second deletion follows.
 
     It is repaired once both servers' HA state says so; nothing is registered for it.
     """
-    lab = faulty("renewed-secondary-only", monitor_style="quick", monitor_interval_s=0.01)
+    lab = faulty("renewed-secondary-only", monitor_style="quick", monitor_interval_s=0.2)
 
     def no_ise(site: dict[str, Any]) -> None:
         site["ise"] = []
 
+    def is_back() -> bool:
+        return case.entry("secondary") in lab.world["servers"]["primary"]["tofu"]
+
     case = begin(lab, no_ise, pages=True)
+    before_it_is_read_back(monkeypatch, lambda: wait_until(is_back, "the monitor, which enters the new certificate"))
     with direct_pages(lab):
         plan = case.make_plan()
         assert [result.result for result in case.carry_out(plan)] == [UNKNOWN]

@@ -42,7 +42,7 @@ SMALL_DISK = 12_000
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
-    with ManyLabs(tmp_path_factory.mktemp("many"), 3, kind="production", monitor_interval_s=5.0) as lab:
+    with ManyLabs(tmp_path_factory.mktemp("many"), 3, kind="production", monitor_style="on_registration") as lab:
         yield lab
 
 

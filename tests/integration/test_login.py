@@ -46,7 +46,7 @@ async def release(access: SshAccess) -> str:
 
 async def refusal(access: SshAccess) -> RunbookError:
     with pytest.raises(RunbookError) as caught:
-        await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
+        await release(access)
     return caught.value
 
 
@@ -315,7 +315,7 @@ def test_an_account_that_pam_denies_is_no_firewall(tmp_path: Path, method: str) 
 
 def test_a_real_server_that_lets_nobody_finish_is_no_firewall(tmp_path: Path) -> None:
     """One that drops every connection before the login: the error says how far it came, however it was dropped."""
-    with sshd(tmp_path, "MaxStartups 1:100:1", "LoginGraceTime 1") as server:
+    with sshd(tmp_path, "MaxStartups 1:100:1", "LoginGraceTime 0") as server:
 
         async def talk() -> RunbookError:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -14,6 +14,7 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 from certificate_kit import seen
+from held_clock import turns
 from site_kit import PRIMARY, SECONDARY, site_with
 from waiting import let_pass
 
@@ -389,6 +390,41 @@ def test_a_registration_that_the_servers_do_not_show_yet_goes_on(
 
     shown = page("HA not Configured", (100, 40, 0), under_way=True)
     assert asyncio.run(watch_registration(context(Pair(NONE)), cast("Any", Late(shown)), None)) == done
+
+
+@pytest.mark.parametrize("told", [None, PageRefused("it failed", where="primary")])
+def test_the_page_ends_the_watch_when_the_servers_have_answered(
+    told: PageRefused | None, context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that is on its way when the page says how it ended is not cut off: that would cost the session."""
+    monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.0)
+    asked, said = asyncio.Event(), asyncio.Event()
+    begun, answered = list[str](), list[str]()
+    done = page("Primary Active", (100, 100, 100))
+
+    class Slow(Server):
+        async def ha_status(self) -> HaStatus:
+            begun.append(self.name)
+            asked.set()
+            await said.wait()
+            await turns()
+            answered.append(self.name)
+            return await super().ha_status()
+
+    class Ended:
+        async def watch_registration(self, report: Callable[[HaPage], None]) -> HaPage:
+            report(done)
+            await asked.wait()
+            said.set()
+            if told:
+                raise told
+            return done
+
+    pair = Pair(HEALTHY)
+    pair.servers |= {name: Slow(name, server.state, (), "") for name, server in pair.servers.items()}
+    with pytest.raises(OutcomeUnknown) if told else nullcontext():
+        assert asyncio.run(watch_registration(context(pair), cast("Any", Ended()), None)) == done
+    assert sorted(answered) == sorted(begun) != []
 
 
 @pytest.mark.parametrize("under_way", [True, False])
