@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from functools import wraps
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -128,28 +127,11 @@ lab_app = typer.Typer(
 )
 of_labs = Commands(lab_app, "lab")
 
-
-class Scenario(StrEnum):
-    """The states in which a lab can begin."""
-
-    HEALTHY = "healthy"
-    RENEWED = "renewed"
-    RENEWED_SECONDARY_ONLY = "renewed-secondary-only"
-    RENEWED_ISE_ONLY = "renewed-ise-only"
-    AFTER_REDEPLOY = "after-redeploy"
-
-
-class Addresses(StrEnum):
-    """Where a lab's servers listen."""
-
-    AUTO = "auto"
-    BLOCK = "block"
-    SINGLE = "single"
-
-
+Scenario = Literal["healthy", "renewed", "renewed-secondary-only", "renewed-ise-only", "after-redeploy"]
+Addresses = Literal["auto", "block", "single"]
 # With short metavars the names of options are whole at 80 columns.
 ScenarioOption = Annotated[
-    Scenario, typer.Option(metavar="NAME", help=f"The state in which the lab begins: {', '.join(Scenario)}.")
+    Scenario, typer.Option(metavar="NAME", help=f"The state in which the lab begins: {', '.join(get_args(Scenario))}.")
 ]
 IntervalOption = Annotated[float, typer.Option(metavar="N", help="Seconds between a Health Monitor's connections.")]
 RegistrationOption = Annotated[float, typer.Option(metavar="N", help="Seconds that an HA registration takes.")]
@@ -168,7 +150,7 @@ SkinOption = Annotated[
     "up", epilog="Examples: runbook lab up · runbook lab up --scenario renewed-ise-only --skin spa --no-forwarding"
 )
 def lab_up(
-    scenario: ScenarioOption = Scenario.RENEWED,
+    scenario: ScenarioOption = "renewed",
     monitor_interval_s: IntervalOption = 1.0,
     registration_s: RegistrationOption = 3.0,
     skin: SkinOption = "",
@@ -178,7 +160,7 @@ def lab_up(
             metavar="HOW",
             help="auto, block or single: an address for each server (block), or all on 127.0.0.1 (single).",
         ),
-    ] = Addresses.AUTO,
+    ] = "auto",
     forwarding: Annotated[bool, typer.Option(help="Whether the SSH servers forward connections.")] = True,
 ) -> None:
     """Start the lab as a process of its own; params/lab.yaml takes the same options."""
@@ -187,7 +169,7 @@ def lab_up(
 @of_labs.command("fleet", epilog="Example: runbook lab fleet --sites 20 --scenario renewed")
 def lab_fleet(
     sites: Annotated[int, typer.Option(min=1, help="How many sites.")] = 3,
-    scenario: ScenarioOption = Scenario.RENEWED,
+    scenario: ScenarioOption = "renewed",
     monitor_interval_s: IntervalOption = 5.0,
     registration_s: RegistrationOption = 3.0,
 ) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -100,9 +101,9 @@ def test_shell_completion_knows_the_labs_scenarios(commands: Commands, monkeypat
 
 def test_options_of_the_lab_are_the_labs() -> None:
     """The command line offers the scenarios and addresses that the lab has, no more and no less."""
-    assert {*Scenario} == {*SCENARIOS}
-    for addresses in Addresses:
-        assert LabOptions(addresses=addresses.value).addresses == addresses
+    assert {*get_args(Scenario)} == {*SCENARIOS}
+    for addresses in get_args(Addresses):
+        assert LabOptions(addresses=addresses).addresses == addresses
 
 
 def test_lab_lives_between_commands(commands: Commands) -> None:
