@@ -183,13 +183,11 @@ class PageActions:
             raise self.unknown(what) from None
 
     def unknown(self, what: str, found: str = "") -> OutcomeUnknown | PageNotUnderstood:
-        """Return the error for what was pressed once and whose result is not seen.
-
-        PageNotUnderstood where nothing has left for the server since, and nothing can any more.
-        """
-        if self.view.browser.relay.sent_nothing_since(self._sent):
-            return self.view.problem(f"{what}; nothing was sent to the server", found)
-        return self.view.unknown(what, found)
+        """Return the error for what was pressed once: PageNotUnderstood where nothing has left since, nor can now."""
+        relay = self.view.browser.relay
+        if relay.sent_nothing_since(self._sent):
+            return self.view.kept_back() or self.view.problem(f"{what}; nothing was sent to the server", found)
+        return self.view.unknown(what, relay.kept_back or found)
 
     async def _try(self, key: str, element: ElementHandle) -> None:
         """See that an element can be clicked, and that the browser's accessible tree means the same by the label."""
@@ -229,6 +227,7 @@ class PageActions:
                 await self.view.verify_field(element)
             self._typed.append(element)
             self._held.append((key, element, value))
+            self.view.traffic.note_typed(key, value)
             if is_kept(key, str(await element.evaluate(_HELD)), value):
                 return
             self.changed = True

@@ -13,6 +13,7 @@ import secrets
 import ssl
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def identity_in(path: Path) -> tuple[ssl.SSLContext, str]:
 # Connections to any other place are refused and named. A port on loopback is open to every local user, so whoever
 # connects has to give the password that only this relay's browser was told, and to give it soon.
 
-_CHUNK = 1 << 16
+_CHUNK, _MOST_HELD = 1 << 16, 1 << 20
 _HEAD_LIMIT = 1 << 16
 INTRODUCTION = "http://pinned-relay.invalid/"
 """What the browser asks for once to be asked for the password; no server gets it."""
@@ -82,6 +83,7 @@ _IDLE_S = 600.0
 """How long a connection may carry nothing until it is dropped; the browser makes another when it needs one."""
 _POLLS, _POLLS_S, _MOST_PIECES = 3, 120.0, 5000
 _NUMBER = re.compile(rb"\d+")
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,9})\r\n", re.IGNORECASE)
 _AUTHORIZATION = re.compile(rb"\r\nproxy-authorization: *basic +([a-z0-9+/=]+) *\r\n", re.IGNORECASE)
 _STATUS = {
     200: b"200 OK",
@@ -107,7 +109,8 @@ class PinnedRelay:
     that the browser asked for, in order, each once. ``own_key`` is the SHA-256 of the public key that it shows to the
     browser; ``identity`` is the file with that key where the browser is shared, else the key is made here. ``user``
     and ``password`` are what it asks of whoever connects. ``sent`` counts the pieces that have left for the server, but
-    those of polls, which the page sends again and again.
+    those of polls, which the page sends again and again. ``objects`` says why a request must not leave: that is
+    ``kept_back`` then, and nothing more leaves.
     """
 
     user = "browser"
@@ -122,6 +125,8 @@ class PinnedRelay:
         self.refused: list[str] = []
         self.own_key = ""
         self.sent = 0
+        self.objects: Callable[[bytes], str] = lambda _: ""
+        self.kept_back = ""
         self._shut = False
         self._pieces: dict[int, list[float]] = {}  # when each last left, without the numbers in it
         self.password = secrets.token_urlsafe(32)
@@ -260,6 +265,12 @@ class PinnedRelay:
     async def _carry(self, one: _Connection, other: _Connection, last: list[float], *, out: bool = False) -> None:
         """Carry bytes one way, ``out`` to the server or in; ``last`` holds when any were carried."""
         while (chunk := await one[0].read(_CHUNK)) and not (out and self._shut):
+            if out:
+                chunk = await _with_body(one[0], chunk)
+                self.kept_back = self.kept_back or self.objects(chunk)
+                self._shut = self._shut or bool(self.kept_back)
+                if self._shut:
+                    return
             self.sent += out and not self._is_poll(chunk)
             last[0] = time.monotonic()
             other[1].write(chunk)
@@ -273,6 +284,16 @@ class PinnedRelay:
         if len(self._pieces) > _MOST_PIECES:
             del self._pieces[next(iter(self._pieces))]  # what has not left for longest
         return len(before) >= _POLLS
+
+
+async def _with_body(reader: asyncio.StreamReader, request: bytes) -> bytes:
+    """Return a request whose head has come with its body, which may come in pieces; one that is long in part."""
+    head, blank, _ = request.partition(b"\r\n\r\n")
+    if length := _LENGTH.search(head + b"\r\n") if blank else None:
+        whole = min(len(head + blank) + int(length[1]), _MOST_HELD)
+        while len(request) < whole and (more := await reader.read(_CHUNK)):
+            request += more
+    return request
 
 
 def _trust_nothing() -> ssl.SSLContext:

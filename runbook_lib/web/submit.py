@@ -18,7 +18,7 @@ from runbook_lib.web.controls import find, find_beside, find_radios, named, pres
 from runbook_lib.web.dialogs import ACTION_MS, dismiss, gone_from, question_in, script
 from runbook_lib.web.reading import concerns, elsewhere, fresh_texts, meaning, refusal, unsaid
 from runbook_lib.web.screen import Item, Screen, Stability, plain, same_words, says
-from runbook_lib.web.view import SessionEnded, take_picture
+from runbook_lib.web.view import CHANGES, SessionEnded, take_picture
 
 # -- Tick a box; choose an option in a list, in one that is drawn with other elements, or in a group of radio buttons
 
@@ -187,7 +187,6 @@ _DECLINED, _DECLINED_S = "the page asked an unexpected question; it was answered
 _CHANGED = "the page has changed the form since it was filled in; its question was not answered with yes"
 _NEWS, _CLOSES = 400, 4
 _SENTENCES = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
-_FILLED = "Look at the page: it changes what is filled in, or somebody else does."
 _WHOLE = "Read it on the page; if yes is right, put the whole question into the site's file (key labels)."
 
 NEXT_STEPS: Mapping[str, str] = {
@@ -339,7 +338,7 @@ class Submit:
         if not meant and says(words, self.actions.labels.phrases["broken"]):
             return self._unknown("the server has an error, and may have done what it was asked for", words)
         shown = f" ({meant.replace('_', ' ')})" if meant else ""
-        step = {_DECLINED: _WHOLE, _CHANGED: _FILLED}.get(what, NEXT_STEPS[meant])
+        step = {_DECLINED: _WHOLE, _CHANGED: CHANGES}.get(what, NEXT_STEPS[meant])
         declined = what in (_DECLINED, _CHANGED)
         return self.actions.view.refused(f"{self.name}: {what}{shown}", words, step, declined=declined)
 

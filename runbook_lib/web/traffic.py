@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import time
 from collections import deque
-from urllib.parse import urlsplit
+from html import escape
+from urllib.parse import unquote_plus, urlsplit
 
 from playwright.async_api import Error, Frame, Page, Request, Response, WebSocket
 
+from runbook_lib.params.values import any_same_host, is_address, is_localhost
 from runbook_lib.web.controls import LOGIN_PATH
 
 BROKEN = 500
 """HTTP's word for a server that cannot answer now, as every one above it."""
 _PARTS = ("xhr", "fetch")  # of a page that it asks for itself
 _POLLS_S, _MOST_TIMES, _MOST_ANSWERS, _NUMBER = 3.0, 64, 200, re.compile(r"[\d.]+")
+_GOES_TO = {"auth_key": "secondary_server", "ise_password": "ise_address"}  # which secret is for which server
+_ADDRESS = re.compile(r"(?<![\w.])\d+(?:\.\d+){3}(?![\w.])|(?<!\w)[\da-f:]*:[\da-f:.]*:[\da-f.]*(?![\w:])", re.I)
+_BESIDE, _MASK = ("virtual_ipv4", "virtual_ipv6"), "255."
+
+
+def _naming(host: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w.]){re.escape(host)}(?!\w|\.\w)", re.I)
 
 
 class Traffic:
@@ -30,6 +40,8 @@ class Traffic:
         self.sent_to_login, self.failed_at = False, 0.0
         self._at: dict[Frame, str] = {}
         self.sockets: list[WebSocket] = []
+        self._typed: dict[str, str] = {}
+        self._page = page
         self._asked: dict[Request, int] = {}
         # When each question was asked, and when it was last answered: what is no picture, style or script.
         self._questions: dict[int, list[float]] = {}
@@ -70,7 +82,7 @@ class Traffic:
 
     async def names(self, host: str, since: float) -> bool:
         """Return whether an answer that came since then, as far as it can still be read, names a host."""
-        name = re.compile(rf"(?<![\w.]){re.escape(host)}(?!\w|\.\w)", re.I)
+        name = _naming(host)
         for at, request in self._answered:
             if at >= since and request.resource_type in ("document", *_PARTS):
                 with contextlib.suppress(Error):
@@ -78,6 +90,34 @@ class Traffic:
                     if response and name.search((await response.body()).decode("utf-8", "replace")):
                         return True
         return False
+
+    def note_typed(self, key: str, value: str) -> None:
+        """Note what is typed into the field that a label names."""
+        self._typed[key] = value
+
+    def objection(self, request: bytes) -> str:
+        """Return why a request must not leave, else nothing: a typed secret goes with the address of another server.
+
+        What names the server that the secret is for, or none at all, goes.
+        """
+        head, _, body = request.partition(b"\r\n\r\n")
+        sent = b" ".join((head.partition(b"\r\n")[0], body)).decode("utf-8", "replace")
+        text = f"{sent} {unquote_plus(sent)}"
+        hosts = tuple(word for word in _ADDRESS.findall(text) if is_address(word))
+
+        def told(key: str) -> bool:
+            secret = self._typed.get(key, "")
+            quoted = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+            return secret != "" and any(form in text for form in (secret, escape(secret), *quoted))
+
+        planned = [self._typed.get(server, "") for key, server in _GOES_TO.items() if told(key)]
+        if not planned or any(any_same_host(host, hosts) or _naming(host).search(text) for host in planned):
+            return ""
+        known = (urlsplit(self._page.url).hostname or "", *(self._typed.get(key, "") for key in _BESIDE))
+        for host in hosts:
+            if not (any_same_host(host, known) or is_localhost(host) or host.startswith(_MASK)):
+                return f"the page was about to send {host} in the place of {planned[0]}; it was kept back"
+        return ""
 
     def _polls(self, since: float) -> set[int]:
         """Return what was asked before, and three times by now from some seconds before."""

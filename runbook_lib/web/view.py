@@ -49,6 +49,7 @@ _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it 
 _MOST_HEARD = 5000  # of a page that never stops saying something new, as one with a clock: the latest
 _THROWN = re.compile(r"[A-Z]\w*Error: ")  # by a script, and not said by the driver
 _AGAIN_S = 2.0  # within which a message that goes comes again, where its page draws it anew
+CHANGES = "Look at the page: it changes what is filled in, or somebody else does."
 _ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "dialog_later", "session_stay", "notice_accept")
 
 Evidence = Callable[[str, bytes], None]
@@ -86,6 +87,7 @@ class PageView:
         self._shown: Screen | None = None
         self._last, self._shown_at = Screen(), 0.0
         self.traffic = Traffic(browser.page)
+        browser.relay.objects = self.traffic.objection
         self.dialogs = Dialogs(browser, labels)
         browser.page.on("framenavigated", lambda _: self.forget_last_look())
         self.windows: list[Page] = []  # that the page has opened beside itself
@@ -111,6 +113,8 @@ class PageView:
         self.browser.raise_for_certificate()
         if self.browser.page.is_closed():
             raise errors.ConnectionLost("the browser ended", next_step=LOOKS_FIRST)
+        if kept := self.kept_back():
+            raise kept
         if self._shown is not None and not anew and time.monotonic() - self._shown_at < _FRESH_S:
             return self._shown
         screen = screen_from(await self._list(), self.browser.page.url, self.browser.secrets)
@@ -289,6 +293,11 @@ class PageView:
     def problem(self, what: str, found: str = "", next_step: str = "") -> errors.PageNotUnderstood:
         """Return the error for something about the page that is shown now."""
         return errors.PageNotUnderstood(what, where=self.browser.page.url, found=found, next_step=next_step)
+
+    def kept_back(self) -> errors.PageNotUnderstood | None:
+        """Return the error for a request that was kept from leaving, where one was."""
+        what = self.browser.relay.kept_back
+        return self.problem(what, next_step=CHANGES) if what else None
 
     def not_found(self, what: str, screen: Screen, limit: float) -> errors.PageNotUnderstood | errors.DeviceSilent:
         """Return the error for something that is not on the page."""

@@ -938,6 +938,28 @@ def test_what_a_page_changes_while_the_click_is_prepared_is_filled_in_again(
     assert [sent["secondary"] for _, sent in product.heard] == [FORM.secondary_server]
 
 
+OTHERS = {
+    "its button": (SENDS, "<button onmousedown=\"s.value = '10.9.9.9'\" name=do value=Register"),
+    "its form": ("<form method=post action=/ha", "<form onsubmit=\"s.value = '10.9.9.9'\" method=post action=/ha"),
+    "its script": ("body:JSON.stringify(b)", "body:JSON.stringify(b.key ? {...b, secondary: '10.9.9.9'} : b)"),
+}
+
+
+@pytest.mark.parametrize("changes", OTHERS)
+def test_another_server_than_was_filled_in_does_not_leave_with_the_key(changes: str, tmp_path: Path) -> None:
+    """Whatever a page does under the click, and whoever asks: what it sends is looked at before it goes on."""
+    product = Product(rewrite=(OTHERS[changes],))
+
+    async def use(pages: PrimePages) -> None:
+        with pytest.raises(
+            (PageNotUnderstood, OutcomeUnknown), match=r"to send 10\.9\.9\.9 in the place of 198\.51\.100\.2"
+        ):
+            await pages.register(FORM)
+
+    drive_form(product, tmp_path, use, "aria" if changes == "its script" else "plain", page_s=10.0)
+    assert not product.heard
+
+
 def test_a_password_without_a_caption_is_not_left_empty(tmp_path: Path) -> None:
     """It may be the key once more: a form that asks for what nobody can name is neither checked nor sent."""
     key = "<input id=k name=key type=password>"

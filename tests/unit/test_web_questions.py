@@ -33,6 +33,7 @@ class Browser:
 
     def __init__(self) -> None:
         self.page = SimpleNamespace(on=lambda *_: None, url="https://prime-pri/")
+        self.relay = SimpleNamespace(kept_back="")
         self.secrets: frozenset[str] = frozenset()
         self.deadlines = SimpleNamespace(page_s=5)
         self.blocked: tuple[str, ...] = ()
@@ -495,8 +496,9 @@ def test_a_session_that_ends_twice_gets_no_second_click(monkeypatch: pytest.Monk
     async def login() -> None:
         done.append("login")
 
-    guarded = SimpleNamespace(page=SimpleNamespace(on=lambda *_: None, url="https://prime-pri/"), guard=nullcontext)
-    pages = PrimePages(cast("Any", guarded), LABELS)
+    guarded = cast("Any", Browser())
+    guarded.guard = nullcontext
+    pages = PrimePages(guarded, LABELS)
     monkeypatch.setattr(pages, "_login_again", login)
     with nullcontext() if clicked else pytest.raises(PageNotUnderstood, match="came up again"):
         assert asyncio.run(pages._once("registering", press, seen)) == "seen"

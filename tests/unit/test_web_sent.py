@@ -1,0 +1,88 @@
+"""What leaves the browser: a secret goes to no other server than it was filled in for, however a page writes that."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import pytest
+
+from runbook_lib.web.relay import _with_body
+from runbook_lib.web.traffic import Traffic
+
+KEY, PLANNED, OTHER = 'k3y "&/+ä', "198.51.100.2", "10.9.9.9"
+
+
+def traffic(**typed: str) -> Traffic:
+    seen = Traffic(cast("Any", SimpleNamespace(on=lambda *_: None, url="https://198.51.100.1/webacs/")))
+    for key, value in ({"secondary_server": PLANNED, "auth_key": KEY, "virtual_ipv4": "198.51.100.9"} | typed).items():
+        seen.note_typed(key, value)
+    return seen
+
+
+def request(body: str, line: str = "POST /ha HTTP/1.1") -> bytes:
+    return f"{line}\r\nHost: 198.51.100.1\r\nReferer: https://198.51.100.1/?at={PLANNED}\r\n\r\n{body}".encode()
+
+
+def bodies(host: str) -> dict[str, bytes]:
+    """The form with a server in it, in the ways in which pages send one."""
+    fields = {"server": host, "key": KEY, "failover": "Manual"}
+    quoted = urlencode(fields)
+    return {
+        "form": request(quoted),
+        "address": request("", f"GET /ha?{quoted} HTTP/1.1"),
+        "json": request(json.dumps(fields)),
+        "json as it is": request(json.dumps(fields, ensure_ascii=False)),
+        "dwr": request(f"c0-param0=string:{host}\nc0-param1=string:{urlencode({'': KEY})[1:]}\nbatchId=4\n"),
+        "xml": request(f"<ha><server>{host}</server><key>k3y &quot;&amp;/+ä</key></ha>"),
+        "multipart": request(
+            f'--x\r\nContent-Disposition: form-data; name="s"\r\n\r\n{host}\r\n--x\r\n\r\n{KEY}\r\n--x--\r\n'
+        ),
+    }
+
+
+@pytest.mark.parametrize("way", bodies(OTHER))
+def test_the_key_goes_with_no_other_server(way: str) -> None:
+    """Whatever the body is written in; with the planned one, or with none that can be read, it goes."""
+    assert f"to send {OTHER} in the place of {PLANNED}" in traffic().objection(bodies(OTHER)[way])
+    assert "to send fd00::9 in" in traffic().objection(bodies("fd00::9")[way])
+    assert not traffic().objection(bodies(PLANNED)[way])
+    assert not traffic().objection(bodies("pi-sec.example.com")[way])
+    assert not traffic(secondary_server="2001:db8::2").objection(bodies("2001:DB8:0:0::2")[way])
+
+
+def test_what_may_be_right_goes() -> None:
+    """Another server beside the planned one, or without the key; what is no server; the server's own address."""
+    seen = traffic(ise_address="198.51.100.7", ise_password="ise-Secret")
+    key = json.dumps(KEY)
+    right = (
+        f'{{"server": "{PLANNED}", "was": "{OTHER}", "key": {key}}}',
+        f'{{"servers": ["{OTHER}"]}}',
+        f'{{"key": {key}, "virtual": "198.51.100.9", "mask": "255.255.255.0", "from": "198.51.100.1", "to": "::1"}}',
+        f'{{"key": {key}, "release": "3.10.0.0.205", "at": "12:34:56"}}',
+        '{"password": "ise-Secret", "server": "198.51.100.7:443"}',
+    )
+    assert [body for body in right if seen.objection(request(body))] == []
+    assert seen.objection(request(f'{{"key": {key}, "server": "198.51.100.7"}}'))
+    assert seen.objection(request('{"password": "ise-Secret", "server": "198.51.100.77"}'))
+    same = traffic(ise_address="198.51.100.7", ise_password=KEY)
+    assert not same.objection(request(f'{{"password": {key}, "server": "198.51.100.7"}}'))
+
+
+def test_a_request_is_judged_whole() -> None:
+    """A browser may send its body in pieces; what ends before it is whole is handed on as it came."""
+
+    async def read(first: bytes, *more: bytes) -> bytes:
+        reader = asyncio.StreamReader()
+        for piece in more:
+            reader.feed_data(piece)
+        reader.feed_eof()
+        return await _with_body(reader, first)
+
+    head = b"POST /x HTTP/1.1\r\nContent-Length: 6\r\n\r\n"
+    assert asyncio.run(read(head, b"abcdef")) == head + b"abcdef"
+    assert asyncio.run(read(head + b"ab", b"c")) == head + b"abc"
+    assert asyncio.run(read(b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n", b"next")) == b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
