@@ -83,7 +83,7 @@ _IDLE_S = 600.0
 """How long a connection may carry nothing until it is dropped; the browser makes another when it needs one."""
 _POLLS, _POLLS_S, _MOST_PIECES = 3, 120.0, 5000
 _NUMBER = re.compile(rb"\d+")
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,9})\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"(?:[^\r\n]+\r\n)+?content-length: *(\d{1,9})\r\n(?:[^\r\n]+\r\n)*\r\n", re.IGNORECASE)
 _AUTHORIZATION = re.compile(rb"\r\nproxy-authorization: *basic +([a-z0-9+/=]+) *\r\n", re.IGNORECASE)
 _STATUS = {
     200: b"200 OK",
@@ -264,12 +264,11 @@ class PinnedRelay:
 
     async def _carry(self, one: _Connection, other: _Connection, last: list[float], *, out: bool = False) -> None:
         """Carry bytes one way, ``out`` to the server or in; ``last`` holds when any were carried."""
-        while (chunk := await one[0].read(_CHUNK)) and not (out and self._shut):
+        while chunk := await one[0].read(_CHUNK):
             if out:
                 chunk = await _with_body(one[0], chunk)
                 self.kept_back = self.kept_back or self.objects(chunk)
-                self._shut = self._shut or bool(self.kept_back)
-                if self._shut:
+                if self._shut or self.kept_back:
                     return
             self.sent += out and not self._is_poll(chunk)
             last[0] = time.monotonic()
@@ -288,9 +287,8 @@ class PinnedRelay:
 
 async def _with_body(reader: asyncio.StreamReader, request: bytes) -> bytes:
     """Return a request whose head has come with its body, which may come in pieces; one that is long in part."""
-    head, blank, _ = request.partition(b"\r\n\r\n")
-    if length := _LENGTH.search(head + b"\r\n") if blank else None:
-        whole = min(len(head + blank) + int(length[1]), _MOST_HELD)
+    if length := _LENGTH.match(request):
+        whole = min(length.end() + int(length[1]), _MOST_HELD)
         while len(request) < whole and (more := await reader.read(_CHUNK)):
             request += more
     return request
