@@ -22,6 +22,7 @@ from runbook_lib.logs.conclusions import verdict
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.models import PI_SERVERS
 from runbook_lib.notebook.runbook import sign_of
+from runbook_lib.notebook.warm_kernels import WarmKernels
 from runbook_lib.notebook.workspace import (
     DEFAULT_SITE,
     current_choice,
@@ -228,7 +229,7 @@ def demo_command(skin: str) -> int:
         skin = checked_skin(skin)
     prose(f"The lab's web pages are of the kind “{skin}”; runbook demo --skin NAME chooses another.")
     out()
-    with lab_errors():
+    with lab_errors(), WarmKernels():  # which are there once the lab is, and not a second after that
         if lab.is_up(folder):
             lab.down(folder)
         shutil.rmtree(folder, ignore_errors=True)

@@ -86,15 +86,11 @@ class ArtifactStore:
         name = f"{slug(answer.server, 20)}-{slug(answer.command.removeprefix(_TOFU), 40)}"
         data = gate_bytes(answer.raw)
         number = sum(1 for _ in (self.folder / "answers").glob("*.txt")) + 1
-        while not write_new(self.folder / (path := f"answers/{number:04d}-{name}.txt"), data):
+        while not write_new(self.folder / (path := f"answers/{number:04d}-{name}.txt"), data, sync=False):
             number += 1
         raw = Artifact(path=path, sha256=sha256_hex(data))
         understood = type(parsed).__name__ if parsed is not None else ""
-        seen = f"understood as {understood}" if understood else "kept as it is"
-        self.journal.append(
-            Kind.OBSERVED, stage=stage, server=answer.server, text=answer.command, seen=seen, artifact=raw
-        )
-        beside = {
+        value = {
             "server": answer.server,
             "command": answer.command,
             "started_utc": answer.started_utc,
@@ -105,8 +101,16 @@ class ArtifactStore:
             "understood_as": understood,
             "parsed": parsed,
         }
-        path = path.removesuffix(".txt") + ".json"
-        self.keep_json(path, to_json_value(beside), stage=stage, server=answer.server, text=answer.command)
+        beside = self._write(path.removesuffix(".txt") + ".json", to_json_bytes(to_json_value(value)))
+        self.journal.append(
+            Kind.OBSERVED,
+            stage=stage,
+            server=answer.server,
+            text=answer.command,
+            seen=f"understood as {understood}" if understood else "kept as it is",
+            artifact=raw,
+            beside=beside,
+        )
         return raw
 
     def keep_certificate(self, der: bytes, *, stage: str = "", server: str = "") -> Artifact:

@@ -243,8 +243,11 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def write_new(path: Path, data: bytes, *, over: bool = False) -> bool:
-    """Write ``path`` whole and have it on disk; False, and nothing done, if there is such a file and not ``over``."""
+def write_new(path: Path, data: bytes, *, over: bool = False, sync: bool = True) -> bool:
+    """Write ``path`` whole and have it on disk; False, and nothing done, if there is such a file and not ``over``.
+
+    Without ``sync`` its name is on disk only once another file was written into the folder, or the folder synced.
+    """
     make_folder(path.parent)
     partial = path.parent / f"{PARTIAL}{token_hex(8)}"
     with writing(path):
@@ -265,7 +268,8 @@ def write_new(path: Path, data: bytes, *, over: bool = False) -> bool:
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        if sync:
+            sync_folder(path.parent)
     return True
 
 

@@ -7,6 +7,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import get_ident
@@ -101,6 +102,7 @@ class Journal:
         expected: str = "",
         seen: str = "",
         artifact: Artifact | None = None,
+        beside: Artifact | None = None,
         text: str | About = "",
         unless: Callable[[], None] | None = None,
     ) -> Line:
@@ -108,7 +110,8 @@ class Journal:
 
         The latter too where the journal that this process has read is gone, or lines of it are. ``text`` may say as
         data what the line is about. Every text goes through the redaction gate. ``unless`` raises what keeps the line
-        out; it reads this very journal, into which nobody else writes then.
+        out; it reads this very journal, into which nobody else writes then. What was kept ``beside`` the artifact gets
+        a line of its own in the same step; that is returned then.
         """
         fields: dict[str, Any] = {
             "stage": stage,
@@ -116,7 +119,7 @@ class Journal:
             "kind": kind.value,
             "expected": expected,
             "seen": seen,
-            "artifact": {"path": artifact.path, "sha256": artifact.sha256} if artifact else None,
+            "artifact": asdict(artifact) if artifact else None,
             "text": str(text),
         }
         fields |= {name: gate_text(fields[name]) for name in TEXTS}
@@ -126,7 +129,9 @@ class Journal:
             self._mend(file)
             if unless:
                 unless()
-            return self._add(file, fields)
+            if beside is None:
+                return self._add(file, fields)
+            return self._add(file, fields, fields | {"kind": Kind.KEPT.value, "seen": "", "artifact": asdict(beside)})
 
     def require_known(self) -> None:
         """Raise ``RecordDamaged`` where what lies there does not go on from what this process has read or written."""
@@ -166,18 +171,23 @@ class Journal:
             self._locked_by = 0
             os.close(file)
 
-    def _add(self, file: int, fields: dict[str, Any]) -> Line:
-        last = self._last(file)
-        body = fields | {
-            "n": last.n + 1 if last else 1,
-            "utc": datetime.now(UTC).strftime(UTC_FORM),
-            "prev": last.hash if last else FIRST_PREV,
-        }
-        whole = canonical_json(body | {"hash": sha256_hex(canonical_json(body))})
-        line = parse_line(whole)  # nothing is written that could not be read
+    def _add(self, file: int, *added: dict[str, Any]) -> Line:
+        line = self._last(file)
+        lines = []
+        for fields in added:
+            body = fields | {
+                "n": line.n + 1 if line else 1,
+                "utc": datetime.now(UTC).strftime(UTC_FORM),
+                "prev": line.hash if line else FIRST_PREV,
+            }
+            whole = canonical_json(body | {"hash": sha256_hex(canonical_json(body))})
+            line = parse_line(whole)  # nothing is written that could not be read
+            lines.append(whole + b"\n")
+        assert line is not None
+        data = b"".join(lines)
         size = os.fstat(file).st_size
         try:
-            write_all(file, whole + b"\n")
+            write_all(file, data)
             os.fsync(file)
         except OSError:
             # The caller is told that nothing was written, so nothing may stay.
@@ -185,11 +195,11 @@ class Journal:
                 os.ftruncate(file, size)
                 os.fsync(file)
             raise
-        if os.pread(file, len(whole) + 1, size) != whole + b"\n":
+        if os.pread(file, len(data), size) != data:
             what = "another process wrote into the journal in the same moment: the disk does not keep its lock"
             then = "find out who works on this incident from another machine, and what they sent; then open a new one"
             raise RecordDamaged(what, where=str(self.path), next_step=then)
-        _newest[self.path] = (size + len(whole) + 1, whole + b"\n")
+        _newest[self.path] = (size + len(data), lines[-1])
         return line
 
     def _mend(self, file: int) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from runbook_lib.cli import lab, running
 from runbook_lib.cli.lab import DELETE, changes_seen, checked_skin, require_changes_seen, stale_entries
-from runbook_lib.errors import BrowserMissing, RepairFailed
-from runbook_lib.lab.errors import LabOptionInvalid
+from runbook_lib.errors import BrowserMissing, ParameterRefused, RepairFailed
+from runbook_lib.lab.errors import LabError, LabOptionInvalid
 from runbook_lib.lab.pages.dojo import KNOBS
+from runbook_lib.notebook import warm_kernels
 from runbook_lib.record.incident import list_records
 
 STALE = {("primary", "127.0.0.12_8082"), ("primary", "127.0.0.21_9443"), ("secondary", "127.0.0.11_8082")}
@@ -79,6 +80,23 @@ def test_an_incident_whose_lab_has_ended_is_closed(tmp_path: Path, monkeypatch: 
         lab._repair(tmp_path, {})
     [incident] = list_records(tmp_path)
     assert not incident.is_open
+
+
+def test_what_kernels_are_forked_from_begins_beside_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a second, in which the lab starts; and it ends with the demonstration, however that ends."""
+    begun: list[bool] = []
+
+    def up(*_: Any) -> Any:
+        begun.append(warm_kernels.is_wanted())
+        raise LabError("it does not start")
+
+    monkeypatch.setenv("RUNBOOK_LAB_DIR", str(tmp_path))
+    monkeypatch.setattr(warm_kernels, "_running", lambda _: None)
+    monkeypatch.setattr(lab.lab, "up", up)
+    with pytest.raises(ParameterRefused, match="does not start"):
+        lab.demo_command("forms")
+    assert begun == [True]
+    assert not warm_kernels.is_wanted()
 
 
 def place_dojo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

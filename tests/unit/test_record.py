@@ -253,6 +253,24 @@ def test_answer_is_kept_raw_and_parsed(record: Record) -> None:
     )
 
 
+def test_an_answers_files_and_their_names_are_on_disk_before_the_journal_names_them(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file, then its folder once, then both lines in one step: more would only wait for the disk."""
+    (record.folder / "answers").mkdir()
+    synced: list[str] = []
+    of = {path.stat().st_ino: path.name for path in (record.folder / "answers", record.journal.path)}
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(of.get(os.fstat(file).st_ino, "file")))
+    record.keep_answer(ANSWER, STORE, stage="20_list_certificates")
+    assert synced == ["file", "file", "answers", "journal.jsonl"]
+    raw, beside = record.journal.read().lines[-2:]
+    assert (raw.kind, raw.seen, beside.kind, beside.seen) == (Kind.OBSERVED, "understood as TofuStore", Kind.KEPT, "")
+    assert raw.artifact
+    assert beside.artifact
+    assert raw.artifact.path.removesuffix(".txt") == beside.artifact.path.removesuffix(".json")
+    assert (raw.server, raw.stage, raw.text) == (beside.server, beside.stage, beside.text)
+
+
 def test_answer_that_was_not_understood_is_kept(record: Record) -> None:
     """An answer that no parser knows is kept all the same, under the next number."""
     record.keep_answer(ANSWER, STORE)
