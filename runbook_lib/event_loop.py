@@ -12,9 +12,8 @@ import struct
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 # -- One event loop in a thread of its own, so that the public API can be synchronous. -------------
 #
@@ -50,62 +49,43 @@ def run(coro: Coroutine[Any, Any, T], *, timeout_s: float | None = None) -> T:
     if _is_running(where):
         coro.close()
         raise RuntimeError("event_loop.run was called on the loop itself; await the coroutine instead")
-    job = _Job(where, coro)
-    try:
-        job.start()
-        job.wait(timeout_s)
-        late = not job.outcome.done()
-        if late:
-            job.stop()
-    except BaseException:
-        job.stop()
-        raise
-    if late and job.outcome.cancelled():
-        raise TimeoutError(f"not finished within {timeout_s} s")
-    return job.outcome.result()
+    task: asyncio.Task[T] | None = None
+    ended = threading.Event()
 
+    def end(task: asyncio.Task[T]) -> None:
+        if not task.cancelled():
+            task.exception()  # asked for here: an interruption may be raised in its place
+        ended.set()
 
-class _Job(Generic[T]):
-    """One coroutine on the loop, as the thread that waits for it sees it."""
+    def begin() -> None:
+        nonlocal task
+        task = where.create_task(coro)
+        task.add_done_callback(end)
 
-    def __init__(self, where: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> None:
-        self.outcome: Future[T] = Future()
-        self._where = where
-        self._coro = coro
-        self._task: asyncio.Task[T] | None = None
+    def cancel() -> None:
+        if task is not None:
+            task.cancel()
+        else:  # the interruption came before the loop was told of the coroutine
+            coro.close()
+            ended.set()
 
-    def start(self) -> None:
-        self._where.call_soon_threadsafe(self._begin)
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        wait([self.outcome], timeout_s)
-
-    def stop(self) -> None:
+    def stop() -> None:
         """Cancel the coroutine and wait until it has cleaned up."""
-        self._where.call_soon_threadsafe(self._cancel)
-        self.wait()
+        where.call_soon_threadsafe(cancel)
+        ended.wait()
 
-    def _begin(self) -> None:
-        if self.outcome.done():  # stopped before it began
-            return
-        self._task = self._where.create_task(self._coro)
-        self._task.add_done_callback(self._finish)
-
-    def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-        elif self.outcome.cancel():
-            self.outcome.set_running_or_notify_cancel()
-            self._coro.close()
-
-    def _finish(self, task: asyncio.Task[T]) -> None:
-        if task.cancelled():
-            self.outcome.cancel()
-            self.outcome.set_running_or_notify_cancel()  # wakes the thread that waits
-        elif (error := task.exception()) is not None:
-            self.outcome.set_exception(error)
-        else:
-            self.outcome.set_result(task.result())
+    try:
+        where.call_soon_threadsafe(begin)
+        late = not ended.wait(timeout_s)
+        if late:
+            stop()
+    except BaseException:
+        stop()
+        raise
+    assert task is not None
+    if late and task.cancelled():
+        raise TimeoutError(f"not finished within {timeout_s} s")
+    return task.result()
 
 
 def _is_running(where: asyncio.AbstractEventLoop) -> bool:
