@@ -77,7 +77,8 @@
     return true;
   },
 
-  // Whether the form of a field asks for a password and holds none.
+  // Whether the form of a field asks for a password and holds none. What stands in one is left as it is, as a person leaves
+  // the password of a mail server: where it is the key once more, the page or its server says that the two differ.
   unfilled: (el) => [...(el.closest("form, dialog, [role=dialog], [role=form]") || el.getRootNode()).querySelectorAll("input[type=password]")]
     .some((one) => !one.value && !one.disabled && !one.readOnly && !one.closest("[inert]") && one.checkVisibility({ checkVisibilityCSS: true })),
 

@@ -28,6 +28,7 @@ from runbook_lib.web.dialogs import (
 )
 from runbook_lib.web.reading import is_kept
 from runbook_lib.web.screen import Item, Screen, screen_in_words
+from runbook_lib.web.traffic import HELD
 from runbook_lib.web.view import PageView, Rest, When
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
@@ -36,7 +37,6 @@ _BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _UNFILLED = (
     script(name) for name in ("before", "type", "after", "standsWith", "refocused", "unfilled")
 )
 _FOCUS_GONE = "the page gave the focus to something else"
-_HELD = "el => el.value !== undefined ? el.value : el.innerText"
 
 
 async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tuple[str, list[str]]:
@@ -227,8 +227,8 @@ class PageActions:
                 await self.view.verify_field(element)
             self._typed.append(element)
             self._held.append((key, element, value))
-            self.view.traffic.note_typed(key, value)
-            if is_kept(key, str(await element.evaluate(_HELD)), value):
+            self.view.traffic.note_typed(key, value, element)
+            if is_kept(key, str(await element.evaluate(HELD)), value):
                 return
             self.changed = True
             typed, elsewhere = await type_into(element, value, ACTION_MS)
@@ -271,7 +271,7 @@ class PageActions:
         if any(kept(screen) is False for kept in self.kept):
             return False
         with suppress(Error):
-            now = [(key, str(await element.evaluate(_HELD)), value) for key, element, value in self._held]
+            now = [(key, str(await element.evaluate(HELD)), value) for key, element, value in self._held]
             return all(is_kept(key, held, value) for key, held, value in now if held.strip())
         return True
 

@@ -13,7 +13,7 @@ import secrets
 import ssl
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ class PinnedRelay:
         self.refused: list[str] = []
         self.own_key = ""
         self.sent = 0
-        self.objects: Callable[[bytes], str] = lambda _: ""
+        self.objects: Callable[[bytes], Awaitable[str]] | None = None
         self.kept_back = ""
         self._shut = False
         self._pieces: dict[int, list[float]] = {}  # when each last left, without the numbers in it
@@ -267,7 +267,7 @@ class PinnedRelay:
         while chunk := await one[0].read(_CHUNK):
             if out:
                 chunk = await _with_body(one[0], chunk)
-                self.kept_back = self.kept_back or self.objects(chunk)
+                self.kept_back = self.kept_back or (await self.objects(chunk) if self.objects else "")
                 if self._shut or self.kept_back:
                     return
             self.sent += out and not self._is_poll(chunk)

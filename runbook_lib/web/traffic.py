@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -10,10 +11,11 @@ from collections import deque
 from html import escape
 from urllib.parse import unquote_plus, urlsplit
 
-from playwright.async_api import Error, Frame, Page, Request, Response, WebSocket
+from playwright.async_api import ElementHandle, Error, Frame, Page, Request, Response, WebSocket
 
 from runbook_lib.params.values import any_same_host, is_address, is_localhost
 from runbook_lib.web.controls import LOGIN_PATH
+from runbook_lib.web.reading import is_kept
 
 BROKEN = 500
 """HTTP's word for a server that cannot answer now, as every one above it."""
@@ -21,7 +23,9 @@ _PARTS = ("xhr", "fetch")  # of a page that it asks for itself
 _POLLS_S, _MOST_TIMES, _MOST_ANSWERS, _NUMBER = 3.0, 64, 200, re.compile(r"[\d.]+")
 _GOES_TO = {"auth_key": "secondary_server", "ise_password": "ise_address"}  # which secret is for which server
 _ADDRESS = re.compile(r"(?<![\w.])\d+(?:\.\d+){3}(?![\w.])|(?<!\w)[\da-f:]*:[\da-f:.]*:[\da-f.]*(?![\w:])", re.I)
-_BESIDE, _MASK = ("virtual_ipv4", "virtual_ipv6"), "255."
+_BESIDE, _MASK, _FIELD_S = ("virtual_ipv4", "virtual_ipv6"), "255.", 2.0
+HELD = "el => el.value !== undefined ? el.value : el.innerText"
+"""What a field holds, evaluated in the page."""
 
 
 def _naming(host: str) -> re.Pattern[str]:
@@ -41,6 +45,7 @@ class Traffic:
         self._at: dict[Frame, str] = {}
         self.sockets: list[WebSocket] = []
         self._typed: dict[str, str] = {}
+        self._fields: dict[str, ElementHandle] = {}
         self._page = page
         self._asked: dict[Request, int] = {}
         # When each question was asked, and when it was last answered: what is no picture, style or script.
@@ -91,14 +96,15 @@ class Traffic:
                         return True
         return False
 
-    def note_typed(self, key: str, value: str) -> None:
+    def note_typed(self, key: str, value: str, field: ElementHandle) -> None:
         """Note what is typed into the field that a label names."""
-        self._typed[key] = value
+        self._typed[key], self._fields[key] = value, field
 
-    def objection(self, request: bytes) -> str:
-        """Return why a request must not leave, else nothing: a typed secret goes with the address of another server.
+    async def objection(self, request: bytes) -> str:
+        """Return why a request must not leave, else nothing: a typed secret is in it without the server that it is for.
 
-        What names the server that the secret is for, or none at all, goes.
+        And another server's address is, or stands in the form by now: one that is written in a way that is not known
+        here, or was told the server before, goes.
         """
         head, _, body = request.partition(b"\r\n\r\n")
         sent = b" ".join((head.partition(b"\r\n")[0], body)).decode("utf-8", "replace")
@@ -110,13 +116,18 @@ class Traffic:
             quoted = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
             return secret != "" and any(form in text for form in (secret, escape(secret), *quoted))
 
-        planned = [self._typed.get(server, "") for key, server in _GOES_TO.items() if told(key)]
-        if not planned or any(any_same_host(host, hosts) or _naming(host).search(text) for host in planned):
+        planned = {server: self._typed[server] for key, server in _GOES_TO.items() if told(key)}
+        if any(any_same_host(host, hosts) or _naming(host).search(text) for host in planned.values()):
             return ""
         known = (urlsplit(self._page.url).hostname or "", *(self._typed.get(key, "") for key in _BESIDE))
-        for host in hosts:
-            if not (any_same_host(host, known) or is_localhost(host) or host.startswith(_MASK)):
-                return f"the page was about to send {host} in the place of {planned[0]}; it was kept back"
+        for key, host in planned.items():
+            others = [one for one in hosts if not (any_same_host(one, known) or is_localhost(one) or one[:4] == _MASK)]
+            with contextlib.suppress(Error, TimeoutError):  # a page that is being left, or waits idly, does not say
+                async with asyncio.timeout(0 if others else _FIELD_S):
+                    held = str(await self._fields[key].evaluate(HELD))
+                    others += [held] if held.strip() and not is_kept(key, held, host) else []
+            if others:
+                return f"the page was about to send {others[0]} in the place of {host}; it was kept back"
         return ""
 
     def _polls(self, since: float) -> set[int]:

@@ -942,6 +942,7 @@ OTHERS = {
     "its button": (SENDS, "<button onmousedown=\"s.value = '10.9.9.9'\" name=do value=Register"),
     "its form": ("<form method=post action=/ha", "<form onsubmit=\"s.value = '10.9.9.9'\" method=post action=/ha"),
     "its script": ("body:JSON.stringify(b)", "body:JSON.stringify(b.key ? {...b, secondary: '10.9.9.9'} : b)"),
+    "its field": (f"ask('{ASKED}'", "((_, buttons, go) => { sec.value = 'old.example'; go('Yes'); })(''"),
 }
 
 
@@ -951,17 +952,19 @@ def test_another_server_than_was_filled_in_does_not_leave_with_the_key(changes: 
     product = Product(rewrite=(OTHERS[changes],))
 
     async def use(pages: PrimePages) -> None:
-        with pytest.raises(
-            (PageNotUnderstood, OutcomeUnknown), match=r"to send 10\.9\.9\.9 in the place of 198\.51\.100\.2"
-        ):
+        told = r"to send (10\.9\.9\.9|old\.example) in the place of 198\.51\.100\.2"
+        with pytest.raises((PageNotUnderstood, OutcomeUnknown), match=told):
             await pages.register(FORM)
 
-    drive_form(product, tmp_path, use, "aria" if changes == "its script" else "plain", page_s=10.0)
+    drive_form(product, tmp_path, use, "aria" if changes in ("its script", "its field") else "plain", page_s=10.0)
     assert not product.heard
 
 
 def test_a_password_without_a_caption_is_not_left_empty(tmp_path: Path) -> None:
-    """It may be the key once more: a form that asks for what nobody can name is neither checked nor sent."""
+    """It may be the key once more: a form that asks for what nobody can name is neither checked nor sent.
+
+    One that holds something already, as that of a mail server, is left as it is.
+    """
     key = "<input id=k name=key type=password>"
     product = Product(rewrite=((key, f"{key}<input name=again type=password>"),))
 
@@ -969,9 +972,12 @@ def test_a_password_without_a_caption_is_not_left_empty(tmp_path: Path) -> None:
         for verb in (pages.check_readiness, pages.register):
             with pytest.raises(PageNotUnderstood, match="asks for a password that is not known"):
                 await verb(FORM)
+        assert not product.heard
+        await pages._browser.page.fill("[name=again]", "was there before")
+        await register_once(pages)
 
     drive_form(product, tmp_path, use)
-    assert not product.heard
+    assert [fields["again"] for _, fields in product.heard] == ["was there before"]
 
 
 def test_a_click_that_a_page_swallows_is_made_again(tmp_path: Path) -> None:

@@ -16,10 +16,21 @@ from runbook_lib.web.traffic import Traffic
 KEY, PLANNED, OTHER = 'k3y "&/+ä', "198.51.100.2", "10.9.9.9"
 
 
+def field(*, holds: str) -> Any:
+    async def held(_: str) -> str:
+        return holds
+
+    return SimpleNamespace(evaluate=held)
+
+
+def objection(seen: Traffic, request: bytes) -> str:
+    return asyncio.run(seen.objection(request))
+
+
 def traffic(**typed: str) -> Traffic:
     seen = Traffic(cast("Any", SimpleNamespace(on=lambda *_: None, url="https://198.51.100.1/webacs/")))
     for key, value in ({"secondary_server": PLANNED, "auth_key": KEY, "virtual_ipv4": "198.51.100.9"} | typed).items():
-        seen.note_typed(key, value)
+        seen.note_typed(key, value, field(holds=value))
     return seen
 
 
@@ -47,11 +58,11 @@ def bodies(host: str) -> dict[str, bytes]:
 @pytest.mark.parametrize("way", bodies(OTHER))
 def test_the_key_goes_with_no_other_server(way: str) -> None:
     """Whatever the body is written in; with the planned one, or with none that can be read, it goes."""
-    assert f"to send {OTHER} in the place of {PLANNED}" in traffic().objection(bodies(OTHER)[way])
-    assert "to send fd00::9 in" in traffic().objection(bodies("fd00::9")[way])
-    assert not traffic().objection(bodies(PLANNED)[way])
-    assert not traffic().objection(bodies("pi-sec.example.com")[way])
-    assert not traffic(secondary_server="2001:db8::2").objection(bodies("2001:DB8:0:0::2")[way])
+    assert f"to send {OTHER} in the place of {PLANNED}" in objection(traffic(), bodies(OTHER)[way])
+    assert "to send fd00::9 in" in objection(traffic(), bodies("fd00::9")[way])
+    assert not objection(traffic(), bodies(PLANNED)[way])
+    assert not objection(traffic(), bodies("pi-sec.example.com")[way])
+    assert not objection(traffic(secondary_server="2001:db8::2"), bodies("2001:DB8:0:0::2")[way])
 
 
 def test_what_may_be_right_goes() -> None:
@@ -65,11 +76,20 @@ def test_what_may_be_right_goes() -> None:
         f'{{"key": {key}, "release": "3.10.0.0.205", "at": "12:34:56"}}',
         '{"password": "ise-Secret", "server": "198.51.100.7:443"}',
     )
-    assert [body for body in right if seen.objection(request(body))] == []
-    assert seen.objection(request(f'{{"key": {key}, "server": "198.51.100.7"}}'))
-    assert seen.objection(request('{"password": "ise-Secret", "server": "198.51.100.77"}'))
+    assert [body for body in right if objection(seen, request(body))] == []
+    assert objection(seen, request(f'{{"key": {key}, "server": "198.51.100.7"}}'))
+    assert objection(seen, request('{"password": "ise-Secret", "server": "198.51.100.77"}'))
     same = traffic(ise_address="198.51.100.7", ise_password=KEY)
-    assert not same.objection(request(f'{{"password": {key}, "server": "198.51.100.7"}}'))
+    assert not objection(same, request(f'{{"password": {key}, "server": "198.51.100.7"}}'))
+
+
+def test_a_name_is_told_by_the_field_that_was_filled_in() -> None:
+    """In a body that does not name the planned server; what has been emptied by then says nothing."""
+    for held, kept in (("old.example.com", True), ("", False), (f" {PLANNED}", False)):
+        seen = traffic()
+        seen.note_typed("secondary_server", PLANNED, field(holds=held))
+        assert bool(objection(seen, bodies("old.example.com")["form"])) is kept
+        assert not objection(seen, bodies(PLANNED)["form"])
 
 
 def test_a_request_is_judged_whole() -> None:
