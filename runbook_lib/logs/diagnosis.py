@@ -230,7 +230,7 @@ class LogWatcher:
             tail.read()
             self._seen |= tail.seen
         for job in jobs_of(self._sources):
-            files = tuple(file for file in job.files if (file.identity or file.path) not in self._seen)
+            files = tuple(file for file in job.files if file.key not in self._seen)
             if files:
                 self._begin(Job(job.server, job.origin, files))
         news = [tail.news() for tail in self._tails]
@@ -247,7 +247,7 @@ class LogWatcher:
             tail.close()
 
     def _begin(self, job: Job) -> None:
-        self._seen.update(file.identity or file.path for file in job.files)
+        self._seen.update(file.key for file in job.files)
         newest = job.files[-1]
         if newest.identity and not is_archive_file(newest):  # more may be written to it: it is on disk, and no archive
             try:
@@ -264,7 +264,7 @@ class _Tail:
     """One series of logs, of which the last file grows. ``seen`` are the files that it has read."""
 
     def __init__(self, job: Job, settings: Settings) -> None:
-        self.seen = {file.identity or file.path for file in job.files}
+        self.seen = {file.key for file in job.files}
         self._job = job
         self._notes = Notes()
         self._path = job.files[-1].path

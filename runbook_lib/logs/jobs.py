@@ -204,7 +204,7 @@ def read_sources(
         kept = {identity for result in results if result.findings for identity in _identities(result.job)}
         again = []
         for job in jobs:
-            left = tuple(file for file in job.files if (job.server, file.identity or file.path) not in kept)
+            left = tuple(file for file in job.files if (job.server, file.key) not in kept)
             again.append(Job(job.server, job.origin, left))
         results += _on_cores(again, settings, progress)
     return results
@@ -271,13 +271,13 @@ def jobs_of(sources: Mapping[str, Sequence[Path]]) -> Iterator[Job]:
     for server, paths in sorted(sources.items(), key=lambda item: not item[0]):
         for origin in (Path(),) if server else dict.fromkeys(paths):
             listed = list_logs(paths if server else [origin])
-            files = [file for file in listed if server or (file.identity or file.path) not in named]
-            named.update(file.identity or file.path for file in files)
+            files = [file for file in listed if server or file.key not in named]
+            named.update(file.key for file in files)
             yield from (Job(server, origin, tuple(series)) for series in by_series(files))
 
 
 def _identities(job: Job) -> list[object]:
-    return [(job.server, file.identity or file.path) for file in job.files]
+    return [(job.server, file.key) for file in job.files]
 
 
 # -- on how many cores --------------------------------------------------------------------------

@@ -65,6 +65,11 @@ class Listed:
     size: int = 0
     problem: str = ""
 
+    @property
+    def key(self) -> Identity | Path:
+        """What it is known by: its identity where it has one, so that it is read once under whatever name."""
+        return self.identity or self.path
+
 
 def list_logs(paths: Iterable[Path]) -> list[Listed]:
     """Return the files under ``paths``, each once, rotated series oldest first.
@@ -75,7 +80,7 @@ def list_logs(paths: Iterable[Path]) -> list[Listed]:
     files: dict[Identity | Path, Listed] = {}
     for path in paths:
         for listed in sorted(_walk(path), key=lambda x: oldest_first(x.path.as_posix())):
-            files.setdefault(listed.identity or listed.path, listed)
+            files.setdefault(listed.key, listed)
     return list(files.values())
 
 
