@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from runbook_lib.errors import BrowserMissing, RecordNotWritable, RunbookError, SiteFileInvalid, UsageError
 
 _PACKAGE = Path(__file__).resolve().parent
 RECORDS = "RUNBOOK_RECORDS"
 _SHIPPED = _PACKAGE / "shipped"  # only a wheel has it: see setup.py
+LARGEST_READ = 64 << 20  # of a file that is taken into memory: a journal, a manifest; others are read piece by piece
+
+
+def read_within(path: Path, largest: int = LARGEST_READ) -> bytes:
+    """Return what a file holds, or a pipe; ``OSError`` too where that is more than ``largest`` bytes."""
+    with path.open("rb") as file:
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise OSError(errno.EFBIG, f"the file is longer than {largest} bytes")
+    return data
+
+
+def open_plain(path: Path, largest: int = LARGEST_READ) -> BinaryIO:
+    """Open a file; ``OSError`` too for what could keep its reader for ever: a pipe, a device, or too much."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or about.st_size > largest:
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"it is not a plain file of {largest >> 20} MB at most")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_plain(path: Path, largest: int = LARGEST_READ) -> bytes:
+    """Return what a file holds; raises as ``open_plain``."""
+    with open_plain(path, largest) as file:
+        return file.read()
 
 
 def is_installed() -> bool:
@@ -192,7 +221,7 @@ def known_sites() -> tuple[str, ...]:
 def _is_of_a_fleet(path: Path) -> bool:
     """Whether a file lists sites, which no site's file does; one that cannot be read may be a site's."""
     with suppress(OSError):
-        return _SITES.search(path.read_text(encoding="utf-8", errors="replace")) is not None
+        return _SITES.search(read_within(path).decode("utf-8", "replace")) is not None
     return False
 
 
@@ -205,7 +234,7 @@ def secret_variables(site: str = "") -> frozenset[str]:
     names: set[str] = set()
     for path in files:
         with suppress(OSError):
-            names.update(_VARIABLE.findall(path.read_text(encoding="utf-8", errors="replace")))
+            names.update(_VARIABLE.findall(read_within(path).decode("utf-8", "replace")))
     return frozenset(names)
 
 

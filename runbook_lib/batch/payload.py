@@ -21,7 +21,7 @@ from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritabl
 from runbook_lib.params.load import load_site
 from runbook_lib.record.archive import archive_bytes
 from runbook_lib.record.artifacts import checked
-from runbook_lib.record.files import make_folder, write_new
+from runbook_lib.record.files import own_place, write_new, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import JOURNAL
 from runbook_lib.record.lock import TOKEN_VARIABLE
@@ -182,9 +182,9 @@ def under_lock(token: str) -> Iterator[None]:
 
 def output_file(records: Path, incident: str) -> Path:
     """Return where what a run prints goes that nobody asked for; it is no part of a record, and its folder is there."""
-    folder = records / ".fleet"
-    make_folder(folder)
-    return folder / f"{incident}.log"
+    file = records / ".fleet" / f"{incident}.log"
+    with writing(file):
+        return own_place(file)
 
 
 def brought_back(task: SiteTask, address: str) -> dict[str, Any]:

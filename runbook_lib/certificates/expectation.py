@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from runbook_lib.certificates.facts import key_sha256, load, may_issue, read_or, sha256_of
 from runbook_lib.errors import ExpectationInvalid
 from runbook_lib.params.model import CaBundle, Expectation
+from runbook_lib.paths import read_plain
 
 # -- Files that hold a CSR or certificates, and never a private key: read once, carefully, nothing of them kept
 
@@ -38,7 +37,7 @@ def read_public(path: Path) -> bytes:
     Only an ordinary file of at most 1 MiB is read, so that nothing waits for a writer or never ends.
     """
     try:
-        data = _read(path)
+        data = read_plain(path, LARGEST_FILE)
     except (OSError, ValueError) as error:
         raise ExpectationInvalid(
             "The expectation's file cannot be read",
@@ -64,21 +63,6 @@ def refuse_keys(data: bytes, where: str) -> None:
             where=where,
             next_step="give the CSR or the certificate alone, and keep the key where only its server can read it",
         )
-
-
-def _read(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ExpectationInvalid(
-                "The expectation's file is not an ordinary file",
-                where=str(path),
-                next_step="give the path of the CSR's or certificate's file itself",
-            )
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(LARGEST_FILE + 1)
-    finally:
-        os.close(descriptor)
 
 
 def _holds_private_key(data: bytes) -> bool:

@@ -18,6 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from runbook_lib import paths
 from runbook_lib.cli import DiagnoseRequest
 from runbook_lib.cli.terminal import err
 from runbook_lib.errors import AnswerNotUnderstood, UsageError, cut, one_line
@@ -224,12 +225,10 @@ def read_store(server: str, path: Path) -> TofuStore:
     from runbook_lib.device.tofu import parse_tofu_list
 
     try:
-        if path.stat().st_size > LONGEST_LIST:
-            raise _refused(path, "longer than any list")
-        raw = path.read_bytes()
+        raw = paths.read_within(path, LONGEST_LIST)
         read = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except (OSError, ValueError, OverflowError) as error:
-        raise _refused(path, str(error)) from error
+        raise _refused(path, getattr(error, "strerror", "") or str(error)) from error
     text = raw.decode("utf-8-sig", "replace").replace("\0", "")
     if text and not text.endswith("\n"):
         text += "\n"  # a text that was copied often lacks it; a list that was cut off lacks entries as well

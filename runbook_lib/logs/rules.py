@@ -21,7 +21,7 @@ from runbook_lib.logs.search import SITE_PARAMETERS, Confidence, Rule
 from runbook_lib.models import Stage
 from runbook_lib.observations import NextStep
 from runbook_lib.params.values import checked_pattern
-from runbook_lib.paths import delivered
+from runbook_lib.paths import delivered, read_within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,12 +275,9 @@ def _items(path: Path) -> list[Any]:
     import yaml
 
     try:
-        text = path.read_text(encoding="utf-8")
-        if len(text) > LONGEST_FILE:
-            raise _invalid(path, "the file is longer than a megabyte")
-        data = yaml.safe_load(text)
+        data = yaml.safe_load(read_within(path, LONGEST_FILE).decode("utf-8"))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: a date that does not exist
-        raise _invalid(path, str(error)) from error
+        raise _invalid(path, getattr(error, "strerror", "") or str(error)) from error
     if data is None:
         return []
     if not isinstance(data, list):

@@ -20,7 +20,8 @@ from typing import BinaryIO
 
 from runbook_lib.errors import ParameterRefused, RecordDamaged, SiteLocked
 from runbook_lib.models import StageState
-from runbook_lib.record.files import LARGEST_READ, read_plain, write_new
+from runbook_lib.paths import LARGEST_READ, read_plain
+from runbook_lib.record.files import write_new
 from runbook_lib.record.incident import INCIDENT
 from runbook_lib.record.journal import JOURNAL, parse_whole_lines
 from runbook_lib.record.seal import list_files
@@ -53,7 +54,7 @@ def pack(folder: Path, target: Path, trusted: Trusted, *, anyway: bool = False) 
             where=str(target),
             next_step="give another name with --to FILE",
         )
-    return verify_archive(target, trusted)
+    return verify_archive(target, trusted, noted=verification.noted)
 
 
 def archive_bytes(folder: Path) -> bytes:
@@ -72,11 +73,14 @@ def archive_bytes(folder: Path) -> bytes:
     return out.getvalue()
 
 
-def verify_archive(path: Path, trusted: Trusted) -> Verification:
-    """Check the record in an archive; raises ``RecordDamaged`` where the file is no archive of one record."""
+def verify_archive(path: Path, trusted: Trusted, *, noted: str = "") -> Verification:
+    """Check the record in an archive; ``noted`` as in ``Verification``, of the folder that was packed just now.
+
+    Raises ``RecordDamaged`` where the file is no archive of one record.
+    """
     try:
         folder, members = read_members(path)
-        verification = Verification(folder=path, names=(folder, path.stem))
+        verification = Verification(folder=path, names=(folder, path.stem), noted=noted)
         return verify_files(verification, members, members.pop(JOURNAL, None), trusted)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise _no_archive(path, str(error)) from error

@@ -16,18 +16,18 @@ from runbook_lib import paths
 from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable
 from runbook_lib.models import Answer, Stage
+from runbook_lib.paths import read_plain
 from runbook_lib.record.files import (
     from_json_bytes,
     gate_bytes,
     gate_text,
-    read_plain,
     to_json_bytes,
     to_json_value,
     write_new,
     writing,
 )
 from runbook_lib.record.journal import About, Artifact, Kind, Line, LineTopic, is_inside
-from runbook_lib.record.journal_file import Journal
+from runbook_lib.record.journal_file import CUT, Journal, is_cut, sealed_to
 from runbook_lib.record.seal import RecordFiles
 from runbook_lib.record.signing import VerifyingKey, trusted_keys
 from runbook_lib.record.stages import ENVELOPE, lost_seals
@@ -149,9 +149,12 @@ class ArtifactStore:
         return {f"{each.parent.name}/{ENVELOPE}": each for each in self.folder.glob(f"*/{ENVELOPE}") if each.is_file()}
 
     def require_as_signed(self) -> None:
-        """Raise ``RecordDamaged`` where a key that is trusted here signed lines that the journal does not hold."""
-        for path in lost_seals(self.seals(), self.folder.name, trusted_here(), self.journal.read().lines):
+        """Raise ``RecordDamaged`` where a key that is trusted here, or this account, sealed lines that are gone."""
+        noted, lines = sealed_to(self.folder.name), self.journal.read().lines
+        for path in lost_seals(self.seals(), self.folder.name, trusted_here(), lines):
             raise damaged(self.journal.path, f"{path} signs lines that it does not hold")
+        if is_cut(lines, noted):
+            raise damaged(self.journal.path, CUT)
 
     def place(self, path: str) -> Path:
         """Return where a file is to be written; ``RecordDamaged`` where a link on the way leads out of the record."""

@@ -22,6 +22,7 @@ from runbook_lib.record.artifacts import TEMPLATES, numbered, trusted_here
 from runbook_lib.record.files import gate_json, gate_text, make_new_folder, to_json_value, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind, Line, LineTopic, parse_journal
+from runbook_lib.record.journal_file import note_sealed, sealed_to
 from runbook_lib.record.seal import (
     Authority,
     Manifest,
@@ -188,7 +189,9 @@ def after_newest_seal(record: Record) -> tuple[Line, ...]:
 
     Whoever can add lines can add a seal over them too, but no signature.
     """
-    return stages.after_seal(record.journal.read().lines, _signed_heads(record, trusted_here()))
+    keys = trusted_here()
+    noted = {sealed_to(record.incident)} if keys else set()  # where whoever took all signatures away sealed it anew
+    return stages.after_seal(record.journal.read().lines, _signed_heads(record, keys) or noted - {""})
 
 
 def is_vouched_for(record: Record) -> bool:
@@ -254,6 +257,7 @@ def seal_record(
         newest = work.keep(ENVELOPE, signing.sign(canonical_json(claim), key), seen=identity, text="signed statement")
         made = replace(made, key=identity)
     made = _stamp(work, made, Authority.of(site) if stamped else None, newest)
+    note_sealed(record.incident, work.head)
     own = sorted((record.folder / work.folder).iterdir())
     return replace(made, leaks=(*leaks, *_note_leaks(record, scan_files(record.folder, own))))
 

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from types import GenericAlias
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 from runbook_lib import secrets
 from runbook_lib.errors import RecordNotWritable, RunbookError, step_after
@@ -273,23 +273,12 @@ def write_new(path: Path, data: bytes, *, over: bool = False, sync: bool = True)
     return True
 
 
-LARGEST_READ = 64 << 20  # of a file that is taken into memory: a journal, a manifest; others are read piece by piece
-
-
-def open_plain(path: Path) -> BinaryIO:
-    """Open a file of a record. ``OSError`` for what could keep its reader for ever: a pipe, a device, or too much."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    about = os.fstat(descriptor)
-    if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST_READ:
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, f"it is not a plain file of {LARGEST_READ >> 20} MB at most")
-    return os.fdopen(descriptor, "rb")
-
-
-def read_plain(path: Path) -> bytes:
-    """Return what a file of a record holds; raises as ``open_plain``."""
-    with open_plain(path) as file:
-        return file.read()
+def own_place(path: Path) -> Path:
+    """Make the folder of a file that lies beside records; ``OSError`` where a link would lead elsewhere."""
+    make_folder(path.parent)
+    if path.parent.is_symlink() or path.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return path
 
 
 def write_held(path: Path, data: bytes) -> int | None:

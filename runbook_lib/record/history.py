@@ -14,7 +14,7 @@ from pathlib import Path
 from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, RunbookError
 from runbook_lib.models import FINAL, Inventory, Outcome, PastIncident, SiteStatus, Stage, Unended
-from runbook_lib.record.files import FILE_MODE, from_json_bytes, make_folder, plain_json_value, to_json_bytes
+from runbook_lib.record.files import FILE_MODE, from_json_bytes, own_place, plain_json_value, to_json_bytes
 from runbook_lib.record.incident import Record, named_there, site_slug, slug_in
 from runbook_lib.record.journal import JOURNAL, Kind, Line
 from runbook_lib.record.stages import ENVELOPE, after_seal, closed_by, files_of_seals, outcome
@@ -114,6 +114,7 @@ def read_entry(root: Path, incident: str) -> tuple[PastIncident, str]:
         if opening.get("incident") != incident:
             problem = f"it is the record of {opening['incident']}" if opening else "it has no journal"
             return PastIncident(incident=incident, problem=problem), ""
+        record.require_as_signed()
         past = replace(_incident(incident, opening, lines), not_after_utc=_first_end(record))
     except RecordError as error:
         return PastIncident(incident=incident, problem=error.what), ""
@@ -254,8 +255,7 @@ def _digest(incident: str, signature: str, row: str) -> str:
 def opened(place: Path | str) -> Iterator[Index]:
     """Open the index at ``place``, a file or ``:memory:``; raises ``sqlite3.Error``, ``OSError``, ``IndexDamaged``."""
     if isinstance(place, Path):
-        make_folder(place.parent)
-        os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE))
+        os.close(os.open(own_place(place), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE))
     with closing(sqlite3.connect(place, timeout=WAIT_S)) as connection:
         connection.execute("PRAGMA synchronous = OFF")  # what a power cut spoils is built anew
         yield Index(connection)

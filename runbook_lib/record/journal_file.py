@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,14 +13,15 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
+from runbook_lib import paths
 from runbook_lib.decisions import canonical_json, sha256_hex
-from runbook_lib.errors import RecordDamaged
+from runbook_lib.errors import RecordDamaged, RecordNotWritable
+from runbook_lib.paths import open_plain
 from runbook_lib.record.files import (
     FILE_MODE,
     gate_bytes,
     gate_text,
     make_folder,
-    open_plain,
     share,
     sync_folder,
     write_all,
@@ -41,6 +42,7 @@ from runbook_lib.record.journal import (
     parse_journal,
     parse_line,
 )
+from runbook_lib.secrets import NotPrivate, read_private
 
 _BLOCK = 64 * 1024
 _REMEMBERED = 16
@@ -248,3 +250,31 @@ def _after_last_line_feed(file: int, end: int) -> int:
             return start + position + 1
         end = start
     return 0
+
+
+# -- Up to which line this account sealed a record, noted outside of it: seals can be taken away with their lines.
+#
+# ``sealed/<incident>`` in the folder of the keys holds that line's ``hash``. Where nothing can be written there, or
+# others could have, nothing is noted and nothing is missed.
+
+
+def note_sealed(incident: str, head: str) -> None:
+    """Note the last line that a seal covers, in the place of what was noted before."""
+    with suppress(RecordNotWritable, OSError):
+        write_new(paths.key_dir() / "sealed" / incident, head.encode("ascii"), over=True)
+
+
+def sealed_to(incident: str) -> str:
+    """Return that line's ``hash``, "" where none is noted; to be read before the journal, which is sealed meanwhile."""
+    with suppress(NotPrivate, OSError):
+        return read_private(paths.key_dir() / "sealed" / incident, len(FIRST_PREV)).decode("ascii", "replace")
+    return ""
+
+
+CUT = "cut short, or a copy from before: it lacks the line up to which this account sealed it, or that seal's own lines"
+
+
+def is_cut(lines: Sequence[Line], head: str) -> bool:
+    """Whether a journal lacks the line that was noted, or every line that names a seal up to there."""
+    sealed = {line.expected for line in lines if line.kind is Kind.SEALED}
+    return bool(head) and head not in sealed.intersection(line.hash for line in lines)

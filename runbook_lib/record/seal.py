@@ -22,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import cut
 from runbook_lib.event_loop import TooLate, within_time
+from runbook_lib.paths import read_within
 from runbook_lib.record.journal import JOURNAL, JournalText
 
 # -- The manifest of a record: every file with its size and SHA-256; and the walk that finds them. --
@@ -172,10 +173,10 @@ def entries(files: Iterable[tuple[str, Path]], name: Callable[[str], str]) -> It
     """Read each file; ``name`` spells its path. One that goes meanwhile was never the record's, and is left out."""
     for relative, path in sorted(files):
         try:
-            data = path.read_bytes()
+            sha256, size = measured(path)
         except FileNotFoundError:
             continue
-        yield FileEntry(path=name(relative), sha256=sha256_hex(data), size=len(data))
+        yield FileEntry(path=name(relative), sha256=sha256, size=size)
 
 
 # -- RFC 3161 time stamps: a third party's signed word that some bytes existed at a time. ----------
@@ -259,7 +260,7 @@ def read_stamp(answer: bytes) -> Stamp:
 def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     """Return the certificates of a PEM file; raises ``NoStamp`` where there is none."""
     try:
-        return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
+        return tuple(x509.load_pem_x509_certificates(read_within(path)))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it holds no certificate in PEM"
         raise NoStamp(f"the authority's certificate cannot be used: {path}: {why}") from None

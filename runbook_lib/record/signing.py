@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from runbook_lib.decisions import Approval, canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordNotWritable
-from runbook_lib.paths import of_user
+from runbook_lib.paths import of_user, read_within
 from runbook_lib.record.files import FILE_MODE, gate_text, make_folder, plain_json_value, write_all, write_new, writing
 from runbook_lib.record.seal import NoStamp, read_certificates
 from runbook_lib.secrets import NotPrivate, check_folders, read_private
@@ -127,7 +127,7 @@ def signing_key(folder: Path) -> Ed25519PrivateKey | None:
 def read_public_key(path: Path) -> VerifyingKey:
     """Return the public key in a PEM file; ``ParameterRefused`` if it holds no Ed25519 public key."""
     try:
-        data = path.read_bytes()
+        data = read_within(path, _KEYS_LARGEST)
     except OSError as error:
         raise _unusable(path, error.strerror or type(error).__name__) from None
     return parse_public(data, path)

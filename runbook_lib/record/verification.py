@@ -12,12 +12,13 @@ from cryptography.x509 import Certificate
 from runbook_lib import paths
 from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused
+from runbook_lib.paths import read_plain
 from runbook_lib.record import seal
 from runbook_lib.record.artifacts import Drift, drifts
 from runbook_lib.record.attestation import check_statement
-from runbook_lib.record.files import read_plain
 from runbook_lib.record.incident import INCIDENT, parse_opening
 from runbook_lib.record.journal import JOURNAL, JournalText, Kind, Line, parse_whole_lines
+from runbook_lib.record.journal_file import CUT, is_cut, sealed_to
 from runbook_lib.record.seal import Stamp
 from runbook_lib.record.signing import Trusted, VerifyingKey
 from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, lost_seals, named_in_words, without_seal
@@ -38,12 +39,14 @@ class Verification:
     """What was found. ``problems`` empty: the record verifies, as far as ``seal``, ``key`` and ``notes`` say.
 
     ``running`` are the notebooks of runs that are under way or were cut off, which nothing names yet.
-    ``names`` are those by which the record is called here, its folder's first. ``later`` are the lines that came after
-    the newest seal: they may be true, and nobody has signed them. ``stamp``: a time stamp that was verified.
-    ``notebooks``: the versions that ran, beside those that are here now.
+    ``noted`` is the ``hash`` of the line up to which this account sealed it, where it has to be there: an archive may
+    be from before. ``names`` are those by which the record is called here, its folder's first. ``later`` are the lines
+    that came after the newest seal: they may be true, and nobody has signed them. ``stamp``: a time stamp that was
+    verified. ``notebooks``: the versions that ran, beside those that are here now.
     """
 
     folder: Path
+    noted: str = ""
     incident: str = ""
     files: int = 0
     lines: int = 0
@@ -136,8 +139,9 @@ def verify_record(
     Where keys are given, a record that is not signed by one of them does not verify: otherwise nobody
     would miss a signature that was taken away. Raises ``ParameterRefused`` if the folder holds no record at all.
     """
+    name = folder.resolve().name
+    result = Verification(folder=folder, names=(name,), noted=sealed_to(name))
     files, others = seal.list_files(folder)
-    result = Verification(folder=folder, names=(folder.resolve().name,))
     for path, why in others:
         if SEAL_FOLDER.fullmatch(path) and why == seal.EMPTY:
             result.notes.append(f"{path} is empty: its seal was interrupted before it was written.")
@@ -230,10 +234,12 @@ def _check_seal(
     result: Verification, files: seal.RecordFiles, data: bytes | None, journal: JournalText, trusted: Trusted
 ) -> seal.Manifest | None:
     """Check the newest seal, of which the journal or the folder knows; return its manifest, if it can be read."""
+    if data is not None and is_cut(journal.lines, result.noted):
+        result.say(JOURNAL, CUT)
     named = {line.artifact.path for line in journal.lines if line.kind is Kind.SEALED and line.artifact}
     seals = {_number(path): path.split("/")[0] for path in (*named, *files) if _number(path)}
     if not seals:
-        result.notes.append(NEVER_SEALED)
+        result.notes += [] if result.noted else [NEVER_SEALED]
         if trusted.keys:
             result.say("seal/", "removed, or never written: there is no seal to check with the key")
         return None

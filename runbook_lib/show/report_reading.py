@@ -15,8 +15,9 @@ from runbook_lib.decisions import Approval, Deletion, Plan, sha256_hex
 from runbook_lib.device.tofu import LIST_TOFU
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import PI_SERVERS, Stage, TofuStore
+from runbook_lib.paths import read_plain
 from runbook_lib.record.artifacts import checked
-from runbook_lib.record.files import from_json_bytes, read_plain
+from runbook_lib.record.files import from_json_bytes
 from runbook_lib.record.journal import AS_EXPECTED, JOURNAL, NOT_SENT, Kind, Line, LineTopic, parse_whole_lines
 from runbook_lib.record.stages import attempts, is_settled
 from runbook_lib.show.document import NO_REF, Ref

@@ -13,6 +13,7 @@ from fleet_kit import task
 from incident_kit import Incident
 from site_kit import site_with
 
+from runbook_lib import paths
 from runbook_lib.batch import runner, site_run
 from runbook_lib.cli import running
 from runbook_lib.cli.records import AFTER_SEAL, archive_command, history_command, report_command, verify_command
@@ -26,9 +27,10 @@ from runbook_lib.record.attestation import after_newest_seal, note_after_seal, s
 from runbook_lib.record.history import Query, past_incidents
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import FIRST_PREV, JOURNAL, Kind
+from runbook_lib.record.journal_file import CUT
 from runbook_lib.record.lock import TOKEN_VARIABLE, SiteLock
 from runbook_lib.record.signing import Trusted, new_key, trusted_keys
-from runbook_lib.record.verification import verify_record
+from runbook_lib.record.verification import NEVER_SEALED, verify_record
 from runbook_lib.show.report import post_mortem
 from runbook_lib.show.report_page import render_html, render_markdown
 
@@ -290,3 +292,57 @@ def test_what_a_trusted_key_signed_cannot_be_rewritten_and_signed_anew(
     seal_record(forged, {"name": "lab"})
     problems = verify_record(copy, trusted_keys(tmp_path / "keys")).problems
     assert "seal/envelope.json" in [problem.path for problem in problems]
+
+
+def without_seals(record: Record) -> None:
+    """Take all seals away, with the lines of the journal that name them."""
+    for seal in record.folder.glob("seal*"):
+        shutil.rmtree(seal)
+    lines = [json.loads(line) for line in record.journal.path.read_bytes().splitlines()]
+    rewrite(record.journal.path, [line for line in lines if line["kind"] != Kind.SEALED])
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_record_whose_seals_were_all_taken_away_was_sealed_all_the_same(record: Record, signed: bool) -> None:
+    """The folder of the keys says so: nothing goes on in it, and it does not verify, also where nobody has a key."""
+    if not signed:
+        for key in paths.key_dir().glob("*.pem"):
+            key.unlink()
+        seal_record(record, {"name": "lab"})
+    without_seals(record)
+    with pytest.raises(RecordDamaged, match="this account sealed it"):
+        Record.open(record.root, record.incident)
+    found = verify_record(record.folder)
+    assert (JOURNAL, CUT) in [(problem.path, problem.what) for problem in found.problems]
+    assert NEVER_SEALED not in found.notes
+
+
+def test_a_copy_that_went_on_leaves_the_older_one_behind(record: Record, tmp_path: Path) -> None:
+    """What was approved there would count again here. An archive of before stays what it is."""
+    trusted = Trusted(keys=trusted_keys(paths.key_dir()))
+    pack(record.folder, archive := tmp_path / "before.zip", trusted)
+    shutil.copytree(record.folder, (copy := tmp_path / "copies") / record.incident)
+    seal_record(Record.open(copy, record.incident), {"name": "lab"})
+    with pytest.raises(RecordDamaged, match="a copy from before"):
+        Record.open(record.root, record.incident)
+    assert verify_archive(archive, trusted).problems == []
+    assert verify_record(copy / record.incident, trusted.keys).problems == []
+    assert Record.open(copy, record.incident).incident == record.incident
+
+
+def test_a_folder_of_keys_that_keeps_nothing_keeps_no_record_from_being_sealed(record: Record) -> None:
+    """It may be read-only, or hold something else there: nothing is noted then, and nothing missed."""
+    shutil.rmtree(paths.key_dir() / "sealed")
+    (paths.key_dir() / "sealed").write_text("", encoding="utf-8")
+    seal_record(record, {"name": "lab"})
+    without_seals(record)
+    assert Record.open(record.root, record.incident).incident == record.incident
+
+
+def test_a_seal_made_anew_after_all_signatures_are_gone_hides_nothing(record: Record) -> None:
+    """The lines of the true seal stand in the journal still, so what came after them is told."""
+    (record.folder / "seal" / "envelope.json").unlink()
+    number = forge(record)
+    record.keep_gated("seal-2/manifest.json", b"{}", kind=Kind.SEALED, expected=record.journal.read().head)
+    (said,) = note_after_seal(record)
+    assert f"line {number}: approved, in the name of Bob" in said

@@ -304,21 +304,24 @@ def test_public_files_are_not_taken_for_private_keys(put: Any) -> None:
 # -- files that are no files -----------------------------------------------------------------------
 
 
+PLAIN = "it is not a plain file of 1 MB at most"
+
+
 def odd_paths(folder: Path) -> dict[str, tuple[Path, str]]:
     """Return paths, and what the error says of them."""
     os.mkfifo(folder / "fifo")
     (folder / "large").write_bytes(LEAF.pem + b"\n" * (2 << 20))
     (folder / "loop").symlink_to("loop")
     return {
-        "directory": (folder, "not an ordinary file"),
-        "FIFO": (folder / "fifo", "not an ordinary file"),
-        "endless": (Path("/dev/zero"), "not an ordinary file"),
-        "2 MiB": (folder / "large", "larger than 1 MiB"),
-        "not there": (folder / "missing", "cannot be read"),
-        "a loop of links": (folder / "loop", "cannot be read"),
-        "below a file": (folder / "large" / "x", "cannot be read"),
-        "a NUL in the path": (folder / "a\0b", "cannot be read"),
-        "too long a name": (folder / ("x" * 300), "cannot be read"),
+        "directory": (folder, PLAIN),
+        "FIFO": (folder / "fifo", PLAIN),
+        "endless": (Path("/dev/zero"), PLAIN),
+        "2 MiB": (folder / "large", PLAIN),
+        "not there": (folder / "missing", ""),
+        "a loop of links": (folder / "loop", ""),
+        "below a file": (folder / "large" / "x", ""),
+        "a NUL in the path": (folder / "a\0b", ""),
+        "too long a name": (folder / ("x" * 300), ""),
     }
 
 
@@ -326,9 +329,9 @@ def test_what_cannot_be_read_at_once_is_refused(tmp_path: Path, monkeypatch: pyt
     """A folder, a pipe, an endless device, 2 MiB, nothing at all: refused at once, and nothing is waited for."""
     forbid_waiting_opens(monkeypatch)
     for path, words in odd_paths(tmp_path).values():
-        with pytest.raises(ExpectationInvalid, match=words) as caught:
+        with pytest.raises(ExpectationInvalid, match="cannot be read") as caught:
             read_expectation(Expectation(certificate=path))
-        assert caught.value.where == str(path)
+        assert (caught.value.where, words in caught.value.found) == (str(path), True)
         assert caught.value.next_step
 
 

@@ -20,6 +20,7 @@ from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.payload import (
     Payload,
     merge_record,
+    output_file,
     payload_of,
     programs,
     require_storage,
@@ -282,3 +283,13 @@ def test_an_unprotected_scheduler_is_refused(address: str) -> None:
         require_protected(ClusterOptions(scheduler=address))
     with pytest.raises(ParameterRefused):
         connect(ClusterOptions(scheduler=address))
+
+
+@pytest.mark.parametrize("link", [".fleet", ".fleet/x.log"])
+def test_what_a_worker_prints_goes_to_no_other_place(tmp_path: Path, link: str) -> None:
+    """A link that somebody else put into the folder of the records leads it nowhere."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / link).parent.mkdir(exist_ok=True)
+    (tmp_path / link).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RecordNotWritable, match="beside the record"):
+        output_file(tmp_path, "x")

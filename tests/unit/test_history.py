@@ -224,6 +224,10 @@ def damage(place: Path, how: str) -> None:
         case "a link":
             place.unlink()
             place.symlink_to(place.parents[2] / "elsewhere")
+        case "a link for its folder":
+            place.unlink()
+            place.parent.rmdir()
+            place.parent.symlink_to(place.parents[2])
 
 
 def change(place: Path, script: str) -> None:
@@ -246,6 +250,7 @@ def change(place: Path, script: str) -> None:
         "a row that lies",
         "a folder",
         "a link",
+        "a link for its folder",
     ],
 )
 def test_index_that_is_not_what_was_written_is_built_anew(root: Path, how: str) -> None:
@@ -254,7 +259,12 @@ def test_index_that_is_not_what_was_written_is_built_anew(root: Path, how: str) 
     assert states(root) == ALL
     assert states(root, Query.parse(text="prime-sec")) == ALL[1:2]
     assert not (root.parent / "elsewhere").exists()
-    if how not in ("a folder", "a link"):  # that is nobody's to take away; the records are read then
+    assert not (root.parent / INDEX_PLACE.name).exists()
+    if how not in (
+        "a folder",
+        "a link",
+        "a link for its folder",
+    ):  # not ours to take away; the records are read then
         assert (root / INDEX_PLACE).stat().st_mode & 0o777 == 0o600
         assert version(root / INDEX_PLACE) == INDEX_VERSION
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -86,6 +88,14 @@ def test_text_that_is_no_list_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as refused:
             read_store("", path)
         assert refused.value.where == str(path)
+
+
+@pytest.mark.parametrize("read", [load_rules, partial(read_store, "primary")])
+def test_what_never_ends_is_not_read_to_its_end(read: Callable[[Path], object]) -> None:
+    """A device in the place of a file of rules, or of a list, does not use up the memory."""
+    with pytest.raises(UsageError) as refused:
+        read(Path("/dev/zero"))
+    assert "the file is longer than" in refused.value.found
 
 
 @pytest.mark.parametrize(

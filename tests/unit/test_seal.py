@@ -17,6 +17,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
+from runbook_lib import paths
 from runbook_lib.cli.records import key_show_command
 from runbook_lib.decisions import Approval, Decision, Plan, PlanRow, canonical_json, plan_digest, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordNotWritable
@@ -26,8 +27,8 @@ from runbook_lib.paths import lock_file, notebooks_dir
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import Seal, seal_record
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Kind, parse_journal
-from runbook_lib.record.journal_file import Journal
+from runbook_lib.record.journal import JOURNAL, Kind, parse_journal
+from runbook_lib.record.journal_file import CUT, Journal
 from runbook_lib.record.seal import journal_part, parse_manifest
 from runbook_lib.record.secret_scan import scan
 from runbook_lib.record.signing import (
@@ -168,6 +169,14 @@ def test_file_without_a_key_is_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ParameterRefused, match="cannot be used"):
         read_public_key(path)
+
+
+@pytest.mark.parametrize("option", ["key", "authority"])
+def test_what_never_ends_is_no_key_and_no_certificate(keys: Path, option: str) -> None:
+    """A device that is named in the place of a file does not use up the memory."""
+    with pytest.raises(ParameterRefused) as refused:
+        trusted_in(keys, **{option: "/dev/zero"})
+    assert "the file is longer than" in refused.value.found
 
 
 # -- the seal --------------------------------------------------------------------------------------
@@ -443,7 +452,10 @@ def test_record_computed_anew_without_the_key_is_found(record: Record, keys: Pat
     swaps[sha256_hex((record.folder / "seal/manifest.json").read_bytes())] = sha256_hex(forged)
     (record.folder / "seal/manifest.json").write_bytes(forged)
     record.journal.path.write_bytes(b"".join(rechained(record, swaps)))
-    assert told(verify(record, keys)) == {"seal/envelope.json": "it is not about seal/manifest.json as it is now"}
+    lost = {"seal/envelope.json": "it is not about seal/manifest.json as it is now"}
+    assert told(verify(record, keys)) == {JOURNAL: CUT} | lost
+    (paths.key_dir() / "sealed" / record.incident).unlink()  # as on another machine
+    assert told(verify(record, keys)) == lost
 
 
 def test_a_sealed_line_that_was_written_anew_is_found_without_the_key_too(record: Record) -> None:
