@@ -49,12 +49,15 @@ from __future__ import annotations
 import errno
 import os
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import ClassVar
 
 MOST_LINES = 12
 """How many lines of what an error found a terminal shows; of a longer list it shows the first and the last few."""
 
+_MOST_MARKS = 4  # on one letter: more of them would be drawn over other lines
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")  # and called printable
 _LONGEST_SPELLING = 4096
 """Characters. No secret that is in use is written down in more, however it is escaped and broken over lines."""
 
@@ -123,15 +126,20 @@ def step_after(error: Exception, usual: str) -> str:
 
 
 def _escaped(match: re.Match[str]) -> str:
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in match[0])
+    shown, marks = "", 0
+    for char in match[0]:
+        marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        seen = char.isprintable() and marks <= _MOST_MARKS and not _UNSEEN.match(char)
+        shown += char if seen else ascii(char)[1:-1]
+    return shown
 
 
 def printable(text: str, limit: int = 2000) -> str:
     """Return foreign text that is safe to show: secrets are replaced, control characters are escaped.
 
     Line feeds and tabs stay; everything else that is not printable (escape sequences,
-    bidirectional overrides, surrogates) becomes its ``\\x1b`` form. Longer texts are cut at
-    ``limit`` characters, and say so.
+    bidirectional overrides, surrogates), is not seen or piles up becomes its ``\\x1b`` form. Longer
+    texts are cut at ``limit`` characters, and say so.
     """
     text = _redact(text)
     shown = re.sub(r"[^\n\t -~]+", _escaped, text[:limit])

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from runbook_lib.decisions import Plan
-from runbook_lib.errors import RunbookError, printable
+from runbook_lib.errors import RunbookError
 from runbook_lib.i18n.language import count, gettext
 from runbook_lib.show.document import BAD, COLOURS, DOUBT, GOOD, MARKS, Row, Table
-from runbook_lib.show.rendering import View, attended, style_sheet
+from runbook_lib.show.rendering import View, attended, style_sheet, text_of
 from runbook_lib.show.tables import before_approval
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class Said:
 
     def say(self, text: str, mark: str = "") -> None:
         """Show a text; ``mark`` is ``good``, ``bad``, ``doubt`` or nothing."""
-        lines = escape(printable(gettext(text))).replace("\n", "<br>")
+        lines = text_of(gettext(text)).replace("\n", "<br>")
         sign = f"{MARKS[mark]} " if mark and text else ""
         colour = f"border-left:4px solid {COLOURS[mark]};padding-left:.5em;" if mark and text else ""
         style = f"{colour}line-height:1.45;max-width:60em;overflow-wrap:anywhere"

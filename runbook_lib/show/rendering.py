@@ -50,11 +50,14 @@ _MARKED = "".join(
 STYLE = style_sheet("tables.css").replace("MARKS", _MARKED)
 # Jupyter takes the style sheet out of a notebook that it does not trust, as every copy from elsewhere is, and sets text
 # in tables to the right. What stands at a cell itself is left.
-_LEFT = ' style="text-align:left"'
+_LEFT, _WHOLE = ' style="text-align:left"', ' class="whole"'
 SHORT = 24  # characters that are not worth a second line
 _LONG_TITLE = 100  # characters of a title that goes over lines: on one it would push its table out of view
 _DIGEST = re.compile(r"\b([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{16})\b")
 _HALVES, _QUARTER = r"\1\2\n\3\4", '<wbr class="quarter">'
+# Jupyter, and pages made of notebooks, set what follows these as a formula: a device could hide, colour or link words.
+_FORMULA = re.compile(r"\$|\\(?=[()\[\]]|begin|end|(?:eq)?ref)")
+_PASSED_OVER = r'<span class="tex2jax_ignore mathjax_ignore">\g<0></span>'
 _OPTION, _FOLDER_END = re.compile(r"(?<!\S)--[a-z][a-z-]*"), re.compile(r"(?<=[\w.-])/(?=[\w.])")
 _LONG = (
     "<style>.rb-long{max-height:40em}.rb-long thead th{position:sticky;top:0;background:var(--jp-layout-color0,Canvas)}"
@@ -92,7 +95,8 @@ def html(table: Table) -> str:
 
 def figure(picture: Picture) -> str:
     """Return a picture with its title below; a page needs ``svg.STYLE`` once."""
-    return f'<figure class="rb">{picture.inline()}<figcaption>{text_of(gettext(picture.title))}</figcaption></figure>'
+    title = f"<figcaption>{text_of(gettext(picture.title))}</figcaption>"
+    return f'<figure class="rb tex2jax_ignore mathjax_ignore">{picture.inline()}{title}</figure>'
 
 
 def _row(table: Table, row: Row) -> str:
@@ -111,9 +115,6 @@ def _row(table: Table, row: Row) -> str:
     return shown + (f'<tr class="below"><td colspan="{len(beside)}"{_LEFT}>{below}</td></tr>' if below else "")
 
 
-_WHOLE = ' class="whole"'
-
-
 def _shown(cell: Cell) -> str:
     return f'<a href="{escape(cell.href)}">{text_of(cell.text)}</a>' if isinstance(cell, Link) else text_of(str(cell))
 
@@ -130,7 +131,7 @@ def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
 
 def text_of(text: str) -> str:
     """Escape; a path may be broken, a digest in the middle, or where room is short at each quarter; no option is."""
-    shown = _FOLDER_END.sub("/<wbr>", escape(printable(text)))
+    shown = _FOLDER_END.sub("/<wbr>", _FORMULA.sub(_PASSED_OVER, escape(printable(text))))
     shown = _OPTION.sub(r'<span class="option">\g<0></span>', shown)
     return _DIGEST.sub(rf'<span class="digest">\1{_QUARTER}\2<wbr>\3{_QUARTER}\4</span>', shown)
 
@@ -163,9 +164,8 @@ def text(table: Table, width: int) -> str:
     """
     table = in_language(cut_short(table, MOST_ROWS_IN_TEXT))
     rows = [_cells(row) for row in table.rows]
-    shown = (
-        _drawn(table, rows, width) if rows else (f"  {line}" for line in _wrapped(printable(table.empty), width - 2))
-    )
+    empty = (f"  {line}" for line in _wrapped(printable(table.empty), width - 2))
+    shown = _drawn(table, rows, width) if rows else empty
     lines = [*_wrapped(one_line(table.title), width), *shown]
     if table.note:
         lines += _wrapped(printable(table.note).replace("\n", "\n  "), width)

@@ -9,8 +9,20 @@ from rich.cells import cell_len
 
 from runbook_lib.errors import DeletionRefused
 from runbook_lib.observations import LogLine
-from runbook_lib.show.document import Link, Row, Table, below, common_folder, first_and_last, link_to, places_below
-from runbook_lib.show.rendering import STYLE, View, html, text_of
+from runbook_lib.show.document import (
+    Link,
+    Picture,
+    Row,
+    Table,
+    below,
+    common_folder,
+    first_and_last,
+    link_to,
+    places_below,
+)
+from runbook_lib.show.forms import Said
+from runbook_lib.show.rendering import STYLE, Sign, Signed, View, html, text_of
+from runbook_lib.show.svg import label
 
 DIGEST = "99bc22f5f8cb611fe24143538cacbd0f2685f77e9d70b4278f011e7bb79f4310"
 COMMAND = "ncs certvalidation tofu-certs deletecert host 192.0.2.21_8082"
@@ -95,6 +107,23 @@ def test_device_text_is_data_in_both_forms() -> None:
         assert "\x1b" not in text
         assert "\u202e" not in text
         assert "\\x1b" in text
+
+
+def test_no_text_is_set_as_a_formula() -> None:
+    """Jupyter's MathJax passes over what begins and ends one, wherever text is shown."""
+    formula = r"CN=$\color{green}{\text{confirmed}}$ \(x\) $$y$$ \begin{align}a\end{align}"
+    picture = Picture(title=formula, width=9, height=9, body=label(formula, 0, 0))
+    sign = Sign(production=True, site=formula, servers=formula)
+    table = Table(title=formula, headers=("x", "y"), rows=(Row(formula, formula),), note=formula)
+    said = Said()
+    said.say(formula)
+    for shown in (Signed(None, (table,), (picture,), sign=sign)._repr_html_(), said.value):
+        assert "color{green}" in shown
+        left = re.sub(
+            r'<figure class="rb (tex2jax_ignore mathjax_ignore)"><svg.*?</svg>| aria-label="[^"]*"', "", shown
+        )
+        left = re.sub(r'<span class="tex2jax_ignore mathjax_ignore">.</span>', "", left)
+        assert not re.search(r"\$|\\[()]|\\begin|\\end", left)
 
 
 def test_markup_of_the_text_library_is_shown_as_it_is() -> None:

@@ -125,6 +125,13 @@ def test_a_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(c.isprintable() for c in shown.replace("\n", ""))
 
 
+def test_letters_that_nobody_sees_and_marks_that_pile_up_come_out_as_text() -> None:
+    """A name with a filler in it looks like another, and hundreds of accents are drawn over the lines above."""
+    accents = "\u0301" * 6
+    assert printable(f"pri\u3164\ufe0fme{accents}") == rf"pri\u3164\ufe0fme{accents[:4]}\u0301\u0301"
+    assert printable("Việt Zürich ไม่ שָׁלוֹם 服务器") == "Việt Zürich ไม่ שָׁלוֹם 服务器"
+
+
 def test_an_error_of_the_network_is_called_what_the_system_calls_it() -> None:
     """Not what the event loop makes of its number; one without a number keeps its words."""
     refused = OSError(errno.ECONNREFUSED, "Connect call failed ('192.0.2.1', 22)")
