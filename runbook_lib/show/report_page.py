@@ -124,10 +124,10 @@ class _MarkdownWriter:
 
 
 def escape(text: str) -> str:
-    """Return text that Markdown shows as it is: no tag, no link, no emphasis, on one line of a table."""
+    """Return text that Markdown shows as it is: no tag, no link, no emphasis, no formula, on one line of a table."""
     shown = printable(text, LONGEST_MARKDOWN).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     shown = _AUTOLINK.sub(lambda match: match[1].replace("/", "\\/").replace(".", "\\."), _SPECIAL.sub(r"\\\1", shown))
-    return "<br>".join(shown.replace("\t", " ").splitlines())
+    return "<br>".join(shown.replace("\t", " ").replace("$", "<span>$</span>").splitlines())
 
 
 def _code(text: str) -> str:

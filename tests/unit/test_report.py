@@ -23,7 +23,7 @@ from runbook_lib.redactor import Redactor
 from runbook_lib.repair.ha_state import REGISTRATION
 from runbook_lib.show.document import NO_REF, Ref, Row, Table, without_idle_columns
 from runbook_lib.show.report import post_mortem, write_beside, write_into
-from runbook_lib.show.report_page import render_html, render_markdown
+from runbook_lib.show.report_page import escape, render_html, render_markdown
 from runbook_lib.show.report_reading import begin_mark, end_mark, read_written
 from runbook_lib.show.report_sections import FACTORS, sections_of
 from runbook_lib.show.timeline import over_time
@@ -344,7 +344,8 @@ def test_a_column_that_says_nothing_is_left_out() -> None:
 
 
 def test_markdown_shows_text_of_others_as_text(tmp_path: Path) -> None:
-    """No tag, no link and no further cell of a table comes from a text of the record."""
+    """No tag, no link, no formula and no further cell of a table comes from a text of the record."""
+    assert escape("CN=$x$") == "CN=<span>$</span>x<span>$</span>"
     record = whole_record(tmp_path, HOSTILE)
     text = render_markdown(post_mortem(record.folder))
     assert not re.search(r"<(?!br>|!-- write)", text)
