@@ -17,17 +17,7 @@ from runbook_lib import paths
 from runbook_lib.decisions import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RecordNotWritable
 from runbook_lib.paths import open_plain
-from runbook_lib.record.files import (
-    FILE_MODE,
-    gate_bytes,
-    gate_text,
-    make_folder,
-    share,
-    sync_folder,
-    write_all,
-    write_new,
-    writing,
-)
+from runbook_lib.record import files
 from runbook_lib.record.journal import (
     FIRST_PREV,
     JOURNAL,
@@ -124,10 +114,10 @@ class Journal:
             "artifact": asdict(artifact) if artifact else None,
             "text": str(text),
         }
-        fields |= {name: gate_text(fields[name]) for name in TEXTS}
-        if isinstance(text, About) and (about := text.value(gate_text)):
+        fields |= {name: files.gate_text(fields[name]) for name in TEXTS}
+        if isinstance(text, About) and (about := text.value(files.gate_text)):
             fields["about"] = about
-        with writing(self.path), self._locked() as file:
+        with files.writing(self.path), self._locked() as file:
             self._mend(file)
             if unless:
                 unless()
@@ -160,13 +150,13 @@ class Journal:
     @contextmanager
     def _locked(self) -> Iterator[int]:
         self.require_known()
-        make_folder(self.folder)
-        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+        files.make_folder(self.folder)
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, files.FILE_MODE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file).st_size == 0:
-                share(file, self.path)
-                sync_folder(self.folder)
+                files.share(file, self.path)
+                files.sync_folder(self.folder)
             self._locked_by = get_ident()
             yield file
         finally:
@@ -189,7 +179,7 @@ class Journal:
         data = b"".join(lines)
         size = os.fstat(file).st_size
         try:
-            write_all(file, data)
+            files.write_all(file, data)
             os.fsync(file)
         except OSError:
             # The caller is told that nothing was written, so nothing may stay.
@@ -213,10 +203,10 @@ class Journal:
         torn = os.pread(file, size - end, end)
         if holds_object(torn):
             self._refuse()
-        torn = gate_bytes(torn)
+        torn = files.gate_bytes(torn)
         digest = sha256_hex(torn)
         artifact = Artifact(path=f"torn/{digest}.bin", sha256=digest)
-        write_new(self.folder / artifact.path, torn)
+        files.write_new(self.folder / artifact.path, torn)
         os.ftruncate(file, end)
         fields = dict.fromkeys(TEXTS, "") | {
             "kind": Kind.TORN.value,
@@ -261,7 +251,7 @@ def _after_last_line_feed(file: int, end: int) -> int:
 def note_sealed(incident: str, head: str) -> None:
     """Note the last line that a seal covers, in the place of what was noted before."""
     with suppress(RecordNotWritable, OSError):
-        write_new(paths.key_dir() / "sealed" / incident, head.encode("ascii"), over=True)
+        files.write_new(paths.key_dir() / "sealed" / incident, head.encode("ascii"), over=True)
 
 
 def sealed_to(incident: str) -> str:

@@ -401,15 +401,15 @@ def test_a_disk_that_does_not_keep_its_lock_lets_one_of_two_lines_be_sent(
     """Two machines write the same intent in one moment: the later one is told, and sends nothing."""
     mine, other = Journal(tmp_path), Journal(tmp_path)
     mine.append(Kind.NOTED, text="before")
-    write_all, lines = journal_file.write_all, []
+    write_all, lines = journal_file.files.write_all, []
 
     def write_late(file: int, data: bytes) -> None:
-        monkeypatch.setattr(journal_file, "write_all", write_all)
+        monkeypatch.setattr(journal_file.files, "write_all", write_all)
         lines.append(other.append(Kind.INTENT, text="delete"))
         write_all(file, data)
 
     monkeypatch.setattr(journal_file.fcntl, "flock", lambda *_: None)
-    monkeypatch.setattr(journal_file, "write_all", write_late)
+    monkeypatch.setattr(journal_file.files, "write_all", write_late)
     with pytest.raises(RecordDamaged, match="another process wrote"):
         mine.append(Kind.INTENT, text="delete")
     assert [line.n for line in lines] == [2]

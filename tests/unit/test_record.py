@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -198,7 +199,7 @@ def test_an_incident_that_could_not_be_opened_is_not_there(tmp_path: Path, monke
 
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
     before = Record.create(tmp_path, "lab")
-    monkeypatch.setattr(journal_file, "write_all", full)
+    monkeypatch.setattr(journal_file, "files", SimpleNamespace(**vars(journal_file.files) | {"write_all": full}))
     with pytest.raises(RecordNotWritable, match="No space left") as caught:
         Record.create(tmp_path, "lab")
     assert "another one (RUNBOOK_RECORDS); then run the same command again" in caught.value.next_step
@@ -624,7 +625,7 @@ def test_a_change_that_was_sent_is_never_said_not_to_have_been(record: Record, m
         raise OSError(errno.ENOSPC, "No space left on device")
 
     change = record.intend(Stage.DELETE, "primary", "a_1")
-    monkeypatch.setattr(journal_file, "write_all", full)
+    monkeypatch.setattr(journal_file.files, "write_all", full)
     says = (change.sent, lambda: change.result("gone"), change.not_sent, lambda: record.set_outcome(Outcome.FAILED))
     for say, sent in zip(says, (True, True, False, False), strict=True):
         with pytest.raises(RecordNotWritable) as caught:
