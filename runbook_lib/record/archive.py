@@ -83,7 +83,12 @@ def verify_archive(path: Path, trusted: Trusted, *, noted: str = "") -> Verifica
         verification = Verification(folder=path, names=(folder, path.stem), noted=noted)
         return verify_files(verification, members, members.pop(JOURNAL, None), trusted)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise _no_archive(path, str(error)) from error
+        raise RecordDamaged(
+            "This file is not an archive of a record, or it was changed",
+            where=str(path),
+            found=str(error),
+            next_step="get it again from where it was packed (runbook archive)",
+        ) from error
 
 
 def _refuse_in_use(folder: Path) -> None:
@@ -99,15 +104,6 @@ def _refuse_in_use(folder: Path) -> None:
             found=", ".join(running),
             next_step="wait until it has ended; close a notebook that is open (its last cell), or restart its kernel",
         )
-
-
-def _no_archive(path: Path, why: str) -> RecordDamaged:
-    return RecordDamaged(
-        "This file is not an archive of a record, or it was changed",
-        where=str(path),
-        found=why,
-        next_step="get it again from where it was packed (runbook archive)",
-    )
 
 
 def archive_name(folder: Path) -> str:

@@ -63,24 +63,19 @@ def predicate(record: Record, manifest: Manifest, lines: Sequence[Line], site_fi
             "lines_by_kind": dict(Counter(line.kind.value for line in lines)),
         },
         "journal": asdict(manifest.journal),
-        "notebooks": _notebooks(lines),
+        "notebooks": [  # the templates in the order in which they ran, each with its digest and the journal's line
+            {
+                "stage": line.stage,
+                "sha256": line.seen,
+                "line": line.n,
+                "by_hand": line.about.topic is LineTopic.TEMPLATE_BY_HAND,
+            }
+            for line in lines
+            if line.about.topic in TEMPLATES
+        ],
         "site_file": {"path": site_file.path, "sha256": site_file.sha256},
         "lock_file": _lock_file(),
     }
-
-
-def _notebooks(lines: Iterable[Line]) -> list[dict[str, Any]]:
-    """The template notebooks in the order in which they ran, each with its digest and the journal's line."""
-    return [
-        {
-            "stage": line.stage,
-            "sha256": line.seen,
-            "line": line.n,
-            "by_hand": line.about.topic is LineTopic.TEMPLATE_BY_HAND,
-        }
-        for line in lines
-        if line.about.topic in TEMPLATES
-    ]
 
 
 def _lock_file() -> dict[str, str] | None:
