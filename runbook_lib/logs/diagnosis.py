@@ -167,7 +167,7 @@ def _look_alikes(
             continue
         prefixes = [read_prefix(line.text).moment for line in total.evidence]
         dated = [moment for moment in prefixes if moment is not None]
-        clock = clock_of(owner.server, {owner.server: zone} if zone else None)
+        clock = clock_of(owner.server, zone)
         moments = [utc for utc in (as_utc(moment, clock) for moment in dated) if utc is not None]
         yield LookAlike(
             server=owner.server,

@@ -158,7 +158,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for server, zone in self.zones.items():  # a zone that is not known is refused before anything is read
-            clock_of(server, {server: zone} if zone else None)
+            clock_of(server, zone)
 
     def zone_name(self, server: str) -> str:
         """Return the name of a server's time zone, empty where none is known."""
@@ -256,8 +256,7 @@ def log_set_of(job: Job, name: str, settings: Settings) -> LogSet:
 
 def scanner_for(server: str, settings: Settings) -> Scanner:
     """Return a scanner for a server's logs."""
-    zone = settings.zone_name(server)
-    return Scanner(settings.rules, clock_of(server, {server: zone} if zone else None), roles=not server)
+    return Scanner(settings.rules, clock_of(server, settings.zone_name(server)), roles=not server)
 
 
 def begins_within_line(head: bytes) -> bool:

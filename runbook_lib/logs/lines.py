@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
@@ -63,13 +62,12 @@ def match_time(text: str, position: int = 0) -> tuple[int, datetime | None] | No
     return (match.end(), None) if match else None
 
 
-def clock_of(server: str, zones: Mapping[str, str] | None) -> tzinfo:
-    """Return the zone of a server's log times: the name or offset (``+02:00``) that is given for it, otherwise UTC.
+def clock_of(server: str, name: str) -> tzinfo:
+    """Return the zone of a server's log times: that of a name or an offset (``+02:00``), UTC where none is given.
 
     Raises UsageError where there is no such zone.
     """
-    name = (zones or {}).get(server)
-    if name is None:
+    if not name:
         return UTC
     if offset := _OFFSET.fullmatch(name):
         ahead = timedelta(hours=int(offset["hours"]), minutes=int(offset["minutes"]))

@@ -9,20 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from runbook_lib.params.values import (
-    canonical_sha256,
-    checked_email,
-    checked_host,
-    checked_host_key,
-    checked_ignored_line,
-    checked_label,
-    checked_line,
-    checked_path,
-    checked_subnet,
-    checked_virtual_address,
-    checked_web_address,
-    checked_zone,
-)
+from runbook_lib.params import values
 from runbook_lib.secrets import NOT_NAMED, SecretRef
 
 # -- The kinds of values: each says what is wrong with a value that is none ---------------------------
@@ -34,21 +21,21 @@ def _or_empty(check: Callable[[str], str]) -> Callable[[str], str]:
 
 
 Secret = Annotated[SecretRef, BeforeValidator(SecretRef.parse), PlainSerializer(str)]
-Host = Annotated[str, AfterValidator(checked_host)]
-HostOrEmpty = Annotated[str, AfterValidator(_or_empty(checked_host))]
-Label = Annotated[str, AfterValidator(checked_label)]
-Line = Annotated[str, AfterValidator(checked_line)]
-IgnoredLine = Annotated[str, AfterValidator(checked_ignored_line)]
-LineOrEmpty = Annotated[str, AfterValidator(_or_empty(checked_line))]
-Email = Annotated[str, AfterValidator(checked_email)]
-HostKey = Annotated[str, AfterValidator(checked_host_key)]
-FilePath = Annotated[Path, BeforeValidator(checked_path)]
-Fingerprint = Annotated[str, AfterValidator(canonical_sha256)]
-VirtualIPv4 = Annotated[str, AfterValidator(partial(checked_virtual_address, family=4, other=6))]
-VirtualIPv6 = Annotated[str, AfterValidator(partial(checked_virtual_address, family=6, other=4))]
-WebAddress = Annotated[str, AfterValidator(checked_web_address)]
-Subnet = Annotated[str, AfterValidator(checked_subnet)]
-Zone = Annotated[str, AfterValidator(checked_zone)]
+Host = Annotated[str, AfterValidator(values.checked_host)]
+HostOrEmpty = Annotated[str, AfterValidator(_or_empty(values.checked_host))]
+Label = Annotated[str, AfterValidator(values.checked_label)]
+Line = Annotated[str, AfterValidator(values.checked_line)]
+IgnoredLine = Annotated[str, AfterValidator(values.checked_ignored_line)]
+LineOrEmpty = Annotated[str, AfterValidator(_or_empty(values.checked_line))]
+Email = Annotated[str, AfterValidator(values.checked_email)]
+HostKey = Annotated[str, AfterValidator(values.checked_host_key)]
+FilePath = Annotated[Path, BeforeValidator(values.checked_path)]
+Fingerprint = Annotated[str, AfterValidator(values.canonical_sha256)]
+VirtualIPv4 = Annotated[str, AfterValidator(partial(values.checked_virtual_address, family=4, other=6))]
+VirtualIPv6 = Annotated[str, AfterValidator(partial(values.checked_virtual_address, family=6, other=4))]
+WebAddress = Annotated[str, AfterValidator(values.checked_web_address)]
+Subnet = Annotated[str, AfterValidator(values.checked_subnet)]
+Zone = Annotated[str, AfterValidator(values.checked_zone)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
