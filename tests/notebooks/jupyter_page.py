@@ -70,8 +70,9 @@ class Notebook:
         self.name = name
         title = page.locator(f"h1:has-text('{name} · ')")
         opened = page.locator(".jp-NotebookPanel:visible").filter(has=title)
-        expect(opened).to_be_visible()
-        # What is waited for is looked for again and again: by the panel's name and not by its words, which costs more.
+        # What is waited for is looked for again and again: by the panel's name and not by its words, which costs more,
+        # and not by an assertion, which describes the whole page after each look.
+        opened.wait_for()
         self.panel = page.locator(f"[id='{opened.get_attribute('id')}']:visible")
         self.wait_idle()
 
@@ -92,7 +93,7 @@ class Notebook:
     def wait(self, calls: str) -> Locator:
         """Wait until a cell that was started is through, and return it."""
         cell = self.cell(calls)
-        expect(cell.locator(".jp-InputPrompt")).to_have_text(DONE, timeout=LONG_MS)
+        cell.locator(".jp-InputPrompt", has_text=DONE).wait_for(timeout=LONG_MS)
         return cell
 
     def run(self, *calls: str) -> Locator:
@@ -141,7 +142,7 @@ class Notebook:
 
     def says(self, words: str) -> None:
         """Wait until the notebook shows these words."""
-        expect(self.panel.get_by_text(words).first).to_be_visible()
+        self.panel.get_by_text(words).first.wait_for()
 
     def menu(self, menu: str, entry: str) -> None:
         """Click an entry of JupyterLab's menu."""
@@ -182,6 +183,5 @@ class Notebook:
     def wait_idle(self) -> None:
         """Wait until the kernel has nothing to do."""
         # The status bar speaks of the notebook of before for a moment, and a panel without a kernel calls itself idle.
-        kernel = self.panel.locator(".jp-KernelName", has_text="Python 3 (ipykernel)")
-        expect(kernel).to_be_visible(timeout=LONG_MS)
-        expect(self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_visible(timeout=LONG_MS)
+        self.panel.locator(".jp-KernelName", has_text="Python 3 (ipykernel)").wait_for(timeout=LONG_MS)
+        self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(timeout=LONG_MS)

@@ -21,7 +21,7 @@ from runbook_lib.notebook.states import FileStates, replace_file
 def test_a_reader_sees_the_old_or_the_new_file_and_never_a_part(tmp_path):
     """Whenever the path is opened, what is read is one of the versions, complete."""
     path = tmp_path / "out.ipynb"
-    versions = [letter * 200_000 for letter in "ab"]
+    versions = [letter * 50_000 for letter in "ab"]
     replace_file(path, versions[0])
     over = threading.Event()
     parts = 0
