@@ -121,9 +121,8 @@ class Journal:
             self._mend(file)
             if unless:
                 unless()
-            if beside is None:
-                return self._add(file, fields)
-            return self._add(file, fields, fields | {"kind": Kind.KEPT.value, "seen": "", "artifact": asdict(beside)})
+            kept = {"kind": Kind.KEPT.value, "seen": "", "artifact": asdict(beside)} if beside else None
+            return self._add(file, *([fields, fields | kept] if kept else [fields]))
 
     def require_known(self) -> None:
         """Raise ``RecordDamaged`` where what lies there does not go on from what this process has read or written."""

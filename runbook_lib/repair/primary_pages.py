@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from runbook_lib.repair.context import POLL_S, Context, Devices
 from runbook_lib.repair.ha_state import form_rows
 
 if TYPE_CHECKING:
+    from playwright.async_api import Playwright
+
     from runbook_lib.web.pages import PrimePages
 
 
@@ -46,6 +49,7 @@ class PrimaryPages:
         self._context = context
         self._stack = AsyncExitStack()
         self._pages: PrimePages | None = None
+        self._driver: asyncio.Future[Playwright] | None = None  # of the browser, or of the one that is to be opened
         self._pin = ""  # the key that the open browser accepts
         self._ready = False  # logged in, and the certificate confirmed in this stage
         self._last_picture = ""
@@ -72,6 +76,7 @@ class PrimaryPages:
         if self._pages is None or not self._ready:
             access = web_access(self._context.site)
             executable = find_browser(self._context.site.browser)
+            self._start_driver()  # it needs no certificate, and takes as long as the looks
             self._context.progress("Confirming the certificate of the primary's web pages")
             pin = spki_sha256_of(await confirmed_web_certificate(self._context, "primary"))
             if self._pages is None or pin != self._pin or not self._pages.is_logged_in:
@@ -80,16 +85,23 @@ class PrimaryPages:
             self._ready = True
         return self._pages
 
+    def _start_driver(self) -> asyncio.Future[Playwright]:
+        from runbook_lib.web.launching import driver  # and with it Playwright
+
+        if self._driver is None:
+            self._driver = asyncio.ensure_future(self._stack.enter_async_context(driver()))
+        return self._driver
+
     async def _open(self, access: WebAccess, executable: Path, pin: str) -> PrimePages:
         from runbook_lib.web.browser import PinnedBrowser
-        from runbook_lib.web.pages import PrimePages  # and with them Playwright
+        from runbook_lib.web.pages import PrimePages
 
         site = self._context.site
         self._context.progress("Opening the browser")
-        await self.close()
-        browser = await self._stack.enter_async_context(
-            PinnedBrowser.open(executable, pages_address(site, access), pin, site.deadlines)
-        )
+        if self._pages is not None:
+            await self.close()
+        place = (executable, pages_address(site, access), pin, site.deadlines)
+        browser = await self._stack.enter_async_context(PinnedBrowser.open(*place, await self._start_driver()))
         self._pin = pin
         return PrimePages(browser, labels_for(site.labels), self._keep)
 
@@ -116,6 +128,9 @@ class PrimaryPages:
         """Close the browser, if it was opened."""
         self._pages = None
         self._ready = False
+        if self._driver is not None:
+            await asyncio.gather(self._driver, return_exceptions=True)  # only what has started can be ended
+            self._driver = None
         await self._stack.aclose()
 
 

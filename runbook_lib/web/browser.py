@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, CDPSession, Error, Page, ProxySettings, ViewportSize
+from playwright.async_api import Browser, BrowserContext, CDPSession, Error, Page, Playwright, ProxySettings
 from playwright.async_api import TimeoutError as PageTimeout
 
 from runbook_lib.certificates.facts import read_or, spki_sha256_of
@@ -130,7 +130,6 @@ def _is_made_here(style: str) -> bool:
 
 # -- A browser that talks to one server with one public key, and to nobody else --------------------
 
-_WINDOW = ViewportSize(width=1400, height=1000)
 LOOKS_FIRST = "Run the stage again: it looks at what the servers say first."
 _ENDED = ("closed", "crashed", "disconnected", "connection lost", "ended")
 
@@ -156,12 +155,15 @@ class PinnedBrowser:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, executable: Path, url: str, pin: str, deadlines: Deadlines) -> AsyncIterator[PinnedBrowser]:
+    async def open(
+        cls, executable: Path, url: str, pin: str, deadlines: Deadlines, playwright: Playwright | None = None
+    ) -> AsyncIterator[PinnedBrowser]:
         """Start ``executable`` for the server at ``url`` (``https://host[:port]``), whose public key is ``pin``.
 
         ``pin`` is the SHA-256 over the SubjectPublicKeyInfo of the confirmed certificate, 64 hex digits.
         Nothing is kept from or for another time: profile and cookies last as long as the context. Where this
         process was told of a shared browser that still answers, the page opens there, in a context of its own.
+        ``playwright`` is a driver that runs; without it one is started.
         """
         host, port = _server(url)
         shared = SharedBrowserPlace.from_environment(executable)
@@ -171,7 +173,8 @@ class PinnedBrowser:
             )
             # Loopback is no exception: the lab is there, and so is whatever else runs on this machine.
             way = ProxySettings(server=relay.address, bypass="<-loopback>")
-            playwright = await stack.enter_async_context(driver())
+            if playwright is None:
+                playwright = await stack.enter_async_context(driver())
             browser = await shared.connect(playwright) if shared else None
             proxy = way if browser else None
             if browser is None:
@@ -180,7 +183,11 @@ class PinnedBrowser:
             stack.enter_context(offer_browser(executable, browser))
             # English whatever this machine speaks: our labels are, and pages may follow the language of the browser.
             context = await browser.new_context(
-                viewport=_WINDOW, locale="en-US", service_workers="block", accept_downloads=False, proxy=proxy
+                viewport={"width": 1400, "height": 1000},
+                locale="en-US",
+                service_workers="block",
+                accept_downloads=False,
+                proxy=proxy,
             )
             stack.push_async_callback(_close, context)
             context.set_default_timeout(deadlines.page_s * 1000)

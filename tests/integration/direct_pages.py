@@ -17,7 +17,7 @@ from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm as LabForm
 from runbook_lib.observations import HaPage, ListedIseServer, Milestone, ReadinessItem
 from runbook_lib.params.labels import HaForm
-from runbook_lib.web import pages
+from runbook_lib.web import launching, pages
 from runbook_lib.web.browser import PinnedBrowser
 
 T = TypeVar("T")
@@ -102,6 +102,7 @@ def direct_pages(lab: Lab) -> Iterator[DirectPages]:
         yield
 
     with (
+        mock.patch.object(launching, "driver", nothing),
         mock.patch.object(PinnedBrowser, "open", nothing),
         mock.patch.object(pages, "PrimePages", return_value=found),
     ):

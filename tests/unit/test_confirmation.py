@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from certificate_kit import NOW, key_of, make, seen
@@ -19,10 +21,15 @@ from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.decisions import Override
 from runbook_lib.errors import CertificateMoved, DeletionRefused
 from runbook_lib.models import Inventory, Presented, Stage, Vantage, Verdict
+from runbook_lib.repair import primary_pages
 from runbook_lib.repair.confirmation import FACTS as OVERRIDES
 from runbook_lib.repair.confirmation import confirmed_web_certificate, overrides_of, require_confirmed
 from runbook_lib.repair.inventory import KNOWLEDGE_FACTS as EXPECTATIONS
 from runbook_lib.repair.inventory import recorded_inventory
+from runbook_lib.repair.primary_pages import PrimaryPages
+from runbook_lib.web import launching
+from runbook_lib.web import pages as web_pages
+from runbook_lib.web.browser import PinnedBrowser
 
 NEW, OTHER = (make("prime-sec", key=key_of("ec", number)).der for number in (4, 6))
 HERE, SELF, PEER = Vantage.HERE, Vantage.SELF, Vantage.PEER
@@ -101,3 +108,49 @@ def test_web_pages_are_confirmed_from_where_the_browser_is(incident: Incident) -
     for here in (seen(HERE, problem="no answer"), seen(HERE, NEW, problem="no answer")):
         with pytest.raises(DeletionRefused, match="do not answer from this machine"):
             confirm(incident, here, seen(SELF, NEW), known=known_by(NEW), web=True)
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_the_browsers_driver_starts_beside_the_looks_and_ends_with_the_pages(
+    incident: Incident, confirmed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser is opened only by a certificate that is confirmed; where it is not, what has started is ended."""
+    told: list[str] = []
+    begun = asyncio.Event()
+
+    @asynccontextmanager
+    async def driver() -> AsyncIterator[str]:
+        told.append("driver")
+        begun.set()
+        yield "the driver"
+        told.append("driver ended")
+
+    async def look(*_: object) -> bytes:
+        async with asyncio.timeout(30):
+            await begun.wait()
+        told.append("confirmed")
+        if not confirmed:
+            raise DeletionRefused("not confirmed")
+        return NEW
+
+    @asynccontextmanager
+    async def browser(*given: object) -> AsyncIterator[None]:
+        told.append(f"browser by {given[-1]}")
+        yield
+
+    async def opened() -> None:
+        pages = PrimaryPages(replace(incident.context, site=site))
+        try:
+            await pages.open()
+        finally:
+            await pages.close()
+
+    site = incident.context.site.model_copy(update={"browser": "/bin/true"})
+    monkeypatch.setattr(launching, "driver", driver)
+    monkeypatch.setattr(primary_pages, "confirmed_web_certificate", look)
+    monkeypatch.setattr(primary_pages, "web_access", lambda _: Mock())
+    monkeypatch.setattr(PinnedBrowser, "open", browser)
+    monkeypatch.setattr(web_pages, "PrimePages", Mock(return_value=AsyncMock()))
+    with nullcontext() if confirmed else pytest.raises(DeletionRefused):
+        asyncio.run(opened())
+    assert told == ["driver", "confirmed", *(["browser by the driver"] if confirmed else ()), "driver ended"]
