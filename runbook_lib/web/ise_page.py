@@ -61,12 +61,12 @@ class IsePages:
         """Open the page and return its list, page by page, once it rests; an empty one has to stay empty for longer.
 
         So has one without a server that is ``sought`` and that an answer of the server names: a timer may draw its row.
-        Where the page has asked the server nothing, it is loaded anew. Without ``anew`` it is not opened where it is
+        Where the server has answered nothing, the page is loaded anew. Without ``anew`` it is not opened where it is
         shown already, as it is after a change. Raises PageNotUnderstood where the page does not show all of it.
         """
         began = time.monotonic()
         listed = [listed async for listed in self._read(*sought, anew=anew)][-1]
-        if missing(sought, listed) and not self.view.traffic.questions(began):
+        if missing(sought, listed) and not self.view.traffic.heard(began):
             await self._load_anew()
             listed = [listed async for listed in self._read(*sought)][-1]
         return listed

@@ -29,6 +29,7 @@ HELD = "el => el.value !== undefined ? el.value : el.innerText"
 
 
 def _naming(host: str) -> re.Pattern[str]:
+    """Return what finds a host, or another text, where it stands for itself and is no part of a longer word."""
     return re.compile(rf"(?<![\w.]){re.escape(host)}(?!\w|\.\w)", re.I)
 
 
@@ -85,15 +86,18 @@ class Traffic:
         new = ((key, at) for key, at in self._questions.items() if at[0] >= since)
         return any(key in waits or now - at[-1] < 2 * (at[-1] - at[-2:][0]) for key, at in new)
 
+    def heard(self, since: float) -> list[Request]:
+        """Return the requests for pages and their parts that were answered since then."""
+        return [one for at, one in self._answered if at >= since and one.resource_type in ("document", *_PARTS)]
+
     async def names(self, host: str, since: float) -> bool:
         """Return whether an answer that came since then, as far as it can still be read, names a host."""
         name = _naming(host)
-        for at, request in self._answered:
-            if at >= since and request.resource_type in ("document", *_PARTS):
-                with contextlib.suppress(Error):
-                    response = await request.response()
-                    if response and name.search((await response.body()).decode("utf-8", "replace")):
-                        return True
+        for request in self.heard(since):
+            with contextlib.suppress(Error):
+                response = await request.response()
+                if response and name.search((await response.body()).decode("utf-8", "replace")):
+                    return True
         return False
 
     def note_typed(self, key: str, value: str, field: ElementHandle) -> None:
@@ -114,7 +118,7 @@ class Traffic:
         def told(key: str) -> bool:
             secret = self._typed.get(key, "")
             quoted = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-            return secret != "" and any(form in text for form in (secret, escape(secret), *quoted))
+            return secret != "" and any(_naming(form).search(text) for form in (secret, escape(secret), *quoted))
 
         planned = {server: self._typed[server] for key, server in _GOES_TO.items() if told(key)}
         if any(any_same_host(host, hosts) or _naming(host).search(text) for host in planned.values()):

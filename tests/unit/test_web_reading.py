@@ -393,6 +393,22 @@ def test_a_list_of_ise_servers_that_is_read_in_part_is_not_known(page: Screen, m
         asyncio.run(Turned(page).ise(monkeypatch).servers())
 
 
+@pytest.mark.parametrize("answers", [[], ["list"]])
+def test_a_list_that_asked_the_server_nothing_is_loaded_anew(
+    answers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it lacks a server that is sought: a page may draw what it remembers, without a row that the server has."""
+    turned = Turned(listed_on(ONE))
+    turned.view.traffic.heard.return_value = answers
+
+    async def load_anew(_: IsePages) -> None:
+        turned.pages = (WHOLE,)
+
+    monkeypatch.setattr(IsePages, "_load_anew", load_anew)
+    listed = asyncio.run(turned.ise(monkeypatch).servers(TWO))
+    assert [row.address for row in listed] == ([ONE] if answers else [ONE, TWO])
+
+
 @pytest.mark.parametrize("words", ["Add", "Add Server"])
 def test_an_empty_list_of_something_else_is_not_believed(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither columns nor words tell whose it is: *Add* alone may be that of another tab."""

@@ -79,6 +79,9 @@ def test_what_may_be_right_goes() -> None:
     assert [body for body in right if objection(seen, request(body))] == []
     assert objection(seen, request(f'{{"key": {key}, "server": "198.51.100.7"}}'))
     assert objection(seen, request('{"password": "ise-Secret", "server": "198.51.100.77"}'))
+    short = traffic(auth_key="cisco")
+    assert not objection(short, request('{"class": "com.cisco.Alarms", "of": "10.9.9.9", "user": "ciscoadmin"}'))
+    assert objection(short, request('{"key": "cisco", "server": "10.9.9.9"}'))
     same = traffic(ise_address="198.51.100.7", ise_password=KEY)
     assert not objection(same, request(f'{{"password": {key}, "server": "198.51.100.7"}}'))
 
