@@ -134,7 +134,7 @@ def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> 
         ended_utc=outcomes[-1].utc if outcomes else None,
         outcome=outcome(lines),
         closed_by=by_hand.text if by_hand else "",
-        repair_s=(closed - opened).total_seconds() if closed else None,
+        repair_s=(closed - opened).total_seconds() if closed and closed >= opened else None,
         by=opening["by"],
         approved_by=tuple(dict.fromkeys(line.seen for line in lines if line.kind is Kind.APPROVED)),
         changes=sum(line.kind is Kind.SENT for line in lines),

@@ -12,18 +12,9 @@ from runbook_lib import paths
 from runbook_lib.decisions import Approval, Plan, PlannedChange, PlanRow
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused
 from runbook_lib.processes import ProcessName, account, host
+from runbook_lib.record import signing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact
-from runbook_lib.record.signing import (
-    SEEN,
-    VerifyingKey,
-    key_id,
-    seen_here,
-    signed_approval,
-    signer_of,
-    signing_key,
-    trusted_keys,
-)
 from runbook_lib.record.stages import alarms_in_words
 from runbook_lib.repair.confirmation import what_settles
 from runbook_lib.repair.context import Context, now_utc
@@ -93,22 +84,22 @@ class Judge:
     """What this account trusts: its own key and others', and the approvals that it wrote here itself."""
 
     own: str
-    trusted: tuple[VerifyingKey, ...]
+    trusted: tuple[signing.VerifyingKey, ...]
     seen: dict[str, str]
 
     @classmethod
     def here(cls) -> Judge:
         """Read the folder of the keys. Raises ``ParameterRefused`` where others have a hand in what lies there."""
         folder = paths.key_dir()
-        key = signing_key(folder)
+        key = signing.signing_key(folder)
         try:
-            seen = seen_here(folder)
+            seen = signing.seen_here(folder)
         except NotPrivate as error:
             raise _not_counted(folder, error.why, error.next_step) from None
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise _not_counted(folder, why, "make this file readable, then run the same again") from None
-        return cls(own=key_id(key.public_key()) if key else "", trusted=trusted_keys(folder), seen=seen)
+        return cls(own=signing.key_id(key.public_key()) if key else "", trusted=signing.trusted_keys(folder), seen=seen)
 
     def refusal(self, context: Context, approval: Approval, artifact: Artifact) -> str:
         """Return why an approval does not count, or nothing where it does."""
@@ -126,7 +117,7 @@ class Judge:
     def signed(self, approval: Approval, artifact: Artifact) -> bool:
         """Whether a trusted key signed it, or whoever sent this record here vouched that one had."""
         vouched = approval.key and self.seen.get(artifact.sha256) == approval.key
-        return bool(vouched) or signer_of(approval, self.trusted) is not None
+        return bool(vouched) or signing.signer_of(approval, self.trusted) is not None
 
     def vouches(self, record: Record) -> dict[str, str]:
         """Return the approvals that may be believed where this record is sent: each file's SHA-256 and signing key."""
@@ -149,7 +140,7 @@ class Judge:
 
 def _not_counted(folder: Path, why: str, next_step: str) -> ParameterRefused:
     what = f"What this account approved does not count: {why}"
-    return ParameterRefused(what, where=str(folder / SEEN), next_step=next_step)
+    return ParameterRefused(what, where=str(folder / signing.SEEN), next_step=next_step)
 
 
 def _met_since(record: Record, approval: Artifact) -> str:
@@ -192,7 +183,7 @@ def approve(record: Record, digest: str, *, by: str, how: str, reason: str = "")
         host=host(),
         process=str(ProcessName.current()),
     )
-    approval = signed_approval(approval, signing_key(paths.key_dir()))
+    approval = signing.signed_approval(approval, signing.signing_key(paths.key_dir()))
     record.write_approval(approval)
     return approval
 

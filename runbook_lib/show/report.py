@@ -6,6 +6,8 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +15,7 @@ from urllib.parse import quote
 from runbook_lib import paths
 from runbook_lib.decisions import UNPROVEN, Override
 from runbook_lib.errors import BrowserMissing
-from runbook_lib.i18n.language import utc_time
+from runbook_lib.i18n.language import duration, utc_time
 from runbook_lib.models import Inventory, Stage, StageState
 from runbook_lib.observations import Check, Diagnosis
 from runbook_lib.paths import find_browser
@@ -84,6 +86,9 @@ def unproven_of(pm: PostMortem, unread: Iterable[str]) -> Iterator[str]:
             yield f"The certificate of {judgement.target} is {judgement.verdict}: {judgement.reason}"
         for vantage, why in judgement.not_available:
             yield f"What {judgement.target} shows at vantage {vantage}: not available, {why}"
+    for before, line in pairwise(each.line for each in pm.lines):
+        if (back := before.utc - line.utc) > timedelta(seconds=1):
+            yield f"How long anything took: the clock was set back by {duration(back)} before line {line.n}"
     if pm.diagnosis is None:
         yield "What the logs say: none was diagnosed."
     for what in dict.fromkeys(what for impact in pm.impacts for what in impact.not_known):

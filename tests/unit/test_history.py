@@ -7,6 +7,7 @@ import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +17,11 @@ from runbook_lib.cli.records import history_command
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Outcome, PastIncident, Stage
 from runbook_lib.record import history as history_finding
+from runbook_lib.record import journal_file
 from runbook_lib.record.history import INDEX_PLACE, INDEX_VERSION, WAIT_S, Query, opened, past_incidents
 from runbook_lib.record.incident import Record, find_open
 from runbook_lib.show.incidents import incidents
+from runbook_lib.show.report import post_mortem
 
 MANY = 300
 
@@ -85,6 +88,19 @@ def test_what_was_not_repaired_has_no_time_to_repair(tmp_path: Path, outcome: Ou
     """Only an outcome that closed an incident after a change is a repair."""
     incident(tmp_path, "berlin", outcome)
     assert past_incidents(tmp_path)[0].repair_s is None
+
+
+def test_a_clock_that_was_set_back_in_between_is_no_time_to_repair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A length below nothing is not known; the report says that the clock was set back, by how much and where."""
+    record = incident(tmp_path, "berlin", None)
+    clock = SimpleNamespace(now=lambda zone: datetime.now(zone) - timedelta(days=1))
+    monkeypatch.setattr(journal_file, "datetime", clock)
+    record.set_outcome(Outcome.REPAIRED)
+    assert past_incidents(tmp_path)[0].repair_s is None
+    (told,) = (what for what in post_mortem(record.folder).unproven if "clock was set back" in what)
+    assert told.endswith(f" before line {record.journal.read().lines[-1].n}")
 
 
 def test_a_clock_that_was_set_back_names_no_older_incident(tmp_path: Path) -> None:
