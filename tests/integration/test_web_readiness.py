@@ -27,6 +27,10 @@ GOOD = ("Passed", "PASS", "OK", "Success", "icon:Passed")
 FINAL_AND_BAD = ("Fail", "Failed", "NOT READY", "Warning", "Error", "icon:Failed")
 OPEN = ("In Progress", "Pending", "Checking", "", "icon:")
 STRANGE = ("Grue", "Not passed", "Passed with 2 remarks", "OK?!")
+# All pages are written into one document, where the watches over those before would hear of every change too.
+ONE_WATCH = """() => { const Watch = MutationObserver; let before;
+window.MutationObserver = class extends Watch { constructor(f) {
+super(f); before?.disconnect(); before = this; } }; }"""
 Look, Read = Callable[[str], Screen], Callable[[str], Readiness]
 
 
@@ -34,7 +38,9 @@ Look, Read = Callable[[str], Screen], Callable[[str], Readiness]
 def tab() -> Iterator[Page]:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=find_browser())
-        yield browser.new_page()
+        tab = browser.new_page()
+        tab.evaluate(ONE_WATCH)
+        yield tab
         browser.close()
 
 
