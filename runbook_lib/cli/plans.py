@@ -254,11 +254,15 @@ SHORTEST = 12
 def approve_command(incident: str, digest: str, *, by: str, reason: str = "") -> None:
     """Show the incident's newest plan and write its approval: on a terminal after a ``yes``, else by its whole digest.
 
-    Raises DeletionRefused with its reasons where it is blocked, ParameterRefused where the digest is another one, or
-    too short, ApprovalMissing where the answer is not yes, PlanStale where there was a newer plan by then.
+    Raises DeletionRefused with its reasons where it is blocked, ParameterRefused where the incident has ended, or the
+    digest is another one or too short, ApprovalMissing where the answer is not yes, PlanStale where there was a newer
+    plan by then.
     """
     record = Record.open(paths.records_dir(), incident)
     plan = record.read_plan()
+    if record.is_closed():
+        what = f"This incident has ended ({record.outcome()}): nothing of its plan is done any more."
+        raise errors.ParameterRefused(what, where=incident_of(plan), next_step=next_command(record))
     _show_changes(record, plan)
     require_not_blocked(record, plan)
     person = can_ask()

@@ -241,3 +241,12 @@ def test_a_plan_that_is_approved_already_is_called_that(incident: Incident, caps
     for said_before in (False, True):
         plans.approve_command(plan.incident, plan.digest, by="Bob")
         assert ("This plan is approved already, by Bob" in capsys.readouterr().out) is said_before
+
+
+def test_a_plan_of_an_incident_that_has_ended_is_not_approved(incident: Incident) -> None:
+    """Nothing of it is done any more, as `runbook plan` says: whoever comes late adds no line after the seal."""
+    plan = incident.write_plan()
+    incident.record.set_outcome(Outcome.REPAIRED)
+    with pytest.raises(ParameterRefused, match=r"has ended \(repaired\)") as caught:
+        plans.approve_command(plan.incident, plan.digest, by="Bob")
+    assert (caught.value.next_step, incident.record.read_approvals()) == (f"runbook report {plan.incident}", ())
