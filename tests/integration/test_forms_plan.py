@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -65,7 +66,9 @@ def widgets(widget: Any) -> Iterator[Any]:
 
 
 def shown(form: Any) -> str:
-    return " ".join(str(getattr(each, "value", "")) for each in widgets(form.widget))
+    """Return what is shown, without where a digest or a path may be broken."""
+    whole = " ".join(str(getattr(each, "value", "")) for each in widgets(form.widget))
+    return re.sub(r'<wbr[^>]*>|<span class="digest">|</span>', "", whole)
 
 
 def upload(form: Any, path: Path) -> None:
