@@ -60,7 +60,7 @@ def fleet_triage(
     days: Annotated[int, typer.Option(help="Show certificates that expire within this many days.")] = 90,
     processes: Annotated[int, typer.Option(min=1, help="How many processes ask.")] = 2,
     at_once: Annotated[int, typer.Option(min=1, help="How many sites each process asks at a time.")] = 25,
-    phase_s: Annotated[float, typer.Option(help="Seconds for each phase of a site.")] = 20.0,
+    phase_s: Annotated[float, typer.Option(min=1, max=3600, help="Seconds for each phase of a site.")] = 20.0,
 ) -> None:
     """Ask every site, read-only and without a kernel: stores, certificates, HA states, and logs where there are any."""
 

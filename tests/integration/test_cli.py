@@ -84,6 +84,13 @@ def test_help_names_every_command_and_exit_code() -> None:
     assert all(re.search(rf"\b{code} [a-z]", text) for code in range(7))
 
 
+@pytest.mark.parametrize("seconds", ["-5", "0", "nan", "inf"])
+def test_a_triage_whose_phases_take_no_time_is_refused(seconds: str) -> None:
+    """It would call every site unreachable."""
+    said = CliRunner().invoke(app, ["fleet", "triage", "fleet.yaml", "--phase-s", seconds], prog_name="runbook")
+    assert (said.exit_code, "Invalid value for '--phase-s'" in said.output) == (2, True)
+
+
 def test_shell_completion_knows_the_labs_scenarios(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     """The completion that ``--show-completion`` prints offers what the options take."""
     # Otherwise the shell is looked for among this process's ancestors, where none may be.
