@@ -36,6 +36,12 @@ from runbook_lib.repair.approval import approve
 
 FIRST, SECOND, DELETES = "site-001", "site-002", "site-003"
 DELETE = "ncs certvalidation tofu-certs deletecert"
+# What a cluster measures of itself, up to a hundred times a second, is no part of what these tests are about.
+UNOBSERVED = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "1m",
+}
 SMALL_DISK = 12_000
 """Bytes that a file may have on a worker whose disk is full: enough for the record that arrives, not for more."""
 
@@ -99,7 +105,7 @@ class Cluster:
         brief = {
             f"DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_{name}": "2s" for name in ("TIMEOUT", "VALIDATION_INTERVAL")
         }
-        environment = os.environ | brief | {"RUNBOOK_RECORDS": str(records or self._folder)}
+        environment = os.environ | brief | UNOBSERVED | {"RUNBOOK_RECORDS": str(records or self._folder)}
         process = subprocess.Popen(
             command,
             env=environment,
