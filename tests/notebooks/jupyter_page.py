@@ -48,12 +48,21 @@ _LAID_OUT = """([panel, cells]) => {
 }"""
 
 
+# What blinks or turns keeps a browser drawing, and no test looks at it.
+_AT_REST = """addEventListener('DOMContentLoaded', () => {
+  const style = document.createElement('style');
+  style.textContent = '*, *::before, *::after { animation: none !important; transition: none !important }';
+  document.head.append(style);
+});"""
+
+
 @contextmanager
 def browser_context(**options: Any) -> Iterator[Any]:
     """One browser; what it is told to do has a minute and a half, on a machine that does much else."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=launch_arguments([]), timeout=SLOW_MS)
         context = browser.new_context(**options)
+        context.add_init_script(_AT_REST)
         context.set_default_timeout(SLOW_MS)
         expect.set_options(timeout=SLOW_MS)
         try:
@@ -73,7 +82,8 @@ class Notebook:
         # What is waited for is looked for again and again: by the panel's name and not by its words, which costs more,
         # and not by an assertion, which describes the whole page after each look.
         opened.wait_for()
-        self.panel = page.locator(f"[id='{opened.get_attribute('id')}']:visible")
+        # Looked up by the browser: the driver's own search walks through all notebooks that are open.
+        self.panel = page.locator(f"xpath=id('{opened.get_attribute('id')}')").filter(visible=True)
         self.wait_idle()
 
     def cell(self, calls: str) -> Locator:
