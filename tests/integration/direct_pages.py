@@ -17,7 +17,8 @@ from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm as LabForm
 from runbook_lib.observations import HaPage, ListedIseServer, Milestone, ReadinessItem
 from runbook_lib.params.labels import HaForm
-from runbook_lib.web import launching, pages
+from runbook_lib.repair.primary_pages import PrimaryPages
+from runbook_lib.web import pages
 from runbook_lib.web.browser import PinnedBrowser
 
 T = TypeVar("T")
@@ -101,8 +102,13 @@ def direct_pages(lab: Lab) -> Iterator[DirectPages]:
     async def nothing(*_given: object) -> AsyncIterator[None]:
         yield
 
+    def no_driver(_pages: PrimaryPages) -> asyncio.Future[None]:
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
     with (
-        mock.patch.object(launching, "driver", nothing),
+        mock.patch.object(PrimaryPages, "_start_driver", no_driver),
         mock.patch.object(PinnedBrowser, "open", nothing),
         mock.patch.object(pages, "PrimePages", return_value=found),
     ):

@@ -11,6 +11,7 @@ import pytest
 
 from runbook_lib.device import ssh
 from runbook_lib.device.login import ALGORITHMS, HostKeyPins, Login, host_key_in_shell
+from runbook_lib.errors import DeviceUnreachable
 from runbook_lib.params.model import SshAccess
 from runbook_lib.secrets import REDACTOR, SecretRef
 
@@ -124,7 +125,7 @@ def test_nothing_of_the_users_own_set_up_is_read_and_old_algorithms_are_not_offe
 
     monkeypatch.setattr(asyncssh, "connect", connect)
     access = SshAccess.model_validate({"user": "admin", "password": "env:SSH"})
-    with pytest.raises(ssh.DeviceUnreachable):
+    with pytest.raises(DeviceUnreachable):
         asyncio.run(ssh.connect("primary", "192.0.2.10", access, connect_s=60))
     for name in ("config", "client_keys", "agent_path"):
         assert asked[name] is None

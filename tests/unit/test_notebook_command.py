@@ -37,7 +37,7 @@ def labs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(lab.lab, "is_up", lambda _folder: False)
     monkeypatch.setattr(lab, "open_site", started.append)
-    monkeypatch.setattr(lab, "down_command", lambda: None)
+    monkeypatch.setattr(lab, "lab_down_command", lambda: None)
     return started
 
 
@@ -49,7 +49,7 @@ def load(loaded: Site | LabRequest, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_make_lab_opens_the_lab_whatever_was_chosen_last(served: list[Choice], labs: list[str]) -> None:
     """A production site that was open yesterday is not what the front door leads to."""
     keep_choice(Choice(site="paris", incident="x"))
-    assert lab.jupyter_command() == 0
+    assert lab.lab_jupyter_command() == 0
     assert (served, labs) == ([Choice(site="lab")], ["lab"])
 
 

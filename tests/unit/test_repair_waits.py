@@ -165,7 +165,7 @@ def test_both_servers_of_a_long_registration_are_asked_some_hundred_times(
         context = Incident(tmp_path, listed=False).context
         page = HaPage(configuration_mode="", message="", read_utc=NOW, under_way=True)
         async with asyncio.timeout(4 * 3600):
-            await _watch_servers(context, [page])
+            await _watch_servers(context, [page], asyncio.Lock())
 
     monkeypatch.setattr(ha_state, "observe_ha", observe)
     with asyncio.Runner(loop_factory=_HeldClock) as runner, pytest.raises(TimeoutError):

@@ -238,9 +238,9 @@ class Counting(Redactor):
 
     searches = 0
 
-    def _spans(self, data: bytes) -> list[tuple[int, int, str, int]]:
+    def _spelled(self, data: bytes) -> list[tuple[int, int, str, int]]:
         self.searches += 1
-        return super()._spans(data)
+        return super()._spelled(data)
 
 
 def test_ten_thousand_texts_are_searched_joined(monkeypatch: pytest.MonkeyPatch) -> None:
