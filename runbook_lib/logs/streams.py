@@ -201,9 +201,7 @@ class ReadAhead:
     """
 
     def __init__(self, stream: ByteSource) -> None:
-        from concurrent.futures import (
-            ThreadPoolExecutor,  # costs time that most logs, which are not packed, do not need
-        )
+        from concurrent.futures import ThreadPoolExecutor  # most logs are not packed, and do without
 
         self._stream = stream
         self._thread = ThreadPoolExecutor(max_workers=1)

@@ -110,6 +110,8 @@ class Traffic:
         And another server's address is, or stands in the form by now: one that is written in a way that is not known
         here, or was told the server before, goes.
         """
+        if not self._typed.keys() & _GOES_TO:
+            return ""
         head, _, body = request.partition(b"\r\n\r\n")
         sent = b" ".join((head.partition(b"\r\n")[0], body)).decode("utf-8", "replace")
         text = f"{sent} {unquote_plus(sent)}"
