@@ -110,7 +110,8 @@ def run_stages(
     """Run the stages up to ``until`` and return how they went; stops after the first that is not done.
 
     ``site_argument`` is what the notebooks get as ``site``; stage 20 gets ``expect``, the changing ones ``approve``.
-    Holds the site's lock for the whole run; raises SiteLocked where another run has it, and
+    Holds the site's lock for the whole run; raises SiteLocked where another run has it, StageOutOfOrder where the
+    incident has ended, and
     BrowserMissing before anything is contacted where a stage will need one. After Ctrl-C or SIGTERM the
     record says so before the interruption goes on. However the run ends, the record is sealed at its end.
     """
@@ -124,6 +125,7 @@ def run_stages(
     learn(secrets)
     lock = SiteLock(site.name, identities(site), purpose="run the stages", incident=record.incident)
     with lock, WarmKernels():
+        record.require_open()
         try:
             for unsealed in note_after_seal(record):  # under the lock: a run that is refused has continued nothing
                 listener.continues(unsealed)

@@ -254,15 +254,13 @@ SHORTEST = 12
 def approve_command(incident: str, digest: str, *, by: str, reason: str = "") -> None:
     """Show the incident's newest plan and write its approval: on a terminal after a ``yes``, else by its whole digest.
 
-    Raises DeletionRefused with its reasons where it is blocked, ParameterRefused where the incident has ended, or the
-    digest is another one or too short, ApprovalMissing where the answer is not yes, PlanStale where there was a newer
-    plan by then.
+    Raises DeletionRefused with its reasons where it is blocked, StageOutOfOrder where the incident has ended,
+    ParameterRefused where the digest is another one or too short, ApprovalMissing where the answer is not yes,
+    PlanStale where there was a newer plan by then.
     """
     record = Record.open(paths.records_dir(), incident)
     plan = record.read_plan()
-    if record.is_closed():
-        what = f"This incident has ended ({record.outcome()}): nothing of its plan is done any more."
-        raise errors.ParameterRefused(what, where=incident_of(plan), next_step=next_command(record))
+    record.require_open()
     _show_changes(record, plan)
     require_not_blocked(record, plan)
     person = can_ask()
@@ -311,9 +309,11 @@ def incident_of(plan: Plan) -> str:
 def override_command(incident: str, server: str, entry: str, *, sha256: str, by: str, reason: str, accept: str) -> None:
     """Write an override of “unconfirmed” for one entry and one certificate; the plan has to be made anew with it.
 
-    Raises ParameterRefused where the plan holds no such entry of another host of the site.
+    Raises ParameterRefused where the plan holds no such entry of another host of the site, StageOutOfOrder where the
+    incident has ended.
     """
     record = Record.open(paths.records_dir(), incident)
+    record.require_open()
     target = next((row.target for row in record.read_plan().rows if row.place == (server, entry)), "")
     if not target:
         raise errors.ParameterRefused(

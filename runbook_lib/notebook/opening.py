@@ -9,21 +9,12 @@ from runbook_lib.device.login import HOST_KEY, host_key_in_shell
 from runbook_lib.device.ssh import MEANING, presented_host_key
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, RunbookError, SiteFileInvalid, StageOutOfOrder
 from runbook_lib.models import Stage
+from runbook_lib.notebook import workspace
 from runbook_lib.notebook.changing_stages import Changing
 from runbook_lib.notebook.closing_stages import STAGES
 from runbook_lib.notebook.reading_stages import ListCertificates
 from runbook_lib.notebook.runbook import Runbook, devices_for, report_progress, sign_of
-from runbook_lib.notebook.workspace import (
-    Choice,
-    current_choice,
-    has_ended,
-    keep_choice,
-    newest_incident,
-    open_site,
-    opened_notebook,
-    path_prefix_to,
-    resolve_choice,
-)
+from runbook_lib.notebook.workspace import open_site
 from runbook_lib.params.load import Draft, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.paths import from_anywhere, known_sites
@@ -58,10 +49,10 @@ def choose_site(site: str = "", incident: str = "") -> View[str]:
     parameters ``site`` and ``incident`` are left empty and a person runs it.
     """
     person = attended()
-    chosen = resolve_choice(site, incident, attended=person)
+    chosen = workspace.resolve_choice(site, incident, attended=person)
 
     def opens() -> Table:
-        now = resolve_choice(site, incident, attended=person)
+        now = workspace.resolve_choice(site, incident, attended=person)
         return opening(now.site, now.incident or "its open one, or a new one", _because(site, person=person))
 
     if not person:
@@ -80,7 +71,8 @@ def choose_site(site: str = "", incident: str = "") -> View[str]:
 def _because(site: str, *, person: bool) -> str:
     if site:
         return "the parameters cell says so"
-    return "you chose it, or the command that opened this" if person and current_choice() else "nothing else was chosen"
+    chosen = person and workspace.current_choice()
+    return "you chose it, or the command that opened this" if chosen else "nothing else was chosen"
 
 
 def look_at(site: str) -> SiteChoice:
@@ -135,7 +127,7 @@ def _choose(site: str, incident: str, *, named: str = "") -> str:
             f"The parameters cell names the site {named}, and that counts; nothing was chosen",
             next_step='empty it (site = ""), run it and this cell again, then choose',
         )
-    keep_choice(Choice(site=site, incident=incident))
+    workspace.keep_choice(workspace.Choice(site=site, incident=incident))
     return f"Every notebook opens {site} from now on. Run the next cell."
 
 
@@ -205,28 +197,31 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     the stages that change something only. ``expect``: expectations beside those of the site's file, in stage 20 only
     (``secondary=sha256:…; ise=csr:FILE``).
     Nothing is contacted yet (the lab is started where the site asks for it). Raises UsageError and
-    RecordError, and StageOutOfOrder for the post-mortem of a site without an incident.
+    RecordError, and StageOutOfOrder for the post-mortem of a site without an incident, and for any other stage of an
+    incident that has ended.
     """
     show_errors_as_advice(REDACTOR.redact_text)
     end_run_all_at_red()
     which = stage_named(stage)
     _refuse_strays(which, approve=approve, expect=expect)
     person = attended()
-    wanted = resolve_choice(site, incident, attended=person)
+    wanted = workspace.resolve_choice(site, incident, attended=person)
     settings = open_site(wanted.site)
-    ended = which is Stage.START and not incident and has_ended(wanted.incident)
+    ended = which is Stage.START and not incident and workspace.has_ended(wanted.incident)
     opened = _incident_for(which, settings.name, "" if ended else wanted.incident)
     record = open_incident(settings, opened, what=which.value, given=wanted.site)
+    if which is not Stage.POST_MORTEM:
+        record.require_open()
     if which is Stage.START and person:
-        keep_choice(Choice(site=wanted.site, incident=record.incident))
+        workspace.keep_choice(workspace.Choice(site=wanted.site, incident=record.incident))
     if person:
-        show_errors_as_advice(REDACTOR.redact_text, path_prefix_to(record.incident))
+        show_errors_as_advice(REDACTOR.redact_text, workspace.path_prefix_to(record.incident))
     learn(secret_references(settings))
     note_old_algorithms(record, settings, which)
     later: tuple[Line, ...] = ()
     if not is_under_lock(settings.name):  # a run has noted and named both already
         later = after_newest_seal(record)
-        note_template(record, which, opened_notebook(which), by_hand=True)
+        note_template(record, which, workspace.opened_notebook(which), by_hand=True)
     progress: ProgressCallback = Progress() if person else report_progress
     context = Context(
         site=settings,
@@ -261,7 +256,7 @@ def _incident_for(stage: Stage, site: str, chosen: str) -> str:
     """Return the incident to open, empty for the open one or a new one; a post-mortem needs one, and opens none."""
     if chosen or stage is not Stage.POST_MORTEM:
         return chosen
-    newest = newest_incident(site)
+    newest = workspace.newest_incident(site)
     if not newest:
         raise StageOutOfOrder(
             f"Site {site} has no incident yet", next_step=f"run {Stage.START} first, or name an incident"

@@ -342,5 +342,7 @@ def stage_to_go_on_with(states: Mapping[str, StageState]) -> Stage | None:
 
 
 def next_run(record: Record) -> str:
-    """Return the command that goes on with an incident, from whichever folder: with the site's file as it was given."""
+    """Return the command that goes on with an incident from whichever folder; of one that has ended it is a report."""
+    if record.is_closed():
+        return shlex.join(("runbook", "report", record.incident))
     return shlex.join(("runbook", "run", record.opening()["given"] or record.site, "--incident", record.incident))

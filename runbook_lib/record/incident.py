@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import shlex
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -271,6 +272,15 @@ class Record(ArtifactStore):
     def is_closed(self) -> bool:
         """Whether the newest outcome closes the incident, or a person did; otherwise the repair goes on in it."""
         return stages.is_closed(self.journal.read().lines)
+
+    def require_open(self) -> None:
+        """Raise StageOutOfOrder where the incident is closed: it stays what it was, so nothing more is done in it."""
+        if self.is_closed():
+            anew = shlex.join(("runbook", "run", self.opening()["given"] or self.site))
+            raise StageOutOfOrder(
+                f"Incident {self.incident} has ended ({self.outcome()}): nothing more is done in it",
+                next_step=f"runbook report {self.incident} tells of it; a new incident begins with: {anew}",
+            )
 
     def set_outcome(self, outcome: Outcome, reason: str = "") -> None:
         """Write down an outcome of the incident and why it is that."""

@@ -15,23 +15,12 @@ from runbook_lib.params.model import Site
 from runbook_lib.record.journal import About, Kind
 from runbook_lib.record.lock import is_under_lock
 from runbook_lib.record.stages import RecordedChange
+from runbook_lib.repair import planned_changes
 from runbook_lib.repair.approval import approval_missing, approval_naming, require_not_blocked
 from runbook_lib.repair.confirmation import INTERCEPTION, require_confirmed, require_unmoved
 from runbook_lib.repair.context import Context, Devices, ask_both, require_two_servers, targets
 from runbook_lib.repair.inventory import read_logs, recorded_diagnosis, recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
-from runbook_lib.repair.planned_changes import (
-    NEW_PLAN,
-    about_change,
-    attempt,
-    ends_of_deletions,
-    require_carried_out,
-    require_none_goes_on,
-    sent_already,
-    sent_places,
-    settings_of,
-    stale_plan,
-)
 from runbook_lib.repair.sent_changes import change_history, sent_since
 
 # -- Which release each server runs: whether these runbooks are written for it, and whether both run the same.
@@ -188,16 +177,17 @@ class ChangeRequest:
 async def permit(context: Context, change: Change, what: About, *, sends: bool = True) -> ChangeRequest:
     """Return the change with the approval by which it may be sent now; nothing is sent where this raises.
 
-    ``what`` is what the journal's intent is about, which ``begin`` writes. Raises
-    StageOutOfOrder where there is no plan or no diagnosis, or a mismatch is open; DeletionRefused where the plan is
-    blocked; ApprovalMissing; PlanStale where the change is not in the plan, has moved, or was sent already;
+    ``what`` is what the journal's intent is about, which ``begin`` writes. Raises StageOutOfOrder where the incident
+    has ended, there is no plan or no diagnosis, or a mismatch is open; DeletionRefused where the plan is blocked;
+    ApprovalMissing; PlanStale where the change is not in the plan, has moved, or was sent already;
     DecisionNeeded where a person has not given a real site's name yet; SiteLocked; and the errors of
     ``require_confirmed``.
     """
+    context.record.require_open()
     plan = context.record.read_plan()
     require_not_blocked(context.record, plan)
     if essence(change) not in map(essence, plan.every_change):
-        raise stale_plan(plan, f"{change.server}: {what}", "is not in the plan")
+        raise planned_changes.stale_plan(plan, f"{change.server}: {what}", "is not in the plan")
     approval = approval_naming(context, plan, change)
     if approval is None:
         raise approval_missing(context, plan, change)
@@ -215,7 +205,7 @@ def begin(context: Context, request: ChangeRequest, expected: str) -> RecordedCh
 
     def refuse_if_sent() -> None:
         if _was_sent(context, request):
-            raise sent_already(request.plan, str(request))
+            raise planned_changes.sent_already(request.plan, str(request))
 
     where = (context.stage, request.change.server)
     return context.record.intend(*where, request.what, expected=expected, unless=refuse_if_sent)
@@ -230,11 +220,14 @@ async def not_sent_before(context: Context, request: ChangeRequest) -> None:
     if not request.sends:
         return
     if isinstance(request.change, PlanRow):
-        before = request.change.place in sent_places(context, request.plan)
+        before = request.change.place in planned_changes.sent_places(context, request.plan)
     else:
-        before = attempt(change_history(context), about_change(request.change)) != request.change.attempt
+        before = (
+            planned_changes.attempt(change_history(context), planned_changes.about_change(request.change))
+            != request.change.attempt
+        )
     if before or _was_sent(context, request):
-        raise sent_already(request.plan, str(request))
+        raise planned_changes.sent_already(request.plan, str(request))
 
 
 async def nothing_moved(context: Context, request: ChangeRequest) -> None:
@@ -244,11 +237,11 @@ async def nothing_moved(context: Context, request: ChangeRequest) -> None:
     now = {f"address of {each.name}": f"{each.address}:{each.port}" for each in targets(context.site)}
     if isinstance(request.change, PlannedChange):
         planned |= request.change.settings
-        now |= settings_of(context.site, request.change.kind, request.change.target)
+        now |= planned_changes.settings_of(context.site, request.change.kind, request.change.target)
     if now != planned:
         moved = [f"{field}: planned {value}" for field, value in planned.items() if now.get(field) != value]
         moved += [f"{field}: now {value}" for field, value in now.items() if planned.get(field) != value]
-        raise stale_plan(request.plan, str(request), "is no longer what was planned", "\n".join(moved))
+        raise planned_changes.stale_plan(request.plan, str(request), "is no longer what was planned", "\n".join(moved))
 
 
 async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
@@ -260,13 +253,13 @@ async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
     """
     if isinstance(request.change, PlanRow):
         return
-    require_carried_out(context)
+    planned_changes.require_carried_out(context)
     diagnosis, inventory = recorded_diagnosis(context), recorded_inventory(context)
-    ends = ends_of_deletions(context, diagnosis, inventory)
+    ends = planned_changes.ends_of_deletions(context, diagnosis, inventory)
     if ends:
         diagnosis = read_logs(context)  # what came in since then decides
-        ends = ends_of_deletions(context, diagnosis, inventory)
-    require_none_goes_on(context, ends)
+        ends = planned_changes.ends_of_deletions(context, diagnosis, inventory)
+    planned_changes.require_none_goes_on(context, ends)
     open_rows = (Decision.DELETE, Decision.CANNOT_TELL)
     now = plan_of(context, diagnosis, inventory)
     rows = (row for row in now.rows if row.decision in open_rows and row.place not in ends)
@@ -275,7 +268,10 @@ async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
     left += inventory.contradictions
     if left:
         raise errors.StageOutOfOrder(
-            "A mismatch is open; nothing was changed", where=str(request), found="\n".join(left), next_step=NEW_PLAN
+            "A mismatch is open; nothing was changed",
+            where=str(request),
+            found="\n".join(left),
+            next_step=planned_changes.NEW_PLAN,
         )
 
 
@@ -326,7 +322,7 @@ async def host_is_confirmed(context: Context, request: ChangeRequest) -> None:
             f"{target} does not present the certificate that the plan confirmed; nothing was changed",
             where=str(request),
             found=f"planned   {planned or 'none confirmed'}\npresented {shown or 'none'} ({judgement.verdict})",
-            next_step=NEW_PLAN,
+            next_step=planned_changes.NEW_PLAN,
         )
 
 

@@ -23,12 +23,12 @@ from runbook_lib.models import FINAL, Outcome, Stage, StageState
 from runbook_lib.notebook.opening import (
     _choose,
     close_incident,
-    has_ended,
     look_at,
     open_incident,
     show_host_key,
     write_site,
 )
+from runbook_lib.notebook.workspace import has_ended
 from runbook_lib.params.load import site_without_secrets
 from runbook_lib.record import attestation
 from runbook_lib.record.attestation import seal_record

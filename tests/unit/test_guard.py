@@ -35,7 +35,7 @@ from runbook_lib.errors import (
     StageOutOfOrder,
     VersionUnsupported,
 )
-from runbook_lib.models import HaStatus, Inventory, ProductVersion, Stage, TofuStore, Verdict
+from runbook_lib.models import HaStatus, Inventory, Outcome, ProductVersion, Stage, TofuStore, Verdict
 from runbook_lib.observations import Diagnosis, HaPage, ListedIseServer, ReadinessItem
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import About, Kind
@@ -392,12 +392,22 @@ def unblocked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "require_not_blocked", lambda *_: None)
 
 
+def ended(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
+    """The incident was closed by somebody else while a notebook stood open."""
+    case.incident.record.close(Outcome.STOPPED, by="Eva Novak", reason="another way")
+
+
+def reopened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Record, "require_open", lambda _: None)
+
+
 Spoil = Callable[[Case, str, pytest.MonkeyPatch], None]
 AFTER_DELETIONS = tuple(name for name in CHANGES if name != "delete")
 ABOUT_HA = ("remove HA", "register HA", "check readiness")
 GUARDS: dict[str, tuple[Spoil, type[RunbookError], Callable[[pytest.MonkeyPatch], None], tuple[str, ...]]] = {
     "not approved": (no_approval, ApprovalMissing, anybody, tuple(CHANGES)),
     "approved in another incident": (another_incident, ApprovalMissing, anybody, tuple(CHANGES)),
+    "closed": (ended, StageOutOfOrder, reopened, tuple(CHANGES)),
     "blocked": (blocked, DeletionRefused, unblocked, tuple(CHANGES)),
     "production not named": (by_hand, DecisionNeeded, out(guard.production_is_named), tuple(CHANGES)),
     "sent before": (sent_before, PlanStale, sendable_again, tuple(WORDS)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,10 +26,13 @@ from runbook_lib.errors import (
     ParameterRefused,
     RepairFailed,
     SiteFileInvalid,
+    StageOutOfOrder,
 )
 from runbook_lib.models import Outcome, Stage, StageState, Verdict
+from runbook_lib.notebook import opening
 from runbook_lib.notebook.engine import NotebookResult
 from runbook_lib.notebook.reading_stages import ListCertificates
+from runbook_lib.notebook.workspace import next_run
 from runbook_lib.show import tables
 
 Run = Callable[..., tuple[str, dict[str, Any]]]
@@ -247,6 +251,30 @@ def test_a_plan_of_an_incident_that_has_ended_is_not_approved(incident: Incident
     """Nothing of it is done any more, as `runbook plan` says: whoever comes late adds no line after the seal."""
     plan = incident.write_plan()
     incident.record.set_outcome(Outcome.REPAIRED)
-    with pytest.raises(ParameterRefused, match=r"has ended \(repaired\)") as caught:
+    with pytest.raises(StageOutOfOrder, match=r"has ended \(repaired\)") as caught:
         plans.approve_command(plan.incident, plan.digest, by="Bob")
-    assert (caught.value.next_step, incident.record.read_approvals()) == (f"runbook report {plan.incident}", ())
+    assert caught.value.next_step.startswith(f"runbook report {plan.incident} ")
+    assert incident.record.read_approvals() == ()
+
+
+def test_nothing_is_done_any_more_in_an_incident_that_has_ended(
+    incident: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays what it was: a run, a notebook and an override are refused before they write a line; it is reported."""
+    plan, record, site = incident.write_plan(), incident.record, incident.context.site
+    record.set_outcome(Outcome.REPAIRED)
+    before = record.journal.read()
+    monkeypatch.setattr(runner, "SiteLock", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(runner, "WarmKernels", nullcontext)
+    monkeypatch.setattr(opening, "open_site", lambda _: site)
+    accepted = {"sha256": "1" * 64, "by": "Bob", "reason": "-", "accept": "-"}
+    for begin in (
+        lambda: runner.run_stages(site, "lab", record, cast("Any", None), until=Stage.LIST),
+        lambda: plans.override_command(plan.incident, plan.rows[0].server, plan.rows[0].key, **accepted),
+        *(lambda each=each: opening.open_runbook(each, "lab", plan.incident) for each in (Stage.START, Stage.VERIFY)),
+    ):
+        with pytest.raises(StageOutOfOrder, match=r"has ended \(repaired\)"):
+            begin()
+    assert record.journal.read() == before
+    opening.open_runbook(Stage.POST_MORTEM, "lab", plan.incident)
+    assert next_run(record) == f"runbook report {plan.incident}"
