@@ -17,17 +17,7 @@ import dask
 import distributed
 
 from runbook_lib import paths
-from runbook_lib.batch.local import (
-    PURPOSE,
-    LocalExecutor,
-    event_from,
-    result_after_death,
-    result_from,
-    result_of_leftover,
-    result_of_locked,
-    take_lock,
-    wait_until_alone,
-)
+from runbook_lib.batch import local
 from runbook_lib.batch.payload import Payload, brought_back, merge_record, output_file, payload_of, task_of, under_lock
 from runbook_lib.batch.rollout import ClusterOptions, require_protected
 from runbook_lib.batch.runner import kernel_environment
@@ -106,7 +96,7 @@ def _cluster_lock(task: SiteTask) -> Iterator[None]:
 
 async def _run(task: SiteTask, names: dict[str, str], on_event: Callable[[SiteEvent], None]) -> SiteResult:
     output = output_file(Path(task.records), task.incident)
-    executor = LocalExecutor(output, secrets=secret_references(load_site(Path(task.site_file))))
+    executor = local.LocalExecutor(output, secrets=secret_references(load_site(Path(task.site_file))))
     watching = asyncio.create_task(_watch(executor, names))
     try:
         return await executor.run(task, on_event)
@@ -115,7 +105,7 @@ async def _run(task: SiteTask, names: dict[str, str], on_event: Callable[[SiteEv
         await executor.close()
 
 
-async def _watch(executor: LocalExecutor, names: dict[str, str]) -> None:
+async def _watch(executor: local.LocalExecutor, names: dict[str, str]) -> None:
     """Hear of it when the fleet is stopped, or told to end now."""
     client = distributed.get_client()
     halt, abort = (distributed.Event(names[name], client=client) for name in ("halt", "abort"))
@@ -232,14 +222,14 @@ class DaskExecutor:
     async def run(self, task: SiteTask, on_event: EventCallback) -> SiteResult:
         """Run one site on whichever worker is free; a worker that dies, or a cluster that is lost, is a result."""
         try:
-            lock = await asyncio.to_thread(take_lock, task, f"{PURPOSE}, on a cluster")
+            lock = await asyncio.to_thread(local.take_lock, task, f"{local.PURPOSE}, on a cluster")
         except RunbookError as error:
-            return result_of_locked(task, error)
+            return local.result_of_locked(task, error)
         self._listeners[task.site] = on_event
         result = await self._run(task, lock.token)
         if result is None:
-            if self._begun.get(task.site) and not await wait_until_alone(lock):
-                return result_of_leftover(task)
+            if self._begun.get(task.site) and not await local.wait_until_alone(lock):
+                return local.result_of_leftover(task)
             result = await asyncio.to_thread(self._after_death, task)
         lock.__exit__(None, None, None)
         return result
@@ -269,11 +259,11 @@ class DaskExecutor:
                 merge_record(Path(task.records) / task.incident, message["record"])
         except RunbookError as error:
             self.refused.append(f"{task.site}: {error.what}: {error.where}; the run's own lies on its worker")
-        return result_from(message["result"])
+        return local.result_from(message["result"])
 
     def _after_death(self, task: SiteTask) -> SiteResult:
         if self._begun.get(task.site):  # on this disk: the record says what is known
-            return result_after_death(task)
+            return local.result_after_death(task)
         unknown = task.until not in READING
         why = f"{_LOST}" + ("; whether something was changed is not known here" if unknown else "")
         return task.result(SiteState.UNKNOWN if unknown else SiteState.FAILED, why)
@@ -286,7 +276,7 @@ class DaskExecutor:
         if "begun" in message:
             self._begun[message["begun"]] = bool(message["shared"])
         elif message["event"]["site"] in self._listeners:
-            self._listeners[message["event"]["site"]](event_from(message["event"]))
+            self._listeners[message["event"]["site"]](local.event_from(message["event"]))
 
     def halt(self) -> None:
         self._set("halt")

@@ -63,6 +63,8 @@ def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
     trusted = trusted_in(paths.key_dir(), key=key, authority=tsa)
     file, known = paths.of_user(record), (trusted.keys, trusted.certificates)
     result = verify_archive(file, trusted) if file.is_file() else verify_record(record_folder(record), *known)
+    if (result.folder.parent.resolve(), result.seal) == (paths.records_dir().resolve(), ""):
+        result.writer = str(holders_by_incident().get(result.incident, ""))
     print_verification(result)
     return verify_exit_code(result)
 
@@ -112,6 +114,8 @@ def _stamp(result: Verification) -> list[str]:
 def _conclusion(result: Verification) -> str:
     if result.problems:
         count = "one problem" if len(result.problems) == 1 else f"{len(result.problems)} problems"
+        if result.writer:
+            return f"This record is being written by {result.writer}: it does NOT verify until that ends ({count})."
         return f"This record does NOT verify: {count}. Keep the folder as it is."
     if result.later:
         return "This record verifies up to its newest seal. What came after it is nobody's word yet: look at each line."

@@ -39,14 +39,16 @@ class Verification:
     """What was found. ``problems`` empty: the record verifies, as far as ``seal``, ``key`` and ``notes`` say.
 
     ``running`` are the notebooks of runs that are under way or were cut off, which nothing names yet.
-    ``noted`` is the ``hash`` of the line up to which this account sealed it, where it has to be there: an archive may
-    be from before. ``names`` are those by which the record is called here, its folder's first. ``later`` are the lines
-    that came after the newest seal: they may be true, and nobody has signed them. ``stamp``: a time stamp that was
-    verified. ``notebooks``: the versions that ran, beside those that are here now.
+    ``noted`` is the ``hash`` of the line up to which this account sealed it, where it has to be there: an archive
+    may be from before. ``writer`` is who writes in it at this moment: what is missing may be on its way. ``names``
+    are those by which the record is called here, its folder's first. ``later`` are the lines that came after the
+    newest seal: they may be true, and nobody has signed them. ``stamp``: a time stamp that was verified.
+    ``notebooks``: the versions that ran, beside those that are here now.
     """
 
     folder: Path
     noted: str = ""
+    writer: str = ""
     incident: str = ""
     files: int = 0
     lines: int = 0
@@ -66,7 +68,7 @@ class Verification:
     def state(self) -> str:
         """What was found in a few words."""
         if self.problems:
-            return "DOES NOT VERIFY"
+            return "DOES NOT VERIFY, and is being written at this moment" if self.writer else "DOES NOT VERIFY"
         if self.later:
             count = "one line" if len(self.later) == 1 else f"{len(self.later)} lines"
             return f"sound up to its seal; {count} after it, from {self.later[0].n} on, NOT SIGNED BY ANYBODY"

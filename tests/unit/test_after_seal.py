@@ -22,6 +22,7 @@ from runbook_lib.device.prime import identities
 from runbook_lib.errors import RecordDamaged, RunbookError, SiteLocked
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook
+from runbook_lib.processes import account
 from runbook_lib.record.archive import pack, verify_archive
 from runbook_lib.record.attestation import after_newest_seal, note_after_seal, seal_record
 from runbook_lib.record.history import Query, past_incidents
@@ -346,3 +347,17 @@ def test_a_seal_made_anew_after_all_signatures_are_gone_hides_nothing(record: Re
     record.keep_gated("seal-2/manifest.json", b"{}", kind=Kind.SEALED, expected=record.journal.read().head)
     (said,) = note_after_seal(record)
     assert f"line {number}: approved, in the name of Bob" in said
+
+
+def test_a_record_that_a_run_writes_at_this_moment_is_told_as_that(record: Record, capsys: Capture) -> None:
+    """Its seal is on its way: with a key it does not verify until then, and is no damaged one. A copy is nobody's."""
+    fresh = Record.create(record.root, "lab")
+    copy = record.root.parent / "elsewhere" / fresh.incident
+    shutil.copytree(fresh.folder, copy)
+    before = first_line(fresh.incident, capsys)
+    with SiteLock("lab", ("lab",), incident=fresh.incident):
+        (code, now), copied = first_line(fresh.incident, capsys), first_line(str(copy), capsys)
+        verify_command(fresh.incident)
+        assert f"account {account()}" in capsys.readouterr().out.splitlines()[-1]
+    assert before == copied == (5, f"incident:  {fresh.incident}: DOES NOT VERIFY")
+    assert (code, now) == (5, f"{before[1]}, and is being written at this moment")
