@@ -159,9 +159,6 @@ class Redactor:
         middle = len(texts) // 2
         return [*self.redact_texts(texts[:middle]), *self.redact_texts(texts[middle:])]
 
-    def _spans(self, data: bytes) -> list[_Span]:
-        return self._spelled(data) + self._disguised(data)
-
     def _disguised(self, data: bytes) -> list[_Span]:
         known = self._known.values()
         if not known or len(data) < SHORTEST:
@@ -188,8 +185,9 @@ class Redactor:
     def _mark(self, reference: str) -> bytes:
         """The mark is safe inside JSON and HTML, and holds no secret itself (a password may be ``secret``)."""
         for mark in (f"[secret {_MARK_UNSAFE.sub('_', reference)}]", "[removed]"):
-            if not self._spans(mark.encode()):
-                return mark.encode()
+            data = mark.encode()
+            if not self._spelled(data) and not self._disguised(data):
+                return data
         return b"[*]"
 
 

@@ -10,8 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+from stringzilla import count
+
 from runbook_lib.logs.scanner import STEP
-from runbook_lib.logs.search import Search, count
+from runbook_lib.logs.search import Search
 from runbook_lib.logs.streams import PIECE, PositionedFile
 
 

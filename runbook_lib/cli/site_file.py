@@ -161,23 +161,14 @@ class Interview:
 
     def _host_key(self, key: str) -> None:
         """Show the SSH host key beside what prints it at the console; pin it when a person says that they are equal."""
-        from runbook_lib.device.login import HOST_KEY, host_key_in_shell
-        from runbook_lib.device.ssh import presented_host_key
-        from runbook_lib.repair.confirmation import QUICK
+        from runbook_lib.notebook.opening import show_host_key
 
-        address = str(self._typed[(key, "address")])
-        try:
-            port = int(str(self._typed.get((key, "ssh", "port"), SSH_PORT)))
-            shown, kind = event_loop.run(presented_host_key(address, port, connect_s=QUICK.connect_s))
-        except RunbookError as error:
-            prose(f"{key}: {error.what} ({error.found}). Write its key into ssh: host_key: before any stage logs in.")
-            return
-        prose(f"{key}: its SSH host key, as seen from here: {shown} ({kind})")
-        prose(f"  at the server's own (VM) console: {HOST_KEY}")
-        prose(f"  or, below shell: {host_key_in_shell(kind)}   (both recalled, unproven)")
-        prose("  An interceptor would show another one here: compare all of it, or leave it out.")
-        if self._ask(f"{key}: was it compared at the console, and is it equal? Type yes:").lower() == "yes":
-            self._put((key, "ssh", "host_key"), shown)
+        port = int(str(self._typed.get((key, "ssh", "port"), SSH_PORT)))
+        shown = show_host_key(str(self._typed[(key, "address")]), port)
+        prose(f"{key}: its SSH host key: {shown.words}")
+        asked = f"{key}: was it compared at the console, and is it equal? Type yes:"
+        if shown.fingerprint and self._ask(asked).lower() == "yes":
+            self._put((key, "ssh", "host_key"), shown.fingerprint)
         else:
             prose(f"{key}: not pinned, so no stage logs in there until ssh: host_key: is written.")
 

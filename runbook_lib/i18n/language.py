@@ -193,14 +193,17 @@ def catalogue(chosen: str) -> Templates:
 # -- A time as people read it ----------------------------------------------------------------------
 
 
-def to_the_second(time: datetime) -> str:
-    """Return a time in UTC where the words around it say that it is: ``2026-11-23 12:00:00``."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+def utc_time(time: datetime | None, otherwise: str = "not known") -> str:
+    """Return a time in UTC where the words around it say that it is: ``2026-11-23 12:00:00``.
+
+    ``otherwise`` where there is none.
+    """
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if time else otherwise
 
 
 def stamp(time: datetime | None, otherwise: str = "not known") -> str:
     """Return a time in UTC that says so itself, ``2026-11-23 12:00:00Z``; ``otherwise`` where there is none."""
-    return f"{to_the_second(time)}Z" if time else otherwise
+    return f"{utc_time(time)}Z" if time else otherwise
 
 
 # -- Times, durations and counts as a report says them ---------------------------------------------
@@ -208,35 +211,27 @@ def stamp(time: datetime | None, otherwise: str = "not known") -> str:
 NOT_RECORDED = "not recorded"
 
 
-def utc_time(utc: datetime | None, otherwise: str = "not known") -> str:
-    """Return a time in UTC, which the report's headings say."""
-    return to_the_second(utc) if utc else otherwise
-
-
 def duration(length: timedelta | None, otherwise: str = "not known") -> str:
     """Return a length of time in full, to the second; below a minute to the tenth of one."""
     if length is None:
         return otherwise
-    seconds = length.total_seconds()
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    parts = ((whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
-    first = next(place for place, (count, _) in enumerate(parts) if count)
-    return " ".join(f"{count} {unit}" for count, unit in parts[first:])
+    if length.total_seconds() < 60:
+        return f"{length.total_seconds():.1f} s"
+    return " ".join(f"{amount} {unit}" for amount, unit in _in_units(length))
 
 
-def span(time: timedelta) -> str:
+def span(length: timedelta) -> str:
     """Return a length of time in its two largest units, for pictures: ``3 d 4 h``, ``12 min 5 s``."""
-    seconds = round(time.total_seconds())
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    place = next((place for place, (_, size) in enumerate(units) if seconds >= size), len(units) - 1)
-    words: list[str] = []
-    for unit, size in units[place : place + 2]:
-        amount, seconds = divmod(seconds, size)
-        if amount or not words:
-            words.append(f"{amount} {unit}")
-    return " ".join(words)
+    return " ".join(f"{amount} {unit}" for amount, unit in _in_units(length)[:2] if amount) or "0 s"
+
+
+def _in_units(length: timedelta) -> list[tuple[int, str]]:
+    """Return a length of time in days, hours, minutes and seconds, from the first of which there is one."""
+    whole = round(length.total_seconds())
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    while len(parts) > 1 and not parts[0][0]:
+        del parts[0]
+    return parts
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from runbook_lib.errors import cut, one_line, printable
-from runbook_lib.i18n.language import stamp, to_the_second
+from runbook_lib.i18n.language import stamp, utc_time
 from runbook_lib.logs import conclusions
 from runbook_lib.logs.rules import LIST_FIRST, place_named
 from runbook_lib.logs.sources import AFTER, BEFORE
@@ -162,7 +162,7 @@ def moment_in_words(moment: conclusions.LogMoment) -> str:
 def logged_moment(utc: datetime | None, said: str, zone_known: bool) -> str:
     """Return a time as people read it: in UTC, or as the log says it, and what is not known of it."""
     if utc is not None:
-        return stamp(utc) if zone_known else f"{to_the_second(utc)} (zone?)"
+        return stamp(utc) if zone_known else f"{utc_time(utc)} (zone?)"
     return f"{said} (no date)" if said else "not in the log"
 
 

@@ -9,20 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from isal import igzip, igzip_lib
+
 from runbook_lib.errors import UsageError
 from runbook_lib.logs.streams import CHUNK, ByteSource, Notes, Reopen
 
 # Two ways, with the same bytes and the same ends: ``Quick`` is isal's, which cannot say what it had before it
 # met damage; ``Exact`` is the standard library's, which takes over there, from the beginning of the bytes.
 
-igzip: Any
-igzip_lib: Any
-try:
-    from isal import igzip, igzip_lib
-except ImportError:
-    igzip = igzip_lib = None
-
-ERRORS: tuple[type[Exception], ...] = (zlib.error, *((igzip_lib.error,) if igzip_lib else ()))
+ERRORS: tuple[type[Exception], ...] = (zlib.error, igzip_lib.error)  # type: ignore[assignment]  # not what its types say
 
 _FAILED: tuple[type[Exception], ...] = (*ERRORS, EOFError, OSError)
 GZIP, RAW = 31, -15
@@ -40,7 +35,7 @@ DAMAGE: tuple[type[Exception], ...] = (*ERRORS, CutOff)
 
 def inflated(file: ByteSource, again: Reopen | None) -> ByteSource:
     """Return what a gzip file's bytes unpack to, the quick way where ``again`` opens them once more."""
-    return Quick(file, again) if again and igzip else Exact(file)
+    return Quick(file, again) if again else Exact(file)
 
 
 class Quick:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
+from stringzilla import count, find
+
 from runbook_lib.errors import cut
 from runbook_lib.logs.events import CutOff, Findings, Tally
 from runbook_lib.logs.likeness import APART, MARKS, MOST_SAMPLES, OWN_NAME, SAMPLE, Likeness, likeness_after
@@ -29,7 +31,7 @@ from runbook_lib.logs.mismatch import (
     read_folded,
     read_message,
 )
-from runbook_lib.logs.search import AFTER, BEFORE, BEFORE_WRAPPED, Rule, Search, Window, count, find
+from runbook_lib.logs.search import AFTER, BEFORE, BEFORE_WRAPPED, Rule, Search, Window
 from runbook_lib.logs.streams import ByteSource
 from runbook_lib.logs.wrapped_json import JOURNAL, LEFT_OUT, LISTS, read_wrapped, readable_line, wrapped_time
 from runbook_lib.observations import LogLine

@@ -4,55 +4,17 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
+
+from ahocorasick_rs import MATCHKIND_LEFTMOST_FIRST, BytesAhoCorasick
 
 from runbook_lib.logs.streams import CHUNK, ByteSource, Peekable
 
-# Literals are looked for together by ``ahocorasick-rs``; ``find`` and ``count`` are stringzilla's. Where there is
-# no wheel of them, the standard library does each: the same answers, slower.
-
-if TYPE_CHECKING:
-    Buffer: TypeAlias = bytes | bytearray | memoryview
-
 Positions: TypeAlias = dict[bytes, list[int]]
 """Where each literal that is there begins, in order and each place once."""
-
-
-def plain_find(data: bytes | bytearray, literal: bytes, start: int, end: int) -> int:
-    """Return where ``literal`` begins between two positions, in bytes; -1 where it does not."""
-    return data.find(literal, start, end)
-
-
-def plain_count(data: Buffer, literal: bytes) -> int:
-    """Return how often ``literal`` occurs, without overlaps."""
-    return (bytes(data) if isinstance(data, memoryview) else data).count(literal)
-
-
-find: Callable[[bytes | bytearray, bytes, int, int], int]
-count: Callable[[Buffer, bytes], int]
-"""``find(data, literal, start, end)`` as ``bytes.find``; ``count(data, literal)`` as ``bytes.count``."""
-
-try:
-    import stringzilla
-except ImportError:
-    find, count = plain_find, plain_count
-else:
-    find, count = stringzilla.find, stringzilla.count
-
-
-def plain_positions(literals: Sequence[bytes], data: bytes | bytearray, low: int, high: int, end: int) -> Positions:
-    """Return what ``Search(literals).positions`` does, by one pass for each literal."""
-    hits: Positions = {}
-    for literal in literals:
-        at = find(data, literal, low, end)
-        while 0 <= at < high:
-            hits.setdefault(literal, []).append(at)
-            at = find(data, literal, at + 1, end)
-    return hits
-
 
 AT_ONCE = 40
 """How many literals one pass looks for: the more there are, the more often the library has to look closer, and beyond
@@ -63,13 +25,10 @@ class Search:
     """Finds literals in bytes, in as few passes as ``AT_ONCE`` allows."""
 
     def __init__(self, literals: Iterable[bytes]) -> None:
-        self._literals = tuple(sorted(set(literals)))
-        self._passes = _passes(self._literals)
+        self._passes = _passes(tuple(sorted(set(literals))))
 
     def positions(self, data: bytes | bytearray, low: int, high: int, end: int) -> Positions:
         """Return the byte positions in ``[low, high)`` at which each literal begins; it ends at ``end`` or before."""
-        if not self._passes:
-            return plain_positions(self._literals, data, low, high, end)
         hits: Positions = {}
         for each in self._passes:
             each.add_positions(hits, data, low, high, end)
@@ -80,8 +39,6 @@ class _Pass:
     """One pass over the bytes for some literals."""
 
     def __init__(self, literals: Sequence[bytes]) -> None:
-        from ahocorasick_rs import MATCHKIND_LEFTMOST_FIRST, BytesAhoCorasick  # not on every processor
-
         self._automaton = BytesAhoCorasick(literals, matchkind=MATCHKIND_LEFTMOST_FIRST)
         self._begin_in = [_beginning_in(literal, literals) for literal in literals]
         self._reach = max(len(literal) for literal in literals) - 1
@@ -101,12 +58,9 @@ class _Pass:
 
 @lru_cache(maxsize=64)
 def _passes(literals: tuple[bytes, ...]) -> tuple[_Pass, ...]:
-    """Return the passes for some literals; none where there is no wheel."""
+    """Return the passes for some literals."""
     number = -(-len(literals) // AT_ONCE)
-    try:
-        return tuple(_Pass(literals[share::number]) for share in range(number))
-    except ImportError:
-        return ()
+    return tuple(_Pass(literals[share::number]) for share in range(number))
 
 
 def _beginning_in(literal: bytes, others: Sequence[bytes]) -> list[tuple[int, bytes]]:

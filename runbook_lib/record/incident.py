@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -311,24 +311,20 @@ def slug_in(incident: str) -> str:
 # -- All records of a folder: which incidents there are, and which one of a site is open -----------
 
 
-def list_records(root: Path, site: str = "") -> list[PastIncident]:
-    """Every incident's record under ``root``, the newest first; those that are damaged too, with their problem.
+def list_records(root: Path, site: str = "") -> Iterator[PastIncident]:
+    """Yield every incident's record under ``root``, the newest first; those that are damaged too, with their problem.
 
     With ``site`` those of that site alone, and nothing of the others is read; of a damaged one only the name tells.
     """
-    if not site:
-        return [_summary(root, incident) for incident in named_there(root)]
-    summaries = [_summary(root, incident) for incident in named_there(root, f"-{site_slug(site)}-")]
-    return [summary for summary in summaries if summary.site == site or summary.problem]
+    for incident in named_there(root, f"-{site_slug(site)}-" if site else ""):
+        summary = _summary(root, incident)
+        if not site or summary.site == site or summary.problem:
+            yield summary
 
 
 def find_open(root: Path, site: str) -> str | None:
     """The newest incident of ``site`` that is open; a damaged record is passed over, as no repair can go on in it."""
-    for incident in named_there(root, f"-{site_slug(site)}-"):
-        summary = _summary(root, incident)
-        if summary.site == site and summary.is_open:
-            return incident
-    return None
+    return next((each.incident for each in list_records(root, site) if each.is_open), None)
 
 
 def named_there(root: Path, part: str = "", pattern: re.Pattern[str] = INCIDENT) -> list[str]:

@@ -19,13 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from stringzilla import find
+
 from runbook_lib import secrets
 from runbook_lib.redactor import SHORTEST
-
-try:
-    from stringzilla import find
-except ImportError:  # there is no wheel of it for this processor: the same answers, slower
-    find = bytes.find
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 _WRITTEN_BREAK = re.compile(rb"\\+r\\+n|\\+n")

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from runbook_lib.device.answers import StateKind
 from runbook_lib.device.names import fits
-from runbook_lib.i18n.language import to_the_second
+from runbook_lib.i18n.language import utc_time
 from runbook_lib.models import PI_SERVERS, Inventory, Judgement, TofuEntry
 from runbook_lib.observations import Diagnosis, Mismatch
 from runbook_lib.params.model import Site
@@ -85,8 +85,8 @@ class Staleness:
         if gone_utc and last and last <= gone_utc:
             assumed = "" if all(mismatch.zone_known for mismatch in evidence) else ", in whichever zone it was written"
             return (
-                f"its last mismatch ({to_the_second(last)} UTC at the latest{assumed}) is before its deletion"
-                f" ({to_the_second(gone_utc)} UTC)"
+                f"its last mismatch ({utc_time(last)} UTC at the latest{assumed}) is before its deletion"
+                f" ({utc_time(gone_utc)} UTC)"
             )
         if self.healthy(target):
             return "both servers report high availability as healthy, so they accept each other's certificates"
@@ -168,7 +168,7 @@ class Staleness:
             return ""
         return (
             f"its mismatch came in every {every.total_seconds():.1f} s until its deletion was sent, and the log goes on"
-            f" without it until {to_the_second(end)} UTC"
+            f" without it until {utc_time(end)} UTC"
         )
 
     def end_of(self, server: str, entry: TofuEntry, target: Target, judgement: Judgement, before: Diagnosis) -> End:
@@ -195,7 +195,7 @@ class Staleness:
         undecided = self._past.undecided.get((server, key))
         if undecided is None:
             return ""
-        return f"its deletion was sent at {to_the_second(undecided.sent_utc)} UTC, and its result is not known"
+        return f"its deletion was sent at {utc_time(undecided.sent_utc)} UTC, and its result is not known"
 
     def why_deleted_before(self, server: str, entry: TofuEntry, evidence: tuple[Mismatch, ...]) -> str:
         """Say that this incident has seen the entry go already and nothing shows that it is stale again, or nothing.

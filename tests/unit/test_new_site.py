@@ -13,8 +13,8 @@ import yaml
 from runbook_lib import paths
 from runbook_lib.cli import site_file
 from runbook_lib.cli.site_file import Interview, new_command
-from runbook_lib.device import ssh
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, UsageError
+from runbook_lib.notebook import opening
 from runbook_lib.notebook.opening import write_file
 from runbook_lib.params.load import load_site
 from runbook_lib.params.values import split_port
@@ -59,7 +59,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
         return seen if login or not seen.own else seen._replace(own="")
 
     monkeypatch.setattr(paths, "params_dir", lambda: tmp_path)
-    monkeypatch.setattr(ssh, "presented_host_key", key)
+    monkeypatch.setattr(opening, "presented_host_key", key)
     monkeypatch.setattr(confirmation, "look_at_certificate", look)
     for name in ("BERLIN_PRIMARY_SSH", "BERLIN_SECONDARY_SSH"):
         monkeypatch.setenv(name, "correct-horse")
@@ -209,7 +209,7 @@ def test_a_server_that_does_not_answer_stops_nothing(desk: dict[str, Any], capsy
     """Without a key and a certificate to see, the file is written all the same, and it is said what lacks."""
     desk["key"], desk["look"] = "", Look(problem="no answer")
     assert made(Person({}))["name"] == "berlin"
-    assert "Write its key into ssh: host_key:" in capsys.readouterr().out
+    assert "no stage logs in there until ssh: host_key: is written" in capsys.readouterr().out
 
 
 def test_an_existing_file_is_never_written_over(tmp_path: Path) -> None:

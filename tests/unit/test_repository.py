@@ -145,7 +145,7 @@ def test_public_names_exist(name: str) -> None:
 # Bounds that hold now; the lab is an island and is not counted. Lower them when something was made smaller. Code is
 # counted, and neither docstrings nor comments: nothing gets better by losing its headings and its reasons. The bound
 # of code is a round figure with a little room: a condition is not made dense, nor two assignments one, to save a line.
-MOST_PACKAGES, MOST_MODULES, MOST_CODE, LONGEST_MODULE, MOST_LONG = 13, 150, 31_276, 350, 0
+MOST_PACKAGES, MOST_MODULES, MOST_CODE, LONGEST_MODULE, MOST_LONG = 13, 150, 31_248, 350, 0
 LONG = 350
 
 
