@@ -36,6 +36,8 @@ _UNSEEN_ONE = re.compile(_UNSEEN)
 _TAG = re.compile(_TAGS)
 _HIDDEN = re.compile(f"{_STRUCK_OVER}|{_SEQUENCES}|{_UNSEEN}")
 _BETWEEN = re.compile(f"{_STRUCK_OVER}|{_SEQUENCES}|{_UNSEEN}|{_BROKEN}|{_TAGS}")
+_WITH_LETTERS = re.compile(f"{_STRUCK_OVER}|{_SEQUENCES}|{_TAGS}")  # the rest of what stands between has none
+_CONTROL = re.compile(r"[\x08\x1b\x90\x98\x9b\x9d-\x9f]")  # with which all of these begin, or end, but for tags
 _OTHER_LETTERS = re.compile(r"[A-Z]|[^\x00-\x7f]")
 # A search is ten times as fast where each way begins with a character that is named: others are passed over at once.
 _WRITTEN = re.compile(
@@ -191,8 +193,8 @@ class Disguised:
 
 def _apart(text: str) -> str:
     """Return the text without sequences and tags, whose letters would stand between those of a value."""
-    if _UNSEEN_ONE.search(text):
-        return _BETWEEN.sub("", text)
+    if _CONTROL.search(text):
+        return _WITH_LETTERS.sub("", text)
     return _TAG.sub("", text) if "<" in text else text
 
 

@@ -48,12 +48,15 @@ _LAID_OUT = """([panel, cells]) => {
 }"""
 
 
-# What blinks or turns keeps a browser drawing, and no test looks at it.
-_AT_REST = """addEventListener('DOMContentLoaded', () => {
+_STYLED = """addEventListener('DOMContentLoaded', () => {
   const style = document.createElement('style');
-  style.textContent = '*, *::before, *::after { animation: none !important; transition: none !important }';
+  style.textContent = '%s';
   document.head.append(style);
 });"""
+# What blinks or turns keeps a browser drawing, and no test looks at it.
+_AT_REST = _STYLED % "*, *::before, *::after { animation: none !important; transition: none !important }"
+UNDRAWN = _STYLED % ":root { opacity: 0 }"
+"""For who takes no pictures: all is laid out, hit and read as ever, and millions of pixels are not drawn."""
 
 
 @contextmanager

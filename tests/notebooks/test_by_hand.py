@@ -21,7 +21,7 @@ import psutil
 import pytest
 import yaml
 from accessible import gaps_between_headings, nameless, out_of_reach, said_by_colour_alone, too_faint
-from jupyter_page import LONG_MS, SLOW_MS, Notebook, browser_context
+from jupyter_page import LONG_MS, SLOW_MS, UNDRAWN, Notebook, browser_context
 from lab_server import UNNAMED, Server, jupyter_server
 from playwright.sync_api import Page, expect
 from waiting import wait_until
@@ -52,6 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def page(server: Server) -> Iterator[Page]:
     """A page of JupyterLab as the command opens it, tall enough for whole notebooks."""
     with browser_context(viewport={"width": 1500, "height": 3600}) as context:
+        context.add_init_script(UNDRAWN)
         opened = context.new_page()
         opened.on("dialog", lambda dialog: dialog.accept())
         opened.goto(f"{server.base}/?token={server.token}")
@@ -347,7 +348,8 @@ def test_letters_and_edges_stand_out_in_light_and_dark(page: Page) -> None:
 def test_a_second_tab_approves_nothing_twice(server: Server, page: Page) -> None:
     """The same notebook in two tabs: one approval is written, and the second press says whose it was."""
     # Both tabs save by themselves: JupyterLab asks the first one which of the two files is to stay.
-    changed = page.get_by_role("dialog").filter(has_text="has changed on disk")
+    # Looked for before everything that is done from here on: by its class, which the browser finds at once.
+    changed = page.locator(".jp-Dialog", has_text="has changed on disk")
     page.add_locator_handler(changed, lambda shown: shown.get_by_role("button", name="Overwrite").click())
     delete = Notebook(page, "30")
     delete.menu("File", "Save Notebook")
