@@ -229,7 +229,9 @@ def archive(
     """Pack a record into one file and check that file; nothing is removed."""
 
 
-@app.command(epilog="Examples: runbook history · runbook history --site berlin --since 2026-11-01 --search prime-sec")
+@records.command(
+    epilog="Examples: runbook history · runbook history --site berlin --since 2026-11-01 --search prime-sec"
+)
 def history(
     site: Annotated[str, typer.Option(help="Of this site only.")] = "",
     outcome: Annotated[str, typer.Option(help="With this outcome only; or one of open, damaged.")] = "",
@@ -244,28 +246,21 @@ def history(
     map_file: Annotated[str, typer.Option("--map", help="Write the map of the sites to this file, as SVG.")] = "",
 ) -> None:
     """List the incidents of this machine's records, the newest first."""
-    from runbook_lib.cli.records import history_command
-    from runbook_lib.record.history import Query
-
-    query = Query.parse(site=site, outcome=outcome, since=since, until=until, text=search)
-    history_command(query, last=last, as_json=as_json, sites=sites, map_file=map_file)
 
 
-@app.command(epilog="Examples: runbook report 20261123T120000Z-berlin-1a2b · runbook report FOLDER --pdf --out TICKET")
+@records.command(
+    epilog="Examples: runbook report 20261123T120000Z-berlin-1a2b · runbook report FOLDER --pdf --out TICKET"
+)
 def report(
     record: RecordArgument,
     html: Annotated[bool, typer.Option("--html", help="Write the HTML page.")] = False,
     pdf: Annotated[bool, typer.Option("--pdf", help="Write the PDF.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Write the Markdown.")] = False,
-    out: Annotated[
-        str, typer.Option(help="The folder to write to; empty: report/ of an unsealed record, else here.")
+    folder: Annotated[
+        str, typer.Option("--out", help="The folder to write to; empty: report/ of an unsealed record, else here.")
     ] = "",
 ) -> None:
     """Write the post-mortem of a record as HTML, PDF and Markdown, or only the forms you ask for."""
-    from runbook_lib.cli.records import report_command
-
-    forms = tuple(form for form, asked in (("html", html), ("pdf", pdf), ("md", markdown)) if asked)
-    raise typer.Exit(report_command(record, forms=forms, folder=out))
 
 
 @lab.command(epilog="Example: runbook demo")

@@ -192,22 +192,26 @@ def close_command(incident: str, *, by: str = "", reason: str = "") -> None:
 # -- ``runbook report``: the post-mortem of a record, whole or not, as HTML, PDF and Markdown ------
 
 
-def report_command(record: str, *, forms: tuple[str, ...] = (), folder: str = "") -> int:
-    """Write the report and say where; return 5 where the record does not verify, else 0.
+def report_command(
+    record: str, *, html: bool = False, pdf: bool = False, markdown: bool = False, folder: str = ""
+) -> int:
+    """Write the report in the forms that are asked for, else in all, and say where.
 
-    Without ``folder`` it goes into the record as long as that is not sealed and verifies, else into the folder
-    ``<incident>-report`` where the command was called. ``forms`` empty: all.
+    Return 5 where the record does not verify, else 0. Without ``folder`` it goes into the record as long as that is not
+    sealed and verifies, else into the folder ``<incident>-report`` where the command was called.
     """
     from runbook_lib.show.report import FORMS, post_mortem, write_beside, write_into
 
+    asked = {"html": html, "pdf": pdf, "md": markdown}
+    forms = tuple(form for form in FORMS if asked[form]) or FORMS
     source = record_folder(record)
     pm = post_mortem(source, trusted_in(paths.key_dir()))
     inside = None if folder else _unsealed(source, pm)
     if inside is not None:
-        written = write_into(inside, pm, forms=forms or FORMS)
+        written = write_into(inside, pm, forms=forms)
     else:
         target = paths.of_user(folder) if folder else Path.cwd() / f"{pm.incident}-report"
-        written = write_beside(target, pm, record=source, forms=forms or FORMS)
+        written = write_beside(target, pm, record=source, forms=forms)
     for line in report_lines(pm, written, sealed=inside is None and not folder):
         out(line)
     return RecordDamaged.exit_code if pm.standing.problems else 0
@@ -242,11 +246,23 @@ TELL_FROM = 200
 """So many records to be read anew take long enough to say so."""
 
 
-def history_command(query: Query, *, last: int, as_json: bool, sites: bool = False, map_file: str = "") -> None:
+def history_command(
+    *,
+    site: str = "",
+    outcome: str = "",
+    since: str = "",
+    until: str = "",
+    search: str = "",
+    last: int = 0,
+    as_json: bool = False,
+    sites: bool = False,
+    map_file: str = "",
+) -> None:
     """Print the incidents that fit, the newest first; ``last``: so many at most (0: all).
 
     ``sites``: how each site of these incidents stands instead; ``map_file``: write that as a picture, too.
     """
+    query = Query.parse(site=site, outcome=outcome, since=since, until=until, text=search)
     incidents = past_incidents(paths.records_dir(), query, print_reading)
     if sites or map_file:
         print_standings(site_statuses(incidents), map_file)

@@ -121,8 +121,9 @@ class Journal:
             self._mend(file)
             if unless:
                 unless()
-            kept = {"kind": Kind.KEPT.value, "seen": "", "artifact": asdict(beside)} if beside else None
-            return self._add(file, *([fields, fields | kept] if kept else [fields]))
+            if beside is None:
+                return self._add(file, fields)
+            return self._add(file, fields, fields | {"kind": Kind.KEPT.value, "seen": "", "artifact": asdict(beside)})
 
     def require_known(self) -> None:
         """Raise ``RecordDamaged`` where what lies there does not go on from what this process has read or written."""
@@ -244,7 +245,8 @@ def _after_last_line_feed(file: int, end: int) -> int:
 # -- Up to which line this account sealed a record, noted outside of it: seals can be taken away with their lines.
 #
 # ``sealed/<incident>`` in the folder of the keys holds that line's ``hash``. Where nothing can be written there, or
-# others could have, nothing is noted and nothing is missed.
+# others could have, nothing is noted and nothing is missed. No note is cleared away: it is 64 bytes, read by its name
+# alone, and has to outlast lines that were taken away.
 
 
 def note_sealed(incident: str, head: str) -> None:

@@ -25,7 +25,7 @@ from runbook_lib.notebook.opening import open_runbook
 from runbook_lib.processes import account
 from runbook_lib.record.archive import pack, verify_archive
 from runbook_lib.record.attestation import after_newest_seal, note_after_seal, seal_record
-from runbook_lib.record.history import Query, past_incidents
+from runbook_lib.record.history import past_incidents
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import FIRST_PREV, JOURNAL, Kind
 from runbook_lib.record.journal_file import CUT
@@ -110,7 +110,7 @@ def test_history_counts_them(record: Record, capsys: Capture) -> None:
     forge(record)
     (one,) = past_incidents(record.root)
     assert one.after_seal == 1
-    history_command(Query(), last=0, as_json=False)
+    history_command()
     assert "1 lines after its seal" in " ".join(capsys.readouterr().out.split())
     seal_record(record, {"name": "lab"})
     assert [each.after_seal for each in past_incidents(record.root)] == [0]
@@ -260,7 +260,7 @@ def test_report_and_verify_agree(record: Record, capsys: Capture, how: str) -> N
     elif how == "later":
         forge(record)
     verified, _ = first_line(record.incident, capsys)
-    reported = report_command(record.incident, forms=("md",), folder="out")
+    reported = report_command(record.incident, markdown=True, folder="out")
     assert (verified == 5) == (reported == 5) == (how in ("no envelope", "no seal", "edited"))
 
 

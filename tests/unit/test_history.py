@@ -355,7 +355,7 @@ def test_json_holds_every_field(
 ) -> None:
     """``--json`` prints a list of objects with the fields of an incident and its state in a word."""
     monkeypatch.setenv("RUNBOOK_RECORDS", str(root))
-    history_command(Query(), last=2, as_json=True)
+    history_command(last=2, as_json=True)
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 2
     assert set(rows[0]) == {*PastIncident.__dataclass_fields__, "state"}

@@ -20,7 +20,6 @@ from runbook_lib.errors import RecordDamaged, SiteFileInvalid
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import incident as records
 from runbook_lib.record import lock
-from runbook_lib.record.history import Query
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import SiteLock, holder_of
 from runbook_lib.show import rendering
@@ -72,7 +71,7 @@ def test_a_run_that_goes_on_has_no_outcome_yet(incident: Incident, capsys: pytes
     def shown() -> list[str]:
         plan_command("lab", as_json=False)
         planned = capsys.readouterr().out.splitlines()[-1]
-        history_command(Query(), last=0, as_json=False)
+        history_command()
         status_command("")
         listed = capsys.readouterr().out
         return [value(told(capsys)[0], "outcome"), str(listed.count(AT_WORK)), planned]
