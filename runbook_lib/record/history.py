@@ -17,6 +17,7 @@ from runbook_lib.models import FINAL, Inventory, Outcome, PastIncident, SiteStat
 from runbook_lib.record.files import FILE_MODE, from_json_bytes, own_place, plain_json_value, to_json_bytes
 from runbook_lib.record.incident import Record, named_there, site_slug, slug_in
 from runbook_lib.record.journal import JOURNAL, Kind, Line
+from runbook_lib.record.journal_file import sealed_to
 from runbook_lib.record.stages import ENVELOPE, after_seal, closed_by, files_of_seals, outcome
 
 # -- Which incidents are asked for -----------------------------------------------------------------
@@ -94,14 +95,14 @@ _SEARCHED = ("incident.json", "answers/", "excerpts/", "approvals/")
 
 
 def signature(folder: Path) -> str:
-    """Return what changes with the record: of its journal and of its folder; empty where there is no journal.
+    """Return what changes with the record: of journal, folder, and how far it was sealed; empty without a journal.
 
     The time of change (``ctime``) is in it, which nobody can set back without changing the machine's clock.
     """
     with suppress(OSError):
         here, file = folder.stat(), (folder / JOURNAL).stat()
         parts = (here.st_mtime_ns, here.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns, file.st_ino)
-        return " ".join(map(str, parts))
+        return " ".join(map(str, (*parts, sealed_to(folder.name))))
     return ""
 
 

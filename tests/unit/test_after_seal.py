@@ -319,13 +319,15 @@ def test_a_record_whose_seals_were_all_taken_away_was_sealed_all_the_same(record
 
 
 def test_a_copy_that_went_on_leaves_the_older_one_behind(record: Record, tmp_path: Path) -> None:
-    """What was approved there would count again here. An archive of before stays what it is."""
+    """What was approved there would count again here. An archive of before stays what it is; an index of before not."""
+    assert [each.problem for each in past_incidents(record.root)] == [""]
     trusted = Trusted(keys=trusted_keys(paths.key_dir()))
     pack(record.folder, archive := tmp_path / "before.zip", trusted)
     shutil.copytree(record.folder, (copy := tmp_path / "copies") / record.incident)
     seal_record(Record.open(copy, record.incident), {"name": "lab"})
-    with pytest.raises(RecordDamaged, match="a copy from before"):
+    with pytest.raises(RecordDamaged, match="a copy from before") as caught:
         Record.open(record.root, record.incident)
+    assert [each.problem for each in past_incidents(record.root)] == [caught.value.what]
     assert verify_archive(archive, trusted).problems == []
     assert verify_record(copy / record.incident, trusted.keys).problems == []
     assert Record.open(copy, record.incident).incident == record.incident
