@@ -182,8 +182,10 @@ def read_expectation(given: Expectation) -> Knowledge:
 
 def combine(one: Knowledge, other: Knowledge) -> Knowledge:
     """Return all that is known by either; everything of it has to hold."""
-    if one.empty or other.empty:
-        return other if one.empty else one
+    if one.empty:
+        return other
+    if other.empty:
+        return one
     return Knowledge(
         spki_sha256=tuple(dict.fromkeys((*one.spki_sha256, *other.spki_sha256))),
         sha256=tuple(dict.fromkeys((*one.sha256, *other.sha256))),

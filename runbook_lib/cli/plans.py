@@ -283,9 +283,11 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
 def _require_digest(plan: Plan, digest: str, *, shown: bool) -> None:
     """Raise ParameterRefused unless the digest names the plan: whole, or ``shown`` to a person by its first digits."""
     given = digest.strip().lower()
-    if given == plan.digest or (shown and (not given or (len(given) >= SHORTEST and plan.digest.startswith(given)))):
+    begins = plan.digest.startswith(given)
+    enough = not given or len(given) >= SHORTEST  # of what a person sees above
+    if given == plan.digest or (shown and begins and enough):
         return
-    if plan.digest.startswith(given):
+    if begins:
         few = f"at least {SHORTEST} digits" if shown else "all 64 digits, where nobody is asked"
         raise errors.ParameterRefused(
             f"The digest is too short: give {few}; nothing was approved",

@@ -230,7 +230,8 @@ def _told(fields: dict[str, Any], text: str, stamp: str) -> str:
     ends = match_time(time)
     thread = _first(fields, THREADS) if not own.thread else ""
     thread = "" if set("[]\n") & set(thread) else thread
-    return (f"{time[: ends[0]]} " if ends else "") + (f"[{cut(thread, 80)}] " if thread else "")
+    told = f"{time[: ends[0]]} " if ends else ""
+    return f"{told}[{cut(thread, 80)}] " if thread else told
 
 
 def _first(fields: dict[str, Any], names: tuple[str, ...]) -> str:

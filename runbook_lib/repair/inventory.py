@@ -265,12 +265,13 @@ def in_digits(knowledge: Knowledge) -> str:
 def knowledge_of(context: Context, name: str) -> Knowledge:
     """Return what stage 20 of this incident knew of a host and what the site's file says by now: both have to hold."""
     recorded = facts_or(context.record, Stage.LIST, KNOWLEDGE_FACTS, dict[str, Knowledge], {}, by_person=True)
+    expect = target_named(context.site, name).expect
+    if name not in recorded:
+        return read_expectation(expect)
     try:
-        return combine(recorded.get(name, Knowledge()), read_expectation(target_named(context.site, name).expect))
-    except ExpectationInvalid:
-        if name not in recorded:
-            raise
-    return recorded[name]  # the files that the site's file names may be gone by now
+        return combine(recorded[name], read_expectation(expect))
+    except ExpectationInvalid:  # the files that the site's file names may be gone by now
+        return recorded[name]
 
 
 # -- Both stores, what each host presents now from every vantage, the HA states, and the verdicts. Changes nothing
@@ -279,10 +280,9 @@ def knowledge_of(context: Context, name: str) -> Knowledge:
 async def take_inventory(context: Context, given: Mapping[str, Expectation] | None = None) -> Inventory:
     """Look at everything once and keep it in the record: raw answers, certificates, verdicts.
 
-    ``given`` are expectations beside those of the site's file; None: those of this incident's stage
-    20. They are read first, so that a bad one is refused before any connection. Raises
-    ExpectationInvalid, DeviceError where a PI server's command line does not answer, and DecisionNeeded where both are
-    one server's.
+    ``given`` are expectations beside those of the site's file; None: those of this incident's stage 20. They are read
+    first, so that a bad one is refused before any connection. Raises ExpectationInvalid, DeviceError where a PI
+    server's command line does not answer, and DecisionNeeded where both are one server's.
     """
     if given is None:
         known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}

@@ -48,7 +48,8 @@ def readiness(screen: Screen, labels: Labels) -> Readiness:
         places.setdefault((item.frame, item.dialog), []).append(item)
     parts = [part for items in places.values() for part in _tables(items, screen, labels)]
     if not parts:
-        unread = any((h := _Head.of(line, screen, labels)) and h.named for i in places.values() for line in lines_of(i))
+        heads = (_Head.of(line, screen, labels) for items in places.values() for line in lines_of(items))
+        unread = any(head and head.named for head in heads)
         return _listed(screen, labels, "what stands below its header is not understood" if unread else "")
     return Readiness(
         tuple(item for part in parts for item in part.items),
