@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import Any
 
 import asyncssh
-from held_clock import pass_by
+from held_clock import pass_by, run
 
 from runbook_lib.device.command_line import Console
+from runbook_lib.errors import RunbookError
 from runbook_lib.params.model import Deadlines, SshAccess
 from runbook_lib.secrets import SecretRef
 
@@ -23,6 +24,8 @@ PASSWORD = "Correct-Horse-9"
 PASSWORD_REF = SecretRef.parse("env:FAKE_ADE_PASSWORD")
 QUICK = Deadlines(connect_s=60.0, command_s=60.0, probe_s=60.0, probe_spacing_s=0.0)
 """No pause between probes, and patience: who waits for a deadline holds the clock."""
+
+LONGER_THAN_A_PROMPT_S = 1.5
 
 Action = Callable[["Terminal"], Awaitable[None]]
 
@@ -253,3 +256,33 @@ class FakeAde:
     def access(self, *pins: str) -> SshAccess:
         """How to log in; with no ``pins`` the server's own key is pinned."""
         return SshAccess(port=self.port, user="admin", password=PASSWORD_REF, host_key=pins or (self.pin,))
+
+
+async def login(ade: FakeAde, *pins: str, deadlines: Deadlines = QUICK) -> Console:
+    """Log in to the server, whose own key is pinned unless others are given."""
+    return await Console.open("primary", ade.listen, ade.access(*pins), deadlines=deadlines)
+
+
+def ask(ade: FakeAde, *commands: str, **options: Any) -> list[str]:
+    """Run commands in one session and return their texts."""
+
+    async def talk() -> list[str]:
+        async with ade, closing(await login(ade)) as console:
+            return [(await console.run(command, **options)).text for command in commands]
+
+    return run(talk())
+
+
+def failing(ade: FakeAde, command: str = "", *pins: str, deadlines: Deadlines = QUICK) -> RunbookError:
+    """Log in, run the command if there is one, and return the error."""
+
+    async def talk() -> RunbookError:
+        async with ade:
+            try:
+                async with closing(await login(ade, *pins, deadlines=deadlines)) as console:
+                    await console.run(command)
+            except RunbookError as error:
+                return error
+        raise AssertionError("no error came")
+
+    return run(talk())
