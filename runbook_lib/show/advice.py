@@ -24,10 +24,13 @@ from runbook_lib.show.rendering import STYLE, attended, html, notebook_shell, ro
 # A kernel stops at an error by itself, but only for what has arrived by then (ipykernel 7 lets go as soon as its queue
 # is empty, whatever ``stop_on_error_timeout`` says), and a front end sends the cells of Run All one by one. Where a
 # cell in a warm kernel is red at once, those on their way would be run after it. Each request bears the time at which
-# the front end sent it; compared with the same clock's time of the red cell that decides, however slow the way is.
+# the front end sent it; compared with the same clock's time of the red cell that decides, however slow the way is. A
+# front end that is busy drawing makes the last of them when the cell is red already, and nobody can have seen it.
 #
 # The front end itself looks at the last cell then, so the red one is brought into view.
 
+UNSEEN_S = 1.0
+"""How long a red cell has to be there before a person who runs a cell can have read it."""
 STOPPED = "It stopped here."
 HIDE = "Hides this line"
 LONGEST_WAY_S = 10.0
@@ -108,7 +111,8 @@ class Gate:
         there = sent.timestamp()
         self._lag[client] = min(now - there, self._lag.get(client, now - there))
         red = self._red.get(client)
-        if red and there < red.there and now - red.here < LONGEST_WAY_S:
+        unseen_s = UNSEEN_S if content.get("allow_stdin") else 0.0  # a program reads at once
+        if red and there < red.there + unseen_s and now - red.here < LONGEST_WAY_S:
             return True
         self._red.pop(client, None)
         self._running = client

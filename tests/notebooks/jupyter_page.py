@@ -12,10 +12,12 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from runbook_lib.paths import find_browser, notebooks_dir
+from runbook_lib.show.advice import UNSEEN_S
 from runbook_lib.web.launching import launch_arguments
 
 SLOW_MS = 120_000
 LONG_MS = 240_000
+READ_MS = 1000 * UNSEEN_S + 100
 DONE = re.compile(r"\[\d+\]:")
 _CUT_OFF = """(panel) => {
   const folded = [...panel.querySelectorAll('details:not([open])')];
@@ -104,9 +106,11 @@ class Notebook:
         return cell
 
     def wait(self, calls: str) -> Locator:
-        """Wait until a cell that was started is through, and return it."""
+        """Wait until a cell that was started is through, and read it where it is red; return it."""
         cell = self.cell(calls)
         cell.locator(".jp-InputPrompt", has_text=DONE).wait_for(timeout=LONG_MS)
+        if self.red(calls).count():
+            self.page.wait_for_timeout(READ_MS)
         return cell
 
     def run(self, *calls: str) -> Locator:

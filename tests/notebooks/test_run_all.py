@@ -16,7 +16,7 @@ from jupyter_client.session import Session
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.notebook import opening
 from runbook_lib.show import advice
-from runbook_lib.show.advice import LONGEST_WAY_S, Gate
+from runbook_lib.show.advice import LONGEST_WAY_S, UNSEEN_S, Gate
 
 IMPORT = timedelta(hours=1)
 SOON = timedelta(seconds=1)
@@ -46,8 +46,8 @@ class NewKernel(Kernel):
         return {"status": "ok"}
 
 
-def request(sent: datetime) -> dict[str, Any]:
-    content = {"code": "", "silent": True, "stop_on_error": True}
+def request(sent: datetime, *, by_hand: bool = False) -> dict[str, Any]:
+    content = {"code": "", "silent": True, "stop_on_error": True, "allow_stdin": by_hand}
     header = {"msg_type": "execute_request", "session": "page", "date": sent}
     return {"header": header, "content": content, "metadata": {}}
 
@@ -102,6 +102,21 @@ def test_what_came_behind_a_red_cell_is_answered_as_aborted_until_somebody_sends
     assert answered == [{"kind": "execute_reply", "status": "aborted"}]
     assert one.should_handle(None, request(PRESSED + timedelta(seconds=3)), [])
     assert one.should_handle(None, request(PRESSED + timedelta(milliseconds=2)), []), "the red cell is over"
+
+
+def test_a_front_end_that_is_late_with_run_all_runs_nothing_behind_a_red_cell_that_nobody_has_read(
+    gate: tuple[Any, Callable[[float], None], list[dict[str, Any]]],
+) -> None:
+    """A busy browser makes the last requests when the cell is red already; what a program sends then, it means."""
+    one, passes, _ = gate
+    assert one.should_handle(None, request(PRESSED), [])
+    one.cell_ended(SimpleNamespace(success=False))
+    passes(UNSEEN_S / 2)
+    assert not one.should_handle(None, request(PRESSED + timedelta(seconds=UNSEEN_S / 2), by_hand=True), [])
+    passes(UNSEEN_S)
+    assert one.should_handle(None, request(PRESSED + timedelta(seconds=UNSEEN_S), by_hand=True), [])
+    one.cell_ended(SimpleNamespace(success=False))
+    assert one.should_handle(None, request(PRESSED + timedelta(seconds=2 * UNSEEN_S)), [])
 
 
 def test_a_green_cell_ends_nothing(gate: tuple[Any, Callable[[float], None], list[dict[str, Any]]]) -> None:
