@@ -111,9 +111,8 @@ def run_stages(
 
     ``site_argument`` is what the notebooks get as ``site``; stage 20 gets ``expect``, the changing ones ``approve``.
     Holds the site's lock for the whole run; raises SiteLocked where another run has it, StageOutOfOrder where the
-    incident has ended, and
-    BrowserMissing before anything is contacted where a stage will need one. After Ctrl-C or SIGTERM the
-    record says so before the interruption goes on. However the run ends, the record is sealed at its end.
+    incident has ended, and BrowserMissing before anything is contacted where a stage will need one. After Ctrl-C or
+    SIGTERM the record says so before the interruption goes on. However the run ends, the record is sealed at its end.
     """
     if until in ON_PAGES:
         find_browser(site.browser)
