@@ -277,10 +277,9 @@ class Record(ArtifactStore):
         """Raise StageOutOfOrder where the incident is closed: it stays what it was, so nothing more is done in it."""
         if self.is_closed():
             anew = shlex.join(("runbook", "run", self.opening()["given"] or self.site))
-            raise StageOutOfOrder(
-                f"Incident {self.incident} has ended ({self.outcome()}): nothing more is done in it",
-                next_step=f"runbook report {self.incident} tells of it; a new incident begins with: {anew}",
-            )
+            then = f"70_post_mortem or runbook report {self.incident} shows it; 00_start_here or {anew} opens a new one"
+            what = f"Incident {self.incident} has ended ({self.outcome()}): nothing more is done in it"
+            raise StageOutOfOrder(what, next_step=then)
 
     def set_outcome(self, outcome: Outcome, reason: str = "") -> None:
         """Write down an outcome of the incident and why it is that."""

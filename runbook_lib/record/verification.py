@@ -302,7 +302,7 @@ def _check_journal_part(result: Verification, manifest: seal.Manifest, data: byt
         named = "; ".join([*map(named_in_words, result.later[:_MOST_NAMED]), *more])
         result.notes.append(
             f"{len(result.later)} lines of the journal, from {result.later[0].n} on, were added after the seal: no "
-            f"signature covers them or the files that they name; a new run of stage 60 seals again. {named}"
+            f"signature covers them or the files that they name; 70_post_mortem seals again. {named}"
         )
 
 
