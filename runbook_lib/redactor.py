@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from hashlib import sha256
 
+from ahocorasick_rs import BytesAhoCorasick
+
 from runbook_lib.disguises import Disguise, Disguised
 
 MARKED = re.compile(r"\[(?:secret [^\[\]]*|removed|\*)\]")
@@ -77,7 +79,7 @@ class Redactor:
         self._known: dict[tuple[str, str], _Known] = {}
         # Every anchor in one flat list, as it is written and in lower case: most texts are short and hold no secret,
         # and then looking for the anchors is all that is done.
-        self._anchors: tuple[_Anchors, _Anchors] = ((), ())
+        self._anchors: tuple[_Anchors, _Anchors, BytesAhoCorasick | None] = ((), (), None)
         # What holds no secret, long ones as their digest: tables repeat words, and a notebook is written several times.
         self._clean: set[bytes] = set()
         self._lock = threading.Lock()
@@ -106,10 +108,10 @@ class Redactor:
             for spelling in secret.spellings
             for anchor in spelling.anchors
         ]
-        self._anchors = (
-            tuple(each for each in anchors if not each[1].folded),
-            tuple(each for each in anchors if each[1].folded),
-        )
+        written = tuple(each for each in anchors if not each[1].folded)
+        # All at once; one that is empty is everywhere.
+        search = BytesAhoCorasick([anchor for anchor, _, _ in written]) if all(each[0] for each in written) else None
+        self._anchors = (written, tuple(each for each in anchors if each[1].folded), search)
         self._known = known
         self._clean = set()  # last: whoever finds it empty searches for what is known now
 
@@ -171,8 +173,10 @@ class Redactor:
         ]
 
     def _spelled(self, data: bytes) -> list[_Span]:
-        written, folded = self._anchors
-        near = {spelling: secret for anchor, spelling, secret in written if anchor in data}
+        written, folded, search = self._anchors
+        near = {}
+        if search is None or search.find_matches_as_indexes(data):
+            near = {spelling: secret for anchor, spelling, secret in written if anchor in data}
         if folded:
             lower = data.lower()
             near |= {spelling: secret for anchor, spelling, secret in folded if anchor in lower}

@@ -18,7 +18,8 @@ T = TypeVar("T")
 PATIENCE_S = 300.0
 """How long a busy machine may take for what an idle one does at once."""
 
-LOOK_S = 0.02
+LOOK_S, MOST_S = 0.02, 0.1
+"""Between two looks: at first, and where it takes longer."""
 
 
 def wait_until(holds: Callable[[], T], what: str, within_s: float = PATIENCE_S) -> T:
@@ -27,10 +28,12 @@ def wait_until(holds: Callable[[], T], what: str, within_s: float = PATIENCE_S) 
     ``what`` reads behind "waited for": ``wait_until(path.exists, "the file with the pid")``.
     """
     end = time.monotonic() + within_s
+    pause_s = LOOK_S
     while not (seen := holds()):
         if time.monotonic() > end:
             raise _gave_up(what, within_s, seen)
-        time.sleep(LOOK_S)
+        time.sleep(pause_s)
+        pause_s = min(1.1 * pause_s, MOST_S)
     return seen
 
 
