@@ -103,7 +103,8 @@ class PrimaryPages:
         place = (executable, pages_address(site, access), pin, site.deadlines)
         browser = await self._stack.enter_async_context(PinnedBrowser.open(*place, await self._start_driver()))
         self._pin = pin
-        return PrimePages(browser, labels_for(site.labels), self._keep)
+        known = [(server.address, *server.names) for server in site.hosts.values()]
+        return PrimePages(browser, labels_for(site.labels), self._keep, servers=known)
 
     def _keep(self, name: str, png: bytes) -> None:
         stage = self._context.stage

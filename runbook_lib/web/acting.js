@@ -82,6 +82,14 @@
   unfilled: (el) => [...(el.closest("form, dialog, [role=dialog], [role=form]") || el.getRootNode()).querySelectorAll("input[type=password]")]
     .some((one) => !one.value && !one.disabled && !one.readOnly && !one.closest("[inert]") && one.checkVisibility({ checkVisibilityCSS: true })),
 
+  // What a part of a row says of it that nobody sees, such as the value of its box; and what each that holds it up to the row says.
+  carried(el) {
+    const says = (one) => [...one.attributes].filter((each) => /^(value|name|id|href|onclick|data-.*)$/.test(each.name));
+    const row = el.closest("tr, [role=row], li"), parts = [...el.querySelectorAll("input")];
+    for (let at = el; at && at !== el.ownerDocument.body; at = at === row || !row ? null : at.parentElement) parts.push(at);
+    return parts.map((one) => says(one).map((each) => each.value.replace(/_/g, " ")).join(" "));
+  },
+
   // The option of a list that is called so.
   option: (el, text) => [...el.options].find((one) => one.text.replace(/\s+/g, " ").trim() === text),
 

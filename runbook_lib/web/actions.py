@@ -15,17 +15,8 @@ from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, opening_line
 from runbook_lib.params.labels import Label
+from runbook_lib.web import dialogs
 from runbook_lib.web.controls import ControlMatch, bare_words, best, find, named
-from runbook_lib.web.dialogs import (
-    ACTION_MS,
-    ELEMENT_LOST,
-    ElementGone,
-    refocus,
-    script,
-    uncover,
-    wait_past_notices,
-    why_unused,
-)
 from runbook_lib.web.reading import is_kept
 from runbook_lib.web.screen import Item, Screen, screen_in_words
 from runbook_lib.web.traffic import HELD
@@ -34,7 +25,7 @@ from runbook_lib.web.view import PageView, Rest, When
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
 _BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _UNFILLED = (
-    script(name) for name in ("before", "type", "after", "standsWith", "refocused", "unfilled")
+    dialogs.script(name) for name in ("before", "type", "after", "standsWith", "refocused", "unfilled")
 )
 _FOCUS_GONE = "the page gave the focus to something else"
 
@@ -141,7 +132,7 @@ class PageActions:
 
         Raises PageNotUnderstood with its words for a question in the way.
         """
-        return await wait_past_notices(self.view, ready, what, for_s, until_rest=until_rest, rest=rest)
+        return await dialogs.wait_past_notices(self.view, ready, what, for_s, until_rest=until_rest, rest=rest)
 
     async def is_shown(self, key: str) -> bool:
         """Whether the page shows what the label names, at this moment."""
@@ -149,7 +140,9 @@ class PageActions:
 
     async def press(self, key: str, *, deadline_s: float | None = None) -> None:
         """Click what the label names. For things that change nothing: it is looked for again if the page moves."""
-        await self._acting(key, lambda element: element.click(timeout=ACTION_MS), deadline_s=deadline_s, menus=True)
+        await self._acting(
+            key, lambda element: element.click(timeout=dialogs.ACTION_MS), deadline_s=deadline_s, menus=True
+        )
 
     async def press_once(
         self, key: str, ready: Callable[[], Awaitable[None]] | None = None, *, more: bool = False, only: Only = None
@@ -166,7 +159,7 @@ class PageActions:
                 await ready()
             await self._try(key, element)
             if only == self.stands_with_fields and not await self.holds():
-                raise ElementGone("the page has changed what was filled in")
+                raise dialogs.ElementGone("the page has changed what was filled in")
             self._sent = self.view.browser.relay.sent
 
         menus = only in (None, self.stands_with_fields)
@@ -191,7 +184,7 @@ class PageActions:
 
     async def _try(self, key: str, element: ElementHandle) -> None:
         """See that an element can be clicked, and that the browser's accessible tree means the same by the label."""
-        await element.click(trial=True, timeout=ACTION_MS)
+        await element.click(trial=True, timeout=dialogs.ACTION_MS)
         frame = await element.owner_frame()
         if frame is None:
             return
@@ -227,11 +220,11 @@ class PageActions:
                 await self.view.verify_field(element)
             self._typed.append(element)
             self._held.append((key, element, value))
-            self.view.traffic.note_typed(key, value, element)
+            await self.view.traffic.note_typed(key, value, element)
             if is_kept(key, str(await element.evaluate(HELD)), value):
                 return
             self.changed = True
-            typed, elsewhere = await type_into(element, value, ACTION_MS)
+            typed, elsewhere = await type_into(element, value, dialogs.ACTION_MS)
             if elsewhere:
                 what = f"what was typed for {named(self.labels[key])} went into another field: {', '.join(elsewhere)}"
                 then = "It was removed again. Look at the page: it may move on to another field by itself."
@@ -281,7 +274,7 @@ class PageActions:
         A dialogue that came up late and lies over it is dealt with as ``dismiss`` says.
         Raises PageNotUnderstood where it cannot be clicked.
         """
-        await self.act_on(item, lambda element: element.click(timeout=ACTION_MS))
+        await self.act_on(item, lambda element: element.click(timeout=dialogs.ACTION_MS))
 
     async def act_on(self, item: Item, act: Act) -> None:
         """Act on an item of the last look, as ``click`` does: for what may be tried again.
@@ -312,7 +305,7 @@ class PageActions:
 
     async def stands_with_fields(self, _: Screen, item: Item) -> bool:
         """Whether what is to be pressed stands with the fields that were filled in; in another frame it may."""
-        with suppress(*ELEMENT_LOST):
+        with suppress(*dialogs.ELEMENT_LOST):
             return bool(await (await self.view.element(item)).evaluate(_WITH, self._typed))
         return True
 
@@ -332,17 +325,17 @@ class PageActions:
                 element = await self.view.element(item)
                 await act(element)
                 return element
-            except ELEMENT_LOST as error:
+            except dialogs.ELEMENT_LOST as error:
                 problem, covered = opening_line(str(error)), _COVERED in str(error)
             self.view.browser.raise_for_certificate()
             # What loads is waited for, whatever it covers; so is what keeps the focus for a while.
             if problem == _FOCUS_GONE:
-                waits = await refocus(self.view, item)
+                waits = await dialogs.refocus(self.view, item)
             else:
-                waits = covered and await uncover(self.view, item)
+                waits = covered and await dialogs.uncover(self.view, item)
             tries += waits and time.monotonic() < end
             if not covered:
                 await self.view.wait_for_change(_DRAWN_S)
-        why = await why_unused(self.view, item, problem, covered=covered)
+        why = await dialogs.why_unused(self.view, item, problem, covered=covered)
         then = "Look at the picture or the page: something may cover it, or an earlier field may be empty."
         raise self.view.problem(f"{what} is there, and cannot be used; {why}", problem, then)

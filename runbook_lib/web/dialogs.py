@@ -20,7 +20,7 @@ from runbook_lib.errors import DeviceSilent, PageNotUnderstood
 from runbook_lib.params.labels import SECONDARY, Label, Labels
 from runbook_lib.params.values import same_host
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.controls import ControlMatch, pressables
+from runbook_lib.web.controls import TYPED, ControlMatch, pressables
 from runbook_lib.web.reading import agrees, concerns
 from runbook_lib.web.screen import Item, Screen, plain, says, without_secrets
 
@@ -68,9 +68,12 @@ class Dialogs:
         self.expect()
         browser.page.on("dialog", self._answer)
 
-    def expect(self, *phrases: str, dangers: Iterable[str] = (), about: str = "") -> None:
-        """Say yes from now on to questions with such a phrase; ``about`` is the host that they may name."""
-        self.expected, self.dangers, self.about = phrases, tuple(dangers), about
+    def expect(self, *phrases: str, dangers: Iterable[str] = (), about: str = "", pressed: Iterable[str] = ()) -> None:
+        """Say yes from now on to questions with such a phrase.
+
+        They may name the host ``about``, and repeat what was ``pressed``.
+        """
+        self.expected, self.dangers, self.about, self.pressed = phrases, tuple(dangers), about, tuple(pressed)
 
     def agrees(self, question: str) -> bool:
         """Whether a question is one that was expected."""
@@ -150,10 +153,15 @@ async def wait_past_notices(
 
 
 def question_in(view: PageView, front: Screen) -> str:
-    """Return what a dialogue says, without the words of its buttons, but those that were expected in a question."""
+    """Return what a dialogue says, without the words of its buttons, but those that were expected in a question.
+
+    Nor with a title that repeats what was pressed. What its fields hold is part of it, and that there is one.
+    """
     offers = {plain(item.text) for item in front.items if item.kind in _PRESSED}
-    offers |= {plain(text) for key in ("dialog_no", "dialog_close") for text in view.labels[key].texts}
-    return " ".join(text for text in front.texts if plain(text) not in offers or says(text, view.dialogs.expected))
+    closing = (text for key in ("dialog_no", "dialog_close") for text in view.labels[key].texts)
+    offers |= {*map(plain, (*closing, *view.dialogs.pressed))}
+    said = [text for text in front.texts if plain(text) not in offers or says(text, view.dialogs.expected)]
+    return " ".join((*said, *(item.value or item.kind for item in front.items if item.kind in TYPED)))
 
 
 def gone_from(front: Screen) -> Callable[[Screen], bool]:
@@ -188,8 +196,8 @@ def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:
 
 
 def is_notice(front: Screen, labels: Labels) -> bool:
-    """Whether a dialogue only tells something: nothing to fill in, no more than one way on, and no way to say no."""
-    if any(item.kind in ("textbox", "password", "combobox", "radio") for item in front.items):
+    """Whether a dialogue only tells something: no field and no frame, no more than one way on, and no way to say no."""
+    if any(item.kind in (*TYPED, "radio", "frame") for item in front.items):
         return False
     shut = {item.index for item in closing_crosses(front)}
     others = Screen(tuple(item for item in front.items if item.index not in shut))

@@ -52,9 +52,8 @@ class HaPages:
 
     async def open(self) -> None:
         """Go to Administration > Settings > High Availability by the menu."""
-        await menu.open_by_menu(
-            self.actions, _PATH, partial(is_ha_page, labels=self.labels), "the High Availability page", "ha_page_id"
-        )
+        arrived = partial(is_ha_page, labels=self.labels)
+        await menu.open_by_menu(self.actions, _PATH, arrived, "the High Availability page", "ha_page_id")
 
     async def open_configuration(self) -> None:
         """Open the form HA Configuration, from wherever one is."""

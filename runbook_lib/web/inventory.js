@@ -263,6 +263,16 @@
     return presses && rect.width <= 64 && rect.height <= 64 && rect.width >= 8 && rect.height >= 8;
   };
 
+  const DIALOGUE = "[role~=dialog], [role~=alertdialog], dialog[open], [aria-modal=true]";
+  const dialogue = (el) => ({
+    dialog: groupName(el) || clean((el.querySelector("h1,h2,h3,h4") || {}).textContent) || "dialog",
+    modal: el.getAttribute("role") === "alertdialog" || el.getAttribute("aria-modal") === "true" || el.matches(":modal"),
+  });
+  const onTop = (el) => {
+    const rect = el.getBoundingClientRect();
+    return el.ownerDocument.elementFromPoint(rect.left + rect.width / 2, rect.top + rect.height / 2) === el;
+  };
+
   let pressed = null;
   const walk = (node, place, pointer) => {
     if (node.nodeType === Node.TEXT_NODE) {
@@ -289,11 +299,8 @@
     if (style.display !== "contents" && style.overflow !== "visible" && tag !== "BODY" && tag !== "HTML"
       && (el.offsetWidth <= 1 || el.offsetHeight <= 1)) return;
     const role = (el.getAttribute("role") || "").trim().split(/\s+/)[0];
-    const inside = { ...place };
-    if (role === "dialog" || role === "alertdialog" || (tag === "DIALOG" && el.open) || el.getAttribute("aria-modal") === "true") {
-      inside.dialog = groupName(el) || clean((el.querySelector("h1,h2,h3,h4") || {}).textContent) || "dialog";
-      inside.modal = role === "alertdialog" || el.getAttribute("aria-modal") === "true" || el.matches(":modal");
-    }
+    const inside = { ...place, ...(el.matches(DIALOGUE) ? dialogue(el) : {}) };
+    if (tag === "IFRAME" && inside.dialog && onTop(el)) put(el, { kind: "frame", box: box(el.getBoundingClientRect()) }, inside);
     if (["alert", "status", "log"].includes(role) || ["polite", "assertive"].includes(el.getAttribute("aria-live"))) inside.live = true;
     if (tag === "NAV" || ["navigation", "menubar", "menu", "tree", "tablist"].includes(role)) inside.nav = true;
     if (/auto|scroll/.test(style.overflowY) && el !== root && el !== document.body && el.scrollHeight > el.clientHeight + 4) {
@@ -391,7 +398,9 @@
       for (const child of (el.shadowRoot || el).childNodes) walk(child, place, pointer);
     }
   };
-  walk(document.body, {}, false);
+  // What stands in a frame of a dialogue is part of that, as long as nothing lies over it.
+  const holder = window.frameElement, around = holder && holder.closest(DIALOGUE);
+  walk(document.body, around && onTop(holder) ? dialogue(around) : {}, false);
   flush();
 
   // What lies over the whole page lets nothing else be used, whether its markup calls it a dialogue or not.
@@ -447,7 +456,7 @@
     const before = elements.map((el, i) => inner[i] || (free[i] && (!!items[i].dialog || !atTheEdge(el))));
     const front = items.filter((_, i) => before[i]);
     if (hidden && (drawn(layer) || inner.includes(true))) {
-      const usable = front.some((item) => item.kind !== "text" && item.kind !== "progressbar");
+      const usable = front.some((item) => !["text", "progressbar", "frame"].includes(item.kind));
       if (!usable) busy = items.map((_, i) => i).filter((i) => before[i]).concat(-1);
       if (usable) for (const item of front) { item.modal = true; item.dialog = item.dialog || "over the page"; }
     }

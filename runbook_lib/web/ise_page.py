@@ -9,23 +9,14 @@ from functools import partial
 
 from runbook_lib.errors import PageNotUnderstood, PageRefused, RunbookError
 from runbook_lib.observations import ListedIseServer
-from runbook_lib.params.values import same_host
-from runbook_lib.web import menu
+from runbook_lib.params.values import any_same_host, same_host
+from runbook_lib.web import menu, reading
 from runbook_lib.web.actions import Only, PageActions
 from runbook_lib.web.controls import find, same_line
-from runbook_lib.web.reading import (
-    Listed,
-    further_rows,
-    host_in,
-    ise_servers,
-    list_is_drawn,
-    missing,
-    row_of,
-    says_in_short,
-    ways_on,
-)
+from runbook_lib.web.dialogs import script
 from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, Stability, same_words
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
+from runbook_lib.web.traffic import naming
 from runbook_lib.web.view import When
 
 # -- The page ISE Servers: its list, adding one, removing one --------------------------------------
@@ -37,6 +28,7 @@ _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
 _SETTLE_S, _EMPTY_S, _QUIET_S, _STEP_S = 0.5, 6.0, 1.2, 2.0
 _IN_VAIN, _VAIN_S = 2, 3.0  # presses, of which a busy page may have swallowed one; of each, on a page that is still
 _BOXES, _AGAIN = ("checkbox", "radio"), "ise_password_again"
+_CARRIED = script("carried")
 
 
 class IsePages:
@@ -57,7 +49,7 @@ class IsePages:
         if tabs and not tabs[0].checked:
             await self.actions.click(tabs[0])
 
-    async def servers(self, *sought: str, anew: bool = True) -> Listed:
+    async def servers(self, *sought: str, anew: bool = True) -> reading.Listed:
         """Open the page and return its list, page by page, once it rests; an empty one has to stay empty for longer.
 
         So has one without a server that is ``sought`` and that an answer of the server names: a timer may draw its row.
@@ -66,24 +58,26 @@ class IsePages:
         """
         began = time.monotonic()
         listed = [listed async for listed in self._read(*sought, anew=anew)][-1]
-        if missing(sought, listed) and not self.view.traffic.heard(began):
-            await self._load_anew()
+        if reading.missing(sought, listed) and not self.view.traffic.heard(began):
+            await self.view.browser.go("/")
             listed = [listed async for listed in self._read(*sought)][-1]
         return listed
 
-    async def _read(self, *sought: str, anew: bool = True) -> AsyncIterator[Listed]:
+    async def _read(self, *sought: str, anew: bool = True) -> AsyncIterator[reading.Listed]:
         """Turn the pages of the list, and give at each of them the rows so far."""
         began = time.monotonic()
         opened, shown, screen = 0.0, Stability(), await self.view.look(anew=True)
-        paged = further_rows(screen, self.labels, ise_servers(screen, self.labels))  # it may not be the first page
+        paged = reading.further_rows(screen, self.labels, self._rows(screen))  # it may not be the first page
         if anew or paged or not self._is_list(screen):
             opened = time.monotonic()
             await self.open()
         listed = await self.actions.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown)
         self._turns, self._pages = self._whole != {row.address for row in listed}, 1
         yield listed
-        while why := further_rows(now := await self.view.look(), self.labels, listed, self._pages, turns=self._turns):
-            if not (self._turns and ways_on(now, self.labels)):
+        while why := reading.further_rows(
+            now := await self.view.look(), self.labels, listed, self._pages, turns=self._turns
+        ):
+            if not (self._turns and reading.ways_on(now, self.labels)):
                 raise self.view.problem(f"the list of ISE servers is not shown whole: {why}")
             for _ in range(_IN_VAIN):
                 opened, shown = time.monotonic(), Stability()
@@ -97,14 +91,14 @@ class IsePages:
             listed, self._turns = listed + more, bool(more)
             self._pages += self._turns
             yield listed
-        if late := [host for host in missing(sought, listed) if await self.view.traffic.names(host, began)]:
+        if late := [host for host in reading.missing(sought, listed) if await self.view.traffic.names(host, began)]:
             settled = self._settled(opened, shown, late=late)
             last = await self.actions.wait(settled, "the list of ISE servers", rest=shown)
-            yield listed + tuple(row for row in last if not row_of(row.address, listed))
+            yield listed + tuple(row for row in last if not reading.row_of(row.address, listed))
 
     def _settled(
         self, opened: float, shown: Stability, known: Set[ListedIseServer] = frozenset(), late: Sequence[str] = ()
-    ) -> When[Listed]:
+    ) -> When[reading.Listed]:
         """Return what gives the list ``opened`` then, once it rests; with others than the ``known`` rows.
 
         Nothing where the page goes on showing these, and has asked its server for no others. An empty one is not
@@ -115,21 +109,21 @@ class IsePages:
 
         def empty_s(screen: Screen) -> float:
             nonlocal said
-            asked, says_so = self.view.traffic.questions(opened), says_in_short("empty", screen, self.labels)
+            asked, says_so = self.view.traffic.questions(opened), reading.says_in_short("empty", screen, self.labels)
             if said is None and says_so:
                 said = asked
             for_s = _SETTLE_S if said else _QUIET_S
-            sure = asked and says_so and not further_rows(screen, self.labels, ())
+            sure = asked and says_so and not reading.further_rows(screen, self.labels, ())
             return for_s if sure and self.view.traffic.answered(opened, for_s) else _EMPTY_S
 
-        def settled(screen: Screen) -> Listed | None:
-            listed, loading = ise_servers(screen, self.labels), says_in_short("loading", screen, self.labels)
+        def settled(screen: Screen) -> reading.Listed | None:
+            listed, loading = self._rows(screen), reading.says_in_short("loading", screen, self.labels)
             same = bool(known) and set(listed) <= known
             for_s = _SETTLE_S if listed and not same else empty_s(screen)
-            for_s = _EMPTY_S if missing(late, listed) else for_s
+            for_s = _EMPTY_S if reading.missing(late, listed) else for_s
             rests = shown.is_stable((listed, loading), min(for_s, _VAIN_S) if same and self.view.at_rest else for_s)
             failed = not listed and self.view.traffic.failed_at > opened
-            another = not self._is_own_list(screen) and not list_is_drawn(screen, self.labels)
+            another = not self._is_own_list(screen) and not reading.list_is_drawn(screen, self.labels)
             if not rests or loading or failed or another or (same and self.view.traffic.questions(opened)):
                 return None
             return () if same else listed
@@ -143,7 +137,7 @@ class IsePages:
         an unreachable and a third server apart) or OutcomeUnknown. SessionEnded: Save may have been clicked.
         """
 
-        if row := row_of(address, await self.servers(address)):
+        if row := reading.row_of(address, await self.servers(address)):
             what = "the ISE server is in the list already; nothing was typed"
             raise self.view.refused(what, f"already added: {address}, status {row.status!r}", NEXT_STEPS["duplicate"])
         await self._command("ise_command_add", "ise_add")
@@ -151,7 +145,7 @@ class IsePages:
         await form.fill()
         submit = Submit(self.actions, "ise-add", "save", "ask_save", "ask_danger", address, form=form.type)
         try:
-            return await submit.send(lambda screen: row_of(address, ise_servers(screen, self.labels)))
+            return await submit.send(lambda screen: reading.row_of(address, self._rows(screen)))
         except PageRefused:
             await self._leave_form()
             raise
@@ -166,9 +160,9 @@ class IsePages:
             known, pages = listed, self._pages
             if others := set(self._chosen(await self.view.look())[0]) - {address}:
                 raise self._not_alone(address, ", ".join(others))
-        if not row_of(address, ise_servers(await self.view.look(), self.labels)):
+        if not reading.row_of(address, self._rows(await self.view.look())):
             async for so_far in self._read():
-                if row_of(address, so_far):
+                if reading.row_of(address, so_far):
                     break
         submit = Submit(self.actions, "ise-remove", "ise_delete", "ask_delete", "", address)
         submit.only = await self._own_way(address)
@@ -185,13 +179,13 @@ class IsePages:
 
         def gone(screen: Screen) -> bool | None:
             # A list of commands that is its own caption is called otherwise once one was chosen.
-            there = self._is_list(screen) or list_is_drawn(screen, self.labels)
+            there = self._is_list(screen) or reading.list_is_drawn(screen, self.labels)
             left = settled(screen) if there else None
-            unread = left is None or further_rows(screen, self.labels, left, turns=self._turns)
-            return None if unread or row_of(address, left or ()) else True
+            unread = left is None or reading.further_rows(screen, self.labels, left, turns=self._turns)
+            return None if unread or reading.row_of(address, left or ()) else True
 
         await submit.send(gone)
-        if row := row_of(address, await self.servers(address)):
+        if row := reading.row_of(address, await self.servers(address)):
             raise self.view.unknown("ise-remove: the row had gone, and is there again", f"status {row.status!r}")
 
     async def _own_way(self, address: str) -> Only:
@@ -213,22 +207,30 @@ class IsePages:
             await self.actions.click(menus[0])
         return own
 
-    async def _require_alone(self, address: str, known: Listed, pages: int = 1, *, marked: bool = True) -> None:
+    async def _require_alone(self, address: str, known: reading.Listed, pages: int = 1, *, marked: bool = True) -> None:
         """See that this server's row is chosen, and no other: rows move, and some pages keep or tick others.
 
         ``known`` is the list as it was read on its ``pages``; not ``marked``: the row need not be chosen. Raises
-        PageNotUnderstood, too where rows are shown by now that were not, or where none of several is marked as chosen.
+        PageNotUnderstood, too where rows are shown by now that were not, where none of several is marked as chosen, or
+        where a value or name in the row is that of another one.
         """
         screen = await self.view.look(anew=True)
         chosen, ticks = self._chosen(screen)
-        unseen = further_rows(screen, self.labels, known, pages, turns=self._turns and pages == 1)
+        unseen = reading.further_rows(screen, self.labels, known, pages, turns=self._turns and pages == 1)
         must = marked and (ticks or chosen or len(known) > 1)
         if unseen or (chosen != [address] if must else set(chosen) - {address}):
             raise self._not_alone(address, unseen or ", ".join(chosen) or "the page marks none as chosen")
+        box = self._box(screen, address)
+        for item in screen.items:
+            if item == box or (item.row >= 0 and _names(screen.rows[item.row], address)):
+                for carried in await (await self.view.element(item)).evaluate(_CARRIED):
+                    named = [row.address for row in known if naming(row.address).search(carried)]
+                    if named and not any_same_host(address, tuple(named)):
+                        raise self._not_alone(address, f"its row is marked as that of {', '.join(named)}")
 
     def _chosen(self, screen: Screen) -> tuple[list[str], bool]:
         """Return the servers whose rows are chosen, and whether rows have something to tick."""
-        boxes = {row.address: self._box(screen, row.address) for row in ise_servers(screen, self.labels)}
+        boxes = {row.address: self._box(screen, row.address) for row in self._rows(screen)}
         ticks = any(box and box.kind in _BOXES for box in boxes.values())
         marked = [row for row in screen.rows if row.selected and not ticks]
         return [of for of, box in boxes.items() if (box and box.checked) or any(_names(r, of) for r in marked)], ticks
@@ -242,11 +244,7 @@ class IsePages:
         with contextlib.suppress(RunbookError):  # what was refused must not be hidden
             screen = await self.view.look()
             if screen.blocked and find(screen.in_dialog(), self.labels["ise_address"]):
-                await self._load_anew()
-
-    async def _load_anew(self) -> None:
-        await self.view.browser.go("/")
-        self.view.forget_last_look()
+                await self.view.browser.go("/")
 
     async def _command(self, option: str, button: str) -> None:
         if await self.actions.is_shown("ise_command"):
@@ -255,17 +253,22 @@ class IsePages:
         else:
             await self.actions.press(button, deadline_s=10.0)
 
+    def _rows(self, screen: Screen) -> reading.Listed:
+        return reading.ise_servers(screen, self.labels)
+
     def _is_list(self, screen: Screen) -> bool:
         return bool(find(screen, self.labels["ise_add"])) or self._is_own_list(screen)
 
     def _is_own_list(self, screen: Screen) -> bool:
         """Whether it shows rows, or commands that speak of servers: *Add* alone may be that of another list."""
         named = any(not same_words(hit.item.text, "Add") for hit in find(screen, self.labels["ise_add"]))
-        return bool(named or find(screen, self.labels["ise_command"]) or ise_servers(screen, self.labels))
+        return bool(named or find(screen, self.labels["ise_command"]) or self._rows(screen))
 
     def _box(self, screen: Screen, address: str) -> Item | None:
         boxes = [item for item in screen.items if item.kind in _BOXES]
-        words = [item for item in screen.items if item.kind not in FIELDS and same_host(host_in(item.text), address)]
+        words = [
+            item for item in screen.items if item.kind not in FIELDS and same_host(reading.host_in(item.text), address)
+        ]
         for box in boxes:
             if box.row >= 0 and _names(screen.rows[box.row], address):
                 return box
@@ -279,7 +282,7 @@ class IsePages:
 
 def _names(row: ScreenRow, address: str) -> bool:
     """Whether a row of the list is this server's."""
-    return any(same_host(host_in(cell), address) for cell in row.cells)
+    return any(same_host(reading.host_in(cell), address) for cell in row.cells)
 
 
 class _Form:
@@ -331,13 +334,8 @@ class _Form:
     async def _next(self) -> None:
         """Go to the next step once this one holds what was filled in."""
         gone, before = [self.actions.labels[key] for key in self.shown], (await self.view.look()).texts
-        now = time.monotonic()
-        await self.actions.press_once(
-            "wizard_next",
-            partial(self.actions.fill_until_kept, self.type),
-            more=True,
-            only=self.actions.stands_with_fields,
-        )
+        now, keep = time.monotonic(), partial(self.actions.fill_until_kept, self.type)
+        await self.actions.press_once("wizard_next", keep, more=True, only=self.actions.stands_with_fields)
         self.shown, self.went_on = [], self.went_on or now
 
         def moved_on(screen: Screen) -> bool:

@@ -102,12 +102,9 @@ async def launch(
             timeout=START_DEADLINE_S * 1000,
         )
     except Error as error:
-        raise BrowserMissing(
-            "the browser does not start",
-            where=str(executable),
-            found=first_line(error),
-            next_step="Start it by hand once to see why, or name another one (key browser of the site's file).",
-        ) from None
+        what, found = "the browser does not start", first_line(error)
+        then = "Start it by hand once to see why, or name another one (key browser of the site's file)."
+        raise BrowserMissing(what, where=str(executable), found=found, next_step=then) from None
 
 
 _open: list[tuple[Path, Browser]] = []
@@ -191,15 +188,8 @@ async def _try(session: CDPSession, port: int) -> str:
         try:
             tree = await session.send("Page.getFrameTree")
             world = await session.send("Page.createIsolatedWorld", {"frameId": tree["frameTree"]["frame"]["id"]})
-            said = await session.send(
-                "Runtime.evaluate",
-                {
-                    "expression": f"{_TRY}({port})",
-                    "contextId": world["executionContextId"],
-                    "awaitPromise": True,
-                    "returnByValue": True,
-                },
-            )
+            trial = {"expression": f"{_TRY}({port})", "contextId": world["executionContextId"]}
+            said = await session.send("Runtime.evaluate", {**trial, "awaitPromise": True, "returnByValue": True})
             return str(said["result"].get("value", "nothing"))
         except Error:
             if last:

@@ -30,7 +30,6 @@ async def login(view: PageView, actions: PageActions, user: str, password: str) 
     known = len(view.browser.blocked)
     try:
         await view.browser.go("/")
-        view.forget_last_look()
         await _arrive(view, actions)
     except (ConnectionLost, DeviceSilent):
         elsewhere = view.browser.blocked[known:]
@@ -90,12 +89,12 @@ async def _type(view: PageView, actions: PageActions, user: str, password: str) 
     else:
         await actions.enter()
     shown = Stability()
+
+    def ready(screen: Screen) -> bool:
+        return _decided(view, before, screen, shown, new=view.traffic.loads > loads)
+
     try:
-        await view.wait(
-            lambda screen: _decided(view, before, screen, shown, new=view.traffic.loads > loads),
-            "the page after the login",
-            rest=shown,
-        )
+        await view.wait(ready, "the page after the login", rest=shown)
     finally:
         await take_picture(view, "login-after")
 

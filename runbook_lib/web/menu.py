@@ -15,7 +15,7 @@ from runbook_lib.web.screen import Item, Screen, Stability
 from runbook_lib.web.view import PageView
 
 T = TypeVar("T")
-Entries = Set[object]  # of a menu, each with its words and its place
+Places = Set[object]  # of the entries of a menu, each with its words
 
 _PRESS = ("link", "menuitem", "tab", "button", "clickable")
 # Going somewhere changes nothing: what opens later than these allow for is found by the next step, or the next time.
@@ -105,14 +105,7 @@ async def follow_menu(actions: PageActions, path: Sequence[str], arrived: Callab
 
 
 async def _next(
-    actions: PageActions,
-    path: Sequence[str],
-    done: int,
-    before: Screen,
-    gone: Entries,
-    others: Entries,
-    *,
-    slowly: bool,
+    actions: PageActions, path: Sequence[str], done: int, before: Screen, gone: Places, others: Places, *, slowly: bool
 ) -> tuple[int, Item, Screen]:
     """Wait for the entry that leads furthest from ``done`` on: the last of the path if it is there already.
 

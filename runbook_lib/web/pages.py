@@ -22,6 +22,7 @@ from runbook_lib.web.ise_page import IsePages
 from runbook_lib.web.login import login
 from runbook_lib.web.reading import row_of
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, says
+from runbook_lib.web.traffic import Hosts
 from runbook_lib.web.view import Evidence, PageView, SessionEnded, take_picture
 
 _REOPEN_AFTER, _REOPEN_AT_LAST = 3, 30  # times the pause between two looks; at last the one of the beginning
@@ -36,17 +37,24 @@ T = TypeVar("T")
 class PrimePages:
     """Drives the pages of the server that ``browser`` is pinned to; ``login`` comes first.
 
-    ``evidence`` gets a name and a PNG before and after each submit, secrets blacked out. Whatever else a verb
-    raises, exceptions of the browser's driver never leave it. A session that ended is opened again, except
-    where a button was clicked meanwhile whose click must not be repeated.
+    ``evidence`` gets a name and a PNG before and after each submit, secrets blacked out. ``servers`` are the names and
+    addresses of each server that is known, any of which a page may send for another. Whatever else a verb raises,
+    exceptions of the browser's driver never leave it. A session that ended is opened again, except where a button was
+    clicked meanwhile whose click must not be repeated.
     """
 
     def __init__(
-        self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None, *, poll_s: float = 2.0
+        self,
+        browser: PinnedBrowser,
+        labels: Labels,
+        evidence: Evidence = None,
+        *,
+        servers: Hosts = (),
+        poll_s: float = 2.0,
     ) -> None:
-        self._browser = browser
-        self._poll_s = poll_s
+        self._browser, self._poll_s = browser, poll_s
         self._view = PageView(browser, labels, evidence)
+        self._view.traffic.servers = servers
         self._actions = PageActions(self._view)
         self._ha = HaPages(self._actions)
         self._ise = IsePages(self._actions)

@@ -243,10 +243,8 @@ class PinnedRelay:
     async def _join(self, one: _Connection, other: _Connection) -> None:
         """Carry bytes both ways until either side ends, or nothing was carried for too long."""
         last = [time.monotonic()]
-        ways = {
-            asyncio.ensure_future(self._carry(one, other, last, out=True)),
-            asyncio.ensure_future(self._carry(other, one, last)),
-        }
+        out, back = self._carry(one, other, last, out=True), self._carry(other, one, last)
+        ways = {asyncio.ensure_future(out), asyncio.ensure_future(back)}
         try:
             while (left := last[0] + _IDLE_S - time.monotonic()) > 0:
                 done, _ = await asyncio.wait(ways, timeout=left, return_when=asyncio.FIRST_COMPLETED)

@@ -229,7 +229,8 @@ class Submit:
         before = await view.look()
         view.dialogs.unexpected.clear()
         phrases = view.labels.phrases
-        view.dialogs.expect(*phrases[self.agree], dangers=phrases.get(self.dangers, ()), about=self.about)
+        dangers, pressed = phrases.get(self.dangers, ()), view.labels[self.key].texts
+        view.dialogs.expect(*phrases[self.agree], dangers=dangers, about=self.about, pressed=pressed)
         await take_picture(view, f"{self.name}-before")
         await view.forget_messages()
         try:

@@ -8,15 +8,18 @@ import json
 import re
 import time
 from collections import deque
+from collections.abc import Iterable, Sequence
 from html import escape
 from urllib.parse import unquote_plus, urlsplit
 
 from playwright.async_api import ElementHandle, Error, Frame, Page, Request, Response, WebSocket
 
-from runbook_lib.params.values import any_same_host, is_address, is_localhost
+from runbook_lib.params.values import any_same_host, checked_host, is_address, is_localhost, same_host, split_port
 from runbook_lib.web.controls import LOGIN_PATH
 from runbook_lib.web.reading import is_kept
 
+Hosts = Sequence[tuple[str, ...]]
+"""The names and addresses of each of some servers."""
 BROKEN = 500
 """HTTP's word for a server that cannot answer now, as every one above it."""
 _PARTS = ("xhr", "fetch")  # of a page that it asks for itself
@@ -27,17 +30,44 @@ _BESIDE, _MASK, _FIELD_S = ("virtual_ipv4", "virtual_ipv6"), "255.", 2.0
 HELD = "el => el.value !== undefined ? el.value : el.innerText"
 """What a field holds, evaluated in the page."""
 
+NAMES = """el => [el.name, el.id].filter((name) => name &&
+  [...el.getRootNode().querySelectorAll("[name]")].every((one) => one === el || one.getAttribute("name") !== name))"""
+"""What the text of a field may be called where it is sent, evaluated in the page: not what a hidden field is called."""
 
-def _naming(host: str) -> re.Pattern[str]:
+
+def naming(host: str) -> re.Pattern[str]:
     """Return what finds a host, or another text, where it stands for itself and is no part of a longer word."""
     return re.compile(rf"(?<![\w.]){re.escape(host)}(?!\w|\.\w)", re.I)
+
+
+def _tells(text: str, secret: str) -> bool:
+    """Whether a request holds a secret, in one of the ways in which pages quote one."""
+    quoted = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+    return any(naming(form).search(text) for form in (secret, escape(secret), *quoted))
+
+
+def _given(name: str, text: str) -> list[str]:
+    """Return what a request gives a parameter: in a form, in JSON, and in a form that is sent in parts."""
+    ways = (r"[?&\s]{}=([^&\s]*)", r'"{}"\s*:\s*"([^"]*)"', r'name="{}"\r\n(?:.+\r\n)*\r\n([^\r\n]*)')
+    found = (value for way in ways for value in re.findall(way.replace("{}", re.escape(name)), text))
+    return [unquote_plus(value).strip() for value in found]
+
+
+def _is_another(value: str, hosts: Iterable[str]) -> bool:
+    """Whether a value is a host and none of these, each with or without its domain."""
+    try:
+        host = checked_host(split_port(value)[0].lower())
+    except ValueError:
+        return False
+    ours = [one.lower() for one in hosts]
+    return not any(same_host(host, one) or host.startswith(f"{one}.") or one.startswith(f"{host}.") for one in ours)
 
 
 class Traffic:
     """What the page asks its server. ``loads`` counts the pages and frames that were loaded, and no frame that only
     loads itself anew; what goes through ``sockets`` is in no request. ``status`` is HTTP's of the page that was loaded
     last. ``sent_to_login``: a part of the page was answered with the login page, and may not show it; ``failed_at`` is
-    when one was last answered with that or with a server's error.
+    when one was last answered with that or with a server's error. ``servers`` are the names of each that is known.
     """
 
     def __init__(self, page: Page) -> None:
@@ -47,6 +77,8 @@ class Traffic:
         self.sockets: list[WebSocket] = []
         self._typed: dict[str, str] = {}
         self._fields: dict[str, ElementHandle] = {}
+        self._names: dict[str, list[str]] = {}  # of the fields of servers
+        self.servers: Hosts = ()
         self._page = page
         self._asked: dict[Request, int] = {}
         # When each question was asked, and when it was last answered: what is no picture, style or script.
@@ -92,7 +124,7 @@ class Traffic:
 
     async def names(self, host: str, since: float) -> bool:
         """Return whether an answer that came since then, as far as it can still be read, names a host."""
-        name = _naming(host)
+        name = naming(host)
         for request in self.heard(since):
             with contextlib.suppress(Error):
                 response = await request.response()
@@ -100,15 +132,16 @@ class Traffic:
                     return True
         return False
 
-    def note_typed(self, key: str, value: str, field: ElementHandle) -> None:
+    async def note_typed(self, key: str, value: str, field: ElementHandle) -> None:
         """Note what is typed into the field that a label names."""
         self._typed[key], self._fields[key] = value, field
+        self._names[key] = await field.evaluate(NAMES) if key in _GOES_TO.values() else []
 
     async def objection(self, request: bytes) -> str:
-        """Return why a request must not leave, else nothing: a typed secret is in it without the server that it is for.
+        """Return why a request must not leave, else nothing: a typed secret is in it, for another server than planned.
 
-        And another server's address is, or stands in the form by now: one that is written in a way that is not known
-        here, or was told the server before, goes.
+        That is what it gives the field of the server; where it names the right one nowhere, an address, or what stands
+        in that field by now. One that is written in a way that is not known here, or was told the server before, goes.
         """
         if not self._typed.keys() & _GOES_TO:
             return ""
@@ -116,22 +149,24 @@ class Traffic:
         sent = b" ".join((head.partition(b"\r\n")[0], body)).decode("utf-8", "replace")
         text = f"{sent} {unquote_plus(sent)}"
         hosts = tuple(word for word in _ADDRESS.findall(text) if is_address(word))
-
-        def told(key: str) -> bool:
-            secret = self._typed.get(key, "")
-            quoted = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-            return secret != "" and any(_naming(form).search(text) for form in (secret, escape(secret), *quoted))
-
-        planned = {server: self._typed[server] for key, server in _GOES_TO.items() if told(key)}
-        if any(any_same_host(host, hosts) or _naming(host).search(text) for host in planned.values()):
-            return ""
+        told = ((server, self._typed.get(secret)) for secret, server in _GOES_TO.items())
+        planned = {server: self._typed[server] for server, secret in told if secret and _tells(text, secret)}
+        right = {*planned.values()}
+        right |= {name for names in self.servers if any(any_same_host(one, names) for one in right) for name in names}
+        named = any(any_same_host(host, hosts) or naming(host).search(text) for host in right)
         known = (urlsplit(self._page.url).hostname or "", *(self._typed.get(key, "") for key in _BESIDE))
-        for key, host in planned.items():
-            others = [one for one in hosts if not (any_same_host(one, known) or is_localhost(one) or one[:4] == _MASK)]
-            with contextlib.suppress(Error, TimeoutError):  # a page that is being left, or waits idly, does not say
-                async with asyncio.timeout(0 if others else _FIELD_S):
-                    held = str(await self._fields[key].evaluate(HELD))
-                    others += [held] if held.strip() and not is_kept(key, held, host) else []
+        strange = [one for one in hosts if not (any_same_host(one, known) or is_localhost(one) or one[:4] == _MASK)]
+        for server, host in planned.items():
+            given = [value for name in self._names[server] for value in _given(name, text)]
+            others = given if all(_is_another(value, right) for value in given) else []
+            if named:  # one word may be what the page calls the server that it names elsewhere
+                others = [one for one in others if "." in one]
+            else:
+                others += strange
+                with contextlib.suppress(Error, TimeoutError):  # a page that is being left, or waits idly, does not say
+                    async with asyncio.timeout(0 if others else _FIELD_S):
+                        held = str(await self._fields[server].evaluate(HELD))
+                        others += [held] if held.strip() and not is_kept(server, held, host) else []
             if others:
                 return f"the page was about to send {others[0]} in the place of {host}; it was kept back"
         return ""

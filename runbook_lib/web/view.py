@@ -52,7 +52,7 @@ _AGAIN_S = 2.0  # within which a message that goes comes again, where its page d
 CHANGES = "Look at the page: it changes what is filled in, or somebody else does."
 _ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "dialog_later", "session_stay", "notice_accept")
 
-Evidence = Callable[[str, bytes], None]
+Evidence = Callable[[str, bytes], None] | None
 T = TypeVar("T")
 When = Callable[[Screen], T | None]
 Rest = Stability | None
@@ -75,7 +75,7 @@ class PageView:
     without a change since the last thing that was done to it. ``hinted``: what words say beside themselves is read too.
     """
 
-    def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None) -> None:
+    def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence = None) -> None:
         self.browser, self.labels, self.evidence = browser, labels, evidence
         self.new_messages: deque[str] = deque(maxlen=_MOST_HEARD)
         self.earlier_messages: tuple[str, ...] = ()
@@ -316,11 +316,9 @@ class PageView:
             in_way = " ".join(over.texts) or "an overlay without text"
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
         missed = f"not found on the page within {limit:g} s: {what}"
-        return self.problem(
-            f"{missed}; in the way: {in_way}" if in_way else missed,
-            found=screen_in_words(screen) + (blocked if self.browser.blocked else ""),
-            next_step="If it is there under another name, add that name to the site's file (key labels).",
-        )
+        missed = f"{missed}; in the way: {in_way}" if in_way else missed
+        then = "If it is there under another name, add that name to the site's file (key labels)."
+        return self.problem(missed, screen_in_words(screen) + (blocked if self.browser.blocked else ""), then)
 
 
 # -- Pictures of the page as evidence: none while a secret stands in it, or could be drawn in it ---

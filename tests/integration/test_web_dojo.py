@@ -15,7 +15,7 @@ from runbook_lib.lab.backend import HaForm as HaFormSent
 from runbook_lib.lab.backend import ReadinessView
 from runbook_lib.lab.pages.dojo import KNOBS
 from runbook_lib.params.model import Deadlines
-from runbook_lib.web import actions
+from runbook_lib.web import dialogs
 from runbook_lib.web.pages import PrimePages
 
 pytestmark = [needs_dojo, pytest.mark.usefixtures("one_browser")]
@@ -52,7 +52,7 @@ def test_a_box_that_is_drawn_is_ticked(tmp_path: Path) -> None:
 
 def test_a_cover_that_stays_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lies below a header that stays usable: what loads is waited for, and the error says that it was in the way."""
-    monkeypatch.setattr(actions, "ACTION_MS", 700)
+    monkeypatch.setattr(dialogs, "ACTION_MS", 700)
     backend = site(skin="dojo?loading=standby")
     asked = asyncio.Event()
 

@@ -18,9 +18,10 @@ from web_site import PLAIN_MENU, Product
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.repair.primary_pages import PageProblem, why_guided
-from runbook_lib.web import actions, ha_page, menu, screen
+from runbook_lib.web import actions, dialogs, ha_page, menu, screen
+from runbook_lib.web.dialogs import is_notice
 from runbook_lib.web.pages import PrimePages
-from runbook_lib.web.screen import Item
+from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.submit import choose, click_box
 
 pytestmark = pytest.mark.usefixtures("one_browser")
@@ -160,7 +161,7 @@ def test_what_loads_below_a_usable_header_is_waited_for(
     cover = f"<div id=cover style='{style}'></div><script>setTimeout(() => cover.remove(), 4000)</script>"
     product = Product(rewrite=((HEADING, cover + HEADING),))
 
-    monkeypatch.setattr(actions, "ACTION_MS", 700)  # the cover stays for more tries than there are
+    monkeypatch.setattr(dialogs, "ACTION_MS", 700)  # the cover stays for more tries than there are
     drive_form(product, tmp_path)
     assert heard(product) == ["register"]
 
@@ -434,13 +435,27 @@ def test_a_button_of_other_fields_is_not_pressed(tmp_path: Path, monkeypatch: py
 
 
 def test_no_ise_server_is_removed_while_another_one_is_ticked(tmp_path: Path) -> None:
-    """A page that ticks more rows than one, or whose rows have changed places since, is not told to delete."""
-    product = Product(ise={"198.51.100.5": "Reachable", "198.51.100.7": "Unreachable"})
-    product.rewrite = (("<input type=checkbox name=row", "<input type=checkbox checked name=row"),)
+    """A page that ticks more rows than one, or whose rows have changed places since, is not told to delete.
+
+    Nor one whose row is by its value that of another server of the list; what says both, or neither, tells nothing.
+    """
+    one, two, box = "198.51.100.5", "198.51.100.7", "<tr><td><input type=checkbox name=row"
+    product = Product(ise={one: "Reachable", two: "Unreachable"})
 
     async def use(pages: PrimePages) -> None:
+        product.rewrite = ((box, box.replace(" name", " checked name")),)
         with pytest.raises(PageNotUnderstood, match=r"not that of 198\.51\.100\.7 alone"):
-            await pages.remove_ise("198.51.100.7")
+            await pages.remove_ise(two)
+        for row, other in (
+            (f"{box} value={one}", True),
+            (f"{box.replace('tr', f'tr id=row_{one}', 1)} value={two}", True),
+            (f"{box.replace('tr', f'tr id=7 data-of={one},{two}', 1)} value=2", False),
+        ):
+            product.rewrite = ((f"{box} value={two}", row),)
+            await pages._browser.go("/ise")
+            listed = await pages.ise_servers(anew=False)
+            with pytest.raises(PageNotUnderstood, match=f"marked as that of {one}") if other else nullcontext():
+                await pages._ise._require_alone(two, listed, marked=False)
 
     drive(product, "plain", tmp_path, use, at="/ise")
     assert not product.heard
@@ -594,8 +609,13 @@ def test_an_old_message_that_is_drawn_again_and_again_fails_no_registration(tmp_
     assert heard(product) == ["register"]
 
 
-def test_an_element_of_a_frame_that_went_away_is_no_other_one(tmp_path: Path) -> None:
-    """Another frame has not taken its number, and what is looked for there has gone."""
+def test_a_frame_is_no_other_one_and_part_of_its_dialogue(tmp_path: Path) -> None:
+    """Where one went away, another has not taken its number, and what is looked for there has gone.
+
+    The form in one is filled in within the dialogue, which is no notice to close; a question over it is in front.
+    """
+    form = "<p>Server Address</p><input>"
+    box = "<div role=dialog style='position:fixed;inset:0;background:#fff'><h2>{}</h2><button>x</button>{}</div>"
     frames = "<iframe srcdoc='<button>{}</button>'></iframe>"
 
     async def use(pages: PrimePages) -> None:
@@ -606,6 +626,15 @@ def test_an_element_of_a_frame_that_went_away_is_no_other_one(tmp_path: Path) ->
         await view.look(anew=True)
         with pytest.raises(PageNotUnderstood, match="has gone"):
             await view.element(button)
+        await page.set_content("<a href=#>Menu</a>" + box.format("Add", f"<iframe srcdoc='{form}'></iframe>"))
+        view.forget_last_look()
+        await pages._actions.fill("ise_address", "198.51.100.7")
+        assert await page.frames[-1].input_value("input") == "198.51.100.7"
+        front = (await view.look()).in_dialog()
+        assert {"Add", "Server Address"} <= {item.text for item in front.items}
+        assert not is_notice(Screen(tuple(item for item in front.items if item.frame == 0)), view.labels)
+        await page.evaluate("(over) => document.body.insertAdjacentHTML('beforeend', over)", box.format("Sure?", ""))
+        assert (await view.look(anew=True)).in_dialog().texts[0] == "Sure?"
 
     drive(Product(), "plain", tmp_path, use, at=INSIDE)
 
@@ -940,7 +969,7 @@ def test_what_a_page_changes_while_the_click_is_prepared_is_filled_in_again(
 
 OTHERS = {
     "its button": (SENDS, "<button onmousedown=\"s.value = '10.9.9.9'\" name=do value=Register"),
-    "its form": ("<form method=post action=/ha", "<form onsubmit=\"s.value = '10.9.9.9'\" method=post action=/ha"),
+    "its form": ("<form method=post action=/ha", "<form onsubmit=\"s.value = 'old.example'\" method=post action=/ha"),
     "its script": ("body:JSON.stringify(b)", "body:JSON.stringify(b.key ? {...b, secondary: '10.9.9.9'} : b)"),
     "its field": (f"ask('{ASKED}'", "((_, buttons, go) => { sec.value = 'old.example'; go('Yes'); })(''"),
 }

@@ -471,6 +471,19 @@ def test_the_words_of_the_buttons_are_no_part_of_the_question() -> None:
     asked = question_in(view, Screen((*said.items, *words)))
     assert asked == "Do you want to continue? Register"
     assert view.dialogs.agrees(asked)
+    view.dialogs.expect("Voulez-vous lancer l'enregistrement ?", pressed=("Enregistrer",))
+    said = question("Voulez-vous lancer l'enregistrement ?", "OK")
+    title = Item(kind="text", names=((0, "Enregistrer"),), dialog="q")
+    assert view.dialogs.agrees(question_in(view, Screen((title, *said.items))))
+
+
+def test_what_the_fields_of_a_question_hold_is_part_of_it() -> None:
+    """What nobody knows is not agreed to, nor left as it is where it is empty."""
+    view, said = view_that_registers(), question(HARMLESS, "OK", "Cancel")
+    assert view.dialogs.agrees(question_in(view, said))
+    for holds in ("Copy nothing", ""):
+        field = Item(kind="combobox", names=((0, "Please select"),), value=holds, dialog="q")
+        assert not view.dialogs.agrees(question_in(view, Screen((*said.items, field))))
 
 
 def test_a_notice_about_the_registration_is_heard() -> None:
@@ -606,7 +619,7 @@ def test_no_button_of_another_form_is_pressed_to_uncover_something(monkeypatch: 
     view = Mock(labels=LABELS, look=AsyncMock(return_value=elsewhere), element=AsyncMock())
     view.wait = AsyncMock(side_effect=PageNotUnderstood("stays"))
     view.problem = lambda what, *_: PageNotUnderstood(what)
-    view.dialogs.agrees.return_value, view.dialogs.expected = False, ()
+    view.dialogs.agrees.return_value, view.dialogs.expected, view.dialogs.pressed = False, (), ()
     monkeypatch.setattr(dialogs, "_over", AsyncMock(return_value=Screen(tuple(ask))))
     assert not asyncio.run(dialogs.uncover(view, ask[0]))
     view.element.assert_not_awaited()
@@ -616,7 +629,7 @@ def test_what_covers_something_and_loads_is_waited_for(monkeypatch: pytest.Monke
     """As often as it takes within the page's time; what is covered by anything else is tried a few times."""
     view = view_that_registers()
     hand, tried = PageActions(view), [0, 0]
-    monkeypatch.setattr(actions, "why_unused", AsyncMock(return_value="words"))
+    monkeypatch.setattr(dialogs, "why_unused", AsyncMock(return_value="words"))
     monkeypatch.setattr(view, "element", AsyncMock())
     monkeypatch.setattr(view, "current", AsyncMock(return_value=FORM_BUTTON))
 
@@ -627,7 +640,7 @@ def test_what_covers_something_and_loads_is_waited_for(monkeypatch: pytest.Monke
 
     for loads in (True, False):
         tried[0] = 0
-        monkeypatch.setattr(actions, "uncover", AsyncMock(return_value=loads))
+        monkeypatch.setattr(dialogs, "uncover", AsyncMock(return_value=loads))
         with nullcontext() if loads else pytest.raises(PageNotUnderstood, match="cannot be used"):
             asyncio.run(hand.act_on(FORM_BUTTON, act))
         assert tried[0] == (7 if loads else 4)

@@ -298,6 +298,7 @@ class Turned:
         self.labels, self.view, self.stands_with_fields = LABELS, Mock(), AsyncMock()
         self.view.traffic.failed_at, self.view.traffic.names = 0.0, AsyncMock(return_value=False)
         self.view.look = AsyncMock(side_effect=lambda **_: self.pages[self.clicked])
+        self.view.element = AsyncMock(return_value=Mock(evaluate=AsyncMock(return_value=[])))
         self.view.problem.side_effect = lambda what, *_, **_given: PageNotUnderstood(what)
         self.view.unknown.side_effect = lambda what, *_: OutcomeUnknown(what)
 
@@ -401,10 +402,10 @@ def test_a_list_that_asked_the_server_nothing_is_loaded_anew(
     turned = Turned(listed_on(ONE))
     turned.view.traffic.heard.return_value = answers
 
-    async def load_anew(_: IsePages) -> None:
+    async def load_anew(_: str) -> None:
         turned.pages = (WHOLE,)
 
-    monkeypatch.setattr(IsePages, "_load_anew", load_anew)
+    turned.view.browser.go = load_anew
     listed = asyncio.run(turned.ise(monkeypatch).servers(TWO))
     assert [row.address for row in listed] == ([ONE] if answers else [ONE, TWO])
 

@@ -11,26 +11,26 @@ from urllib.parse import urlencode
 import pytest
 
 from runbook_lib.web.relay import _with_body
-from runbook_lib.web.traffic import Traffic
+from runbook_lib.web.traffic import NAMES, Traffic
 
 KEY, PLANNED, OTHER = 'k3y "&/+ä', "198.51.100.2", "10.9.9.9"
 
 
-def field(*, holds: str) -> Any:
-    async def held(_: str) -> str:
-        return holds
+def field(*, holds: str, named: tuple[str, ...] = ()) -> Any:
+    async def evaluate(script: str) -> object:
+        return list(named) if script == NAMES else holds
 
-    return SimpleNamespace(evaluate=held)
+    return SimpleNamespace(evaluate=evaluate)
 
 
 def objection(seen: Traffic, request: bytes) -> str:
     return asyncio.run(seen.objection(request))
 
 
-def traffic(**typed: str) -> Traffic:
+def traffic(named: tuple[str, ...] = (), **typed: str) -> Traffic:
     seen = Traffic(cast("Any", SimpleNamespace(on=lambda *_: None, url="https://198.51.100.1/webacs/")))
     for key, value in ({"secondary_server": PLANNED, "auth_key": KEY, "virtual_ipv4": "198.51.100.9"} | typed).items():
-        seen.note_typed(key, value, field(holds=value))
+        asyncio.run(seen.note_typed(key, value, field(holds=value, named=named)))
     return seen
 
 
@@ -50,7 +50,7 @@ def bodies(host: str) -> dict[str, bytes]:
         "dwr": request(f"c0-param0=string:{host}\nc0-param1=string:{urlencode({'': KEY})[1:]}\nbatchId=4\n"),
         "xml": request(f"<ha><server>{host}</server><key>k3y &quot;&amp;/+ä</key></ha>"),
         "multipart": request(
-            f'--x\r\nContent-Disposition: form-data; name="s"\r\n\r\n{host}\r\n--x\r\n\r\n{KEY}\r\n--x--\r\n'
+            f'--x\r\nContent-Disposition: form-data; name="server"\r\n\r\n{host}\r\n--x\r\n\r\n{KEY}\r\n--x--\r\n'
         ),
     }
 
@@ -63,6 +63,26 @@ def test_the_key_goes_with_no_other_server(way: str) -> None:
     assert not objection(traffic(), bodies(PLANNED)[way])
     assert not objection(traffic(), bodies("pi-sec.example.com")[way])
     assert not objection(traffic(secondary_server="2001:db8::2"), bodies("2001:DB8:0:0::2")[way])
+
+
+@pytest.mark.parametrize("way", ["form", "address", "json", "multipart"])
+def test_the_key_goes_with_no_other_name_in_the_field_of_its_server(way: str) -> None:
+    """As the field is called where it is sent, whatever else the request names; what means the planned one goes."""
+    seen = traffic(("other", "server"))
+    for other in ("old.example.com", "pi-old", "pi-old:8082"):
+        assert f"to send {other} in the place of {PLANNED}" in objection(seen, bodies(other)[way])
+    beside = bodies("old.example.com")[way].replace(b"Manual", PLANNED.encode()).replace(b"--x--", PLANNED.encode())
+    assert objection(seen, beside)
+    assert not objection(
+        seen, bodies("s1")[way].replace(b"Manual", PLANNED.encode()).replace(b"--x--", PLANNED.encode())
+    )
+    for meant in (f" {PLANNED}", f"{PLANNED}:8082", "42", "", "-- select --", f"https://{PLANNED}/"):
+        assert not objection(seen, bodies(meant)[way]), meant
+    seen = traffic(("server",), secondary_server="pi-sec", ise_address="198.51.100.7", ise_password=KEY)
+    seen.servers = [("pi-sec.example.com", PLANNED, "pi-sec"), ("198.51.100.7",)]
+    for meant in ("PI-SEC ", "pi-sec.example.com", "pi-sec.lan", PLANNED, "198.51.100.7"):
+        assert not objection(seen, bodies(meant)[way]), meant
+    assert objection(seen, bodies("pi-second")[way])
 
 
 def test_what_may_be_right_goes() -> None:
@@ -90,7 +110,7 @@ def test_a_name_is_told_by_the_field_that_was_filled_in() -> None:
     """In a body that does not name the planned server; what has been emptied by then says nothing."""
     for held, kept in (("old.example.com", True), ("", False), (f" {PLANNED}", False)):
         seen = traffic()
-        seen.note_typed("secondary_server", PLANNED, field(holds=held))
+        asyncio.run(seen.note_typed("secondary_server", PLANNED, field(holds=held)))
         assert bool(objection(seen, bodies("old.example.com")["form"])) is kept
         assert not objection(seen, bodies(PLANNED)["form"])
 
