@@ -38,9 +38,12 @@ def stale_entries(lab: Lab) -> list[tuple[str, str]]:
     return sorted((observer, entry(lab, host)) for observer, host in PINS)
 
 
-def quick_site(lab: Lab, kind: str = "lab", **deadlines: float) -> Path:
-    """Write a copy of the lab's site file with short waits; ``production`` does not approve by itself."""
-    site = yaml.safe_load(lab.site_file.read_text()) | {"kind": kind}
+def quick_site(lab: Lab, kind: str = "lab", web: str = "driven", **deadlines: float) -> Path:
+    """Write a copy of the lab's site file with short waits; ``production`` does not approve by itself.
+
+    ``web="guided"``: for what is about deletions alone, without a browser.
+    """
+    site = yaml.safe_load(lab.site_file.read_text()) | {"kind": kind, "web": web}
     site["deadlines"] |= {"probe_spacing_s": 0.02, "settle_s": 60.0, "quiet_s": 1.3} | deadlines
     copy = lab.folder / "quick.yaml"
     copy.write_text(yaml.safe_dump(site, sort_keys=False))
