@@ -348,8 +348,8 @@ def test_letters_and_edges_stand_out_in_light_and_dark(page: Page) -> None:
 def test_a_second_tab_approves_nothing_twice(server: Server, page: Page) -> None:
     """The same notebook in two tabs: one approval is written, and the second press says whose it was."""
     # Both tabs save by themselves: JupyterLab asks the first one which of the two files is to stay.
-    # Looked for before everything that is done from here on: by its class, which the browser finds at once.
-    changed = page.locator(".jp-Dialog", has_text="has changed on disk")
+    # Looked for before everything that is done from here on, so only where a dialogue stands.
+    changed = page.locator("xpath=/html/body/*[contains(@class, 'jp-Dialog')]", has_text="has changed on disk")
     page.add_locator_handler(changed, lambda shown: shown.get_by_role("button", name="Overwrite").click())
     delete = Notebook(page, "30")
     delete.menu("File", "Save Notebook")
