@@ -303,12 +303,14 @@ _VALUES = {"bool": "", "str": "TEXT", "list[str]": "TEXT", "int": "N", "float": 
 
 @cache
 def whole_command() -> Any:
-    """Return all commands, whose help says what an option takes in words and not in types of Python."""
+    """Return all commands, whose help says what they take in words and not in types of Python."""
     root = typer.main.get_command(app)
     commands: list[Any] = [root]
     for each in commands:
         commands += getattr(each, "commands", {}).values()
         for option in (*each.params, each.get_help_option(typer.Context(each))):
-            if option.param_type_name == "option" and option.metavar is None:
+            if option.param_type_name == "argument":
+                option.display_type_rich = lambda **_: None  # its name and its words say what it is
+            elif option.metavar is None:
                 option.metavar = _VALUES.get(option.bare_type())
     return root
