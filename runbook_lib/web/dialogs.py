@@ -22,7 +22,7 @@ from runbook_lib.params.values import same_host
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.controls import TYPED, ControlMatch, pressables
 from runbook_lib.web.reading import agrees, concerns
-from runbook_lib.web.screen import Item, Screen, plain, says, without_secrets
+from runbook_lib.web.screen import Item, Screen, plain, same_words, says, without_secrets
 
 if TYPE_CHECKING:
     from runbook_lib.web.view import PageView, Rest, When
@@ -96,17 +96,20 @@ class Dialogs:
 
 
 async def dismiss(view: PageView, front: Screen) -> None:
-    """Answer or close the dialogue in front.
+    """Answer or close the dialogue in front; one that loads is given a moment, and left.
 
     Raises PageNotUnderstood for any other question than those above, which is left as it is.
     """
     text = " ".join(front.texts)
     ways = _ways_out(view, front, text)
     notes = is_notice(front, view.labels)
-    if not ways and not notes:
-        drawn = _controls(front)
-        with contextlib.suppress(PageNotUnderstood, DeviceSilent):  # its fields and buttons may come a moment later
+    loads = any(same_words(said, phrase) for said in front.texts for phrase in view.labels.phrases["loading"])
+    if loads or not (ways or notes):
+        drawn = _controls(front)  # its fields and buttons may come a moment later
+        with contextlib.suppress(PageNotUnderstood, DeviceSilent):
             await view.wait(lambda screen: _controls(screen.in_dialog()) != drawn, "", _DRAWN_S)
+            return
+        if loads:
             return
         words = dialog_in_words(front)
         then = "Answer it by hand in a browser, then run the stage again."

@@ -291,7 +291,7 @@ class Submit:
         """Deal with a dialogue that came up after the click."""
         view, front = self.actions.view, screen.in_dialog()
         text = " ".join(front.texts)
-        agreed = view.dialogs.agrees(question_in(view, front))
+        agreed = view.dialogs.agrees(asked := question_in(view, front))
         if not agreed:
             asks = any(item.kind in ("textbox", "password") for item in front.items)  # for a value, and refuses nothing
             # What a question would do, such as “Trust on first use?”, has not happened.
@@ -300,7 +300,7 @@ class Submit:
             if words and (self._known(words) or concerns(" ".join(front.texts), view.labels)):
                 raise self._refused(words)
             if no := pressables(front, view.labels["dialog_no"]):
-                view.dialogs.unexpected.append(text)
+                view.dialogs.unexpected.append(asked)
                 await self.actions.click(no[0].item)
                 await view.wait(gone_from(front), "the dialogue to close")
                 return

@@ -444,6 +444,10 @@ def test_a_dialogue_that_is_not_drawn_yet_is_no_question() -> None:
     assert not clicked
     with pytest.raises(PageNotUnderstood, match="unexpected"):
         asyncio.run(dismiss(view, whole))
+    loads = question("Loading...", "×")
+    clicked = pressed_in(view, loads)
+    asyncio.run(dismiss(view, loads))
+    assert not clicked
 
 
 @pytest.mark.parametrize("buttons", [("Yes", "No", "Cancel"), ("Cancel", "No", "Yes"), ("No", "Abort", "Cancel")])
