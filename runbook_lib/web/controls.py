@@ -92,9 +92,10 @@ def find_radios(screen: Screen, label: Label) -> list[Item]:
 def best(hits: Sequence[ControlMatch]) -> tuple[Item, ...]:
     """Return the items of the best rank; more than one means that the page does not tell them apart.
 
-    Several links to one address are one answer.
+    Several links to one address are one answer, and so is a list with its text field.
     """
     top = [hit.item for hit in hits if hit.rank == hits[0].rank]
+    top = [one for one in top if one.kind != "combobox" or not any(_holds_field(one, other) for other in top)]
     if len(top) > 1 and top[0].href and len({item.href for item in top}) == 1:
         return (top[0],)
     return tuple(top)
@@ -169,6 +170,10 @@ def _nearest(field: Item, frame: Sequence[Item], place: Callable[[Item, Item], i
             near.append((distance, -item.index, item))
     nearest = min(near, key=lambda found: found[:2], default=None)
     return nearest[2] if nearest and nearest[2].kind == "text" else None
+
+
+def _holds_field(outer: Item, inner: Item) -> bool:
+    return inner.kind == "textbox" and inner.frame == outer.frame and _contains(outer, inner)
 
 
 def _contains(outer: Item, inner: Item) -> bool:

@@ -260,12 +260,9 @@ class _Watch:
                 return page
             await self._pages._view.wait_for_change(pause)
             pause = pause_after(lasted, min(pause * 1.2, poll_s), _POLL_AT_LAST * poll_s)
-        raise errors.DeviceSilent(
-            "the registration has not ended within its deadline",
-            where=self._pages._browser.base_url,
-            found=_summary(self._last),
-            next_step="It may still be under way: run the stage again to keep watching; it does not register twice.",
-        )
+        what, where = "the registration has not ended within its deadline", self._pages._browser.base_url
+        then = "It may still be under way: run the stage again to keep watching; it does not register twice."
+        raise errors.DeviceSilent(what, where=where, found=_summary(self._last), next_step=then)
 
     def _ended(self, page: HaPage, reopened: bool) -> bool:
         """Note a page; whether registration has succeeded. Raises PageRefused when it has failed."""

@@ -56,6 +56,14 @@ def test_other_words_are_not_the_same(one: str, other: str) -> None:
     assert not same_words(one, other)
 
 
+def test_a_list_and_the_text_field_in_it_are_one_control() -> None:
+    """As dijit draws a ComboBox, with one label for both; two that stand apart are two."""
+    label, name = labels_for({})["secondary_server"], {"names": ((0, "Secondary Server"),)}
+    for x, which in ((110, (1,)), (300, (0, 1))):
+        drawn = Item(kind="combobox", box=(100, 0, 150, 24), **name)  # type: ignore[arg-type]
+        assert set(found(screen(drawn, field(x, 2, **name)), label)) == set(which)
+
+
 def test_a_phrase_is_held_as_whole_words_only() -> None:
     """``Unregister`` does not hold ``register``; scripts without spaces are searched anywhere."""
     assert holds_phrase("please register now", "Register")
