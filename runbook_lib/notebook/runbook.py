@@ -221,10 +221,13 @@ class Runbook:
     def _do(self, act: Callable[[], T], *, begins: bool = True, verb: str = "") -> T:
         """Run one verb, its progress shown meanwhile; an error ends the stage in the journal before it is raised.
 
-        A verb that is run after such an end begins another attempt; after the close it does not. ``verb`` is what it is
-        known by where it is red, by default where ``act`` was written.
+        A verb that is run after such an end begins another attempt; after the close it does not. In an incident that
+        has ended by now it is refused before it writes. ``verb`` is what it is known by where it is red, by default
+        where ``act`` was written.
         """
         verb = verb or act.__qualname__
+        if begins and self.stage not in (Stage.VERIFY, Stage.POST_MORTEM):  # which go on where they have ended it
+            self.context.record.require_open()
         try:
             if begins:
                 self._begin()
@@ -276,7 +279,10 @@ class Runbook:
         return errors.DecisionNeeded(error.what, where=error.where, found=error.found, next_step=error.next_step)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._do(lambda: event_loop.run(work), verb=getattr(work, "__qualname__", ""))
+        try:
+            return self._do(lambda: event_loop.run(work), verb=getattr(work, "__qualname__", ""))
+        finally:
+            work.close()  # of one that was not begun nobody else takes note
 
     def _fail(self, verb: str, state: StageState, why: str) -> None:
         self._red[verb] = why

@@ -262,14 +262,16 @@ def test_nothing_is_done_any_more_in_an_incident_that_has_ended(
 ) -> None:
     """It stays what it was: a run, a notebook and an override are refused before they write a line; it is reported."""
     plan, record, site = incident.write_plan(), incident.record, incident.context.site
+    monkeypatch.setattr(opening, "open_site", lambda _: site)
+    left_open = opening.open_runbook(Stage.DELETE, "lab", plan.incident)
     record.set_outcome(Outcome.REPAIRED)
     before = record.journal.read()
     monkeypatch.setattr(runner, "SiteLock", lambda *_, **__: nullcontext())
     monkeypatch.setattr(runner, "WarmKernels", nullcontext)
-    monkeypatch.setattr(opening, "open_site", lambda _: site)
     accepted = {"sha256": "1" * 64, "by": "Bob", "reason": "-", "accept": "-"}
     for begin in (
         lambda: runner.run_stages(site, "lab", record, cast("Any", None), until=Stage.LIST),
+        left_open.delete,
         lambda: plans.override_command(plan.incident, plan.rows[0].server, plan.rows[0].key, **accepted),
         *(lambda each=each: opening.open_runbook(each, "lab", plan.incident) for each in (Stage.START, Stage.VERIFY)),
     ):
