@@ -26,23 +26,10 @@ from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.signing import Trusted, trusted_in
 from runbook_lib.record.stages import alarms_after, named_in_words
 from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Verification, verify_record
+from runbook_lib.show import report_reading
 from runbook_lib.show.document import NO_REF, Ref
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, PostMortem, RecordStatus
 from runbook_lib.show.report_page import print_pdf, render_html, render_markdown
-from runbook_lib.show.report_reading import (
-    Found,
-    RecordFolder,
-    change_rows,
-    journal_of,
-    kept_approvals,
-    kept_plan,
-    read_folder,
-    read_written,
-    ref,
-    screenshots_of,
-    stages_of,
-    stores_of,
-)
 from runbook_lib.show.report_sections import ACTIONS, FACTORS
 from runbook_lib.show.report_timeline import alarms_of, headline_of, impacts_of, moments_of, summary_of
 
@@ -123,14 +110,14 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         trusted = trusted_in(paths.key_dir()) if any(folder.glob("seal*/envelope.json")) else Trusted()
     verification = verify_record(folder, trusted.keys, trusted.certificates)
     standing = standing_of(verification, sealed_next=sealed_next)
-    record = read_folder(folder)
+    record = report_reading.read_folder(folder)
     lines = record.lines
     diagnosis = record.newest(Stage.DIAGNOSE, "diagnosis", Diagnosis)
     inventory = record.newest(Stage.DELETE, "inventory", Inventory) or record.newest(Stage.LIST, "inventory", Inventory)
     checks = record.newest(Stage.VERIFY, "checks", tuple[Check, ...])
-    plan, overrides = kept_plan(record), record.newest(Stage.LIST, "overrides", tuple[Override, ...])
-    changes = change_rows(lines)
-    stages = stages_of(lines, changes)
+    plan, overrides = report_reading.kept_plan(record), record.newest(Stage.LIST, "overrides", tuple[Override, ...])
+    changes = report_reading.change_rows(lines)
+    stages = report_reading.stages_of(lines, changes)
     about = opening_of(record)
     pm = PostMortem(
         incident=about.get("incident", folder.name),
@@ -147,28 +134,28 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         moments=moments_of(lines, changes, stages, diagnosis),
         diagnosis=diagnosis.value if diagnosis else None,
         changes=changes,
-        stores=stores_of(record, changes),
+        stores=report_reading.stores_of(record, changes),
         inventory=inventory.value if inventory else None,
         judged=ref_of(inventory),
         checks=checks.value if checks else (),
         checked=ref_of(checks),
         plan=plan.value if plan else None,
         planned=ref_of(plan),
-        approvals=tuple(kept_approvals(record)),
+        approvals=tuple(report_reading.kept_approvals(record)),
         overrides=overrides.value if overrides else (),
         overridden=ref_of(overrides),
-        screenshots=tuple(screenshots_of(record)),
+        screenshots=tuple(report_reading.screenshots_of(record)),
         versions=verification.notebooks,
         undo=undo_of(changes),
-        lines=journal_of(record),
+        lines=report_reading.journal_of(record),
     )
     alarms, summary, unproven = alarms_of(pm), summary_of(pm), unproven_of(pm, record.unread)
     return replace(pm, alarms=tuple(alarms), summary=tuple(summary), unproven=tuple(unproven))
 
 
-def ref_of(fact: Found[Any] | None) -> Ref:
+def ref_of(fact: report_reading.Found[Any] | None) -> Ref:
     """Return where something that was found stands in the record."""
-    return ref(fact.line) if fact else NO_REF
+    return report_reading.ref(fact.line) if fact else NO_REF
 
 
 def standing_of(result: Verification, *, sealed_next: bool = False) -> RecordStatus:
@@ -184,14 +171,14 @@ def standing_of(result: Verification, *, sealed_next: bool = False) -> RecordSta
     )
 
 
-def opening_of(record: RecordFolder) -> dict[str, str]:
+def opening_of(record: report_reading.RecordFolder) -> dict[str, str]:
     """Return what the incident's opening says, as far as it can be read."""
     for line in record.of_kind(Kind.INCIDENT_OPENED)[:1]:
         return {"site": line.expected} | _texts(record, line)
     return {}
 
 
-def kind_of(record: RecordFolder) -> str:
+def kind_of(record: report_reading.RecordFolder) -> str:
     """Return ``lab`` or ``production`` as the site's file said, empty where a record of an older release has neither.
 
     The file is kept when an incident ends; before that its opening tells.
@@ -202,7 +189,7 @@ def kind_of(record: RecordFolder) -> str:
     return opening_of(record).get("kind", "")
 
 
-def _texts(record: RecordFolder, line: Line) -> dict[str, str]:
+def _texts(record: report_reading.RecordFolder, line: Line) -> dict[str, str]:
     """Return the texts of the JSON object that a line names, by key; none where it cannot be read."""
     try:
         value = json.loads(record.data(line) or b"{}")
@@ -284,4 +271,4 @@ def _theirs(folder: Path) -> dict[str, str]:
         if not path.is_file():
             break
         newest = path.read_text(encoding="utf-8", errors="replace")
-    return read_written(newest, (FACTORS, ACTIONS))
+    return report_reading.read_written(newest, (FACTORS, ACTIONS))
