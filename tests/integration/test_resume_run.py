@@ -78,7 +78,7 @@ def test_deletion_that_is_cut_short_is_unknown_until_the_store_was_asked_again(
 ) -> None:
     """A command hangs and the run is cut short: unknown, no lock left behind; the next run finds out and finishes."""
     lab = start_lab("renewed", keys="ec", monitor_interval_s=0.6)
-    site = quick_site(lab, web="driven" if how == "SIGINT" else "guided")
+    site = quick_site(lab)
     hung = ("primary", entry(lab, "secondary"))
     lab.set_fault("silent_command", "primary", command=f"{DELETE}{hung[1]}")
     run = commands.start("run", site, "--until", "30")
@@ -118,7 +118,7 @@ def test_deletion_in_a_cell_that_ran_out_of_time_is_unknown_until_the_store_was_
     """A cell's timeout under papermill: exit 1, nothing is claimed of the command that hangs; the next run finishes."""
     lab = start_lab("renewed", keys="ec", monitor_interval_s=0.6)
     monkeypatch.setenv("RUNBOOK_RECORDS", str(commands.records))
-    site = quick_site(lab, web="guided", command_s=600.0)  # the cell gives up, not the command
+    site = quick_site(lab, command_s=600.0)  # the cell gives up, not the command
     for stage in (Stage.DIAGNOSE, Stage.LIST):
         run_stage(stage, site)
     hung = ("primary", entry(lab, "secondary"))
