@@ -200,10 +200,9 @@ def approve_rollup(round_: Round, digest: str, *, by: str, reason: str = "", onl
             found=f"given   {digest}\nroll-up {rollup.digest if rollup else 'none'}",
             next_step="look at the roll-up (runbook fleet status) and approve it with its own digest",
         )
-    wanted = _wanted(rollup, tuple(only))
     covered: list[PlannedSite] = []
     not_covered: dict[str, str] = {}
-    for each in wanted:
+    for each in _wanted(rollup, tuple(only)):
         why = _approve(round_, rollup, each, by=by, reason=reason)
         if why:
             not_covered[each.site] = why

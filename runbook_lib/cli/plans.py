@@ -311,11 +311,10 @@ def incident_of(plan: Plan) -> str:
 def override_command(incident: str, server: str, entry: str, *, sha256: str, by: str, reason: str, accept: str) -> None:
     """Write an override of “unconfirmed” for one entry and one certificate; the plan has to be made anew with it.
 
-    Raises ParameterRefused where the plan holds no such entry of another host of the site, StageOutOfOrder where the
-    incident has ended.
+    Raises ParameterRefused where the plan holds no such entry of another host of the site, and what ``write_override``
+    raises.
     """
     record = Record.open(paths.records_dir(), incident)
-    record.require_open()
     target = next((row.target for row in record.read_plan().rows if row.place == (server, entry)), "")
     if not target:
         raise errors.ParameterRefused(

@@ -89,8 +89,10 @@ def _read(name: str, data: bytes) -> str:
 def keep_given(context: Context, given: Given) -> str:
     """Keep what was typed and dropped for one host, as the parameter ``expect`` would; return the sentence to say.
 
-    A file is kept in the record. Raises ExpectationInvalid where it cannot serve, with nothing kept.
+    A file is kept in the record. Raises ExpectationInvalid where it cannot serve, and StageOutOfOrder where the
+    incident has ended; nothing is kept then.
     """
+    context.record.require_open()
     fields: dict[str, object] = {"self": given.self_, "sha256": given.sha256}
     if given.file:
         name, data = given.file

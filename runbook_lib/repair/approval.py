@@ -171,8 +171,9 @@ def approver(name: str) -> str:
 def approve(record: Record, digest: str, *, by: str, how: str, reason: str = "") -> Approval:
     """Write an approval of the plan with this digest, signed where this account has a key, and return it.
 
-    Raises ParameterRefused without a name, or with a key that cannot be used.
+    Raises ParameterRefused without a name, or with a key that cannot be used; StageOutOfOrder where the incident ended.
     """
+    record.require_open()
     approval = Approval(
         digest=digest,
         by=approver(by),

@@ -37,8 +37,10 @@ def write_override(record: Record, override: Override, target: str, *, phrase: s
     """Keep an override of the verdict on ``target`` for one entry.
 
     Raises ParameterRefused where the phrase, the name or the reason is missing or the entry is not
-    listed, and DeletionRefused where the verdict is not ``unconfirmed`` or the certificate another one.
+    listed, DeletionRefused where the verdict is not ``unconfirmed`` or the certificate another one, and StageOutOfOrder
+    where the incident has ended.
     """
+    record.require_open()
     if phrase.strip().lower() != PHRASE:
         raise ParameterRefused("An override needs the full phrase", next_step=f"write: {PHRASE}")
     if not override.by.strip() or not override.reason.strip():

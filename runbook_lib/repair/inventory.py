@@ -233,10 +233,10 @@ def check_given(text: str, site: Site) -> None:
 def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict[str, Knowledge]:
     """Read every expectation and leave what they say in the record, for the stages that look again.
 
-    What was given to this incident before holds on, so that a resumed run needs it no second time; given
-    anew for a host, it takes the place of what was given for that host. Raises ExpectationInvalid
-    before anything is contacted.
+    What was given to this incident before holds on, so that a resumed run needs it no second time, until it is given
+    anew. Contacts nothing. Raises ExpectationInvalid, and StageOutOfOrder where the incident has ended.
     """
+    context.record.require_open()
     read = {name: read_expectation(expectation) for name, expectation in given.items()}
     earlier = facts_or(context.record, Stage.LIST, GIVEN_FACTS, dict[str, Knowledge], {}, by_person=True)
     held = {**earlier, **read}

@@ -30,10 +30,12 @@ from runbook_lib.errors import (
 )
 from runbook_lib.models import Outcome, Stage, StageState, Verdict
 from runbook_lib.notebook import opening
+from runbook_lib.notebook.changing_stages import approve_by_form
 from runbook_lib.notebook.engine import NotebookResult
-from runbook_lib.notebook.reading_stages import ListCertificates
+from runbook_lib.notebook.reading_stages import ListCertificates, keep_given, withdraw
 from runbook_lib.notebook.workspace import next_run
 from runbook_lib.show import tables
+from runbook_lib.show.expectation_form import Given
 
 Run = Callable[..., tuple[str, dict[str, Any]]]
 
@@ -269,10 +271,15 @@ def test_nothing_is_done_any_more_in_an_incident_that_has_ended(
     monkeypatch.setattr(runner, "SiteLock", lambda *_, **__: nullcontext())
     monkeypatch.setattr(runner, "WarmKernels", nullcontext)
     accepted = {"sha256": "1" * 64, "by": "Bob", "reason": "-", "accept": "-"}
+    stale = plan.deletions[0]
     for begin in (
         lambda: runner.run_stages(site, "lab", record, cast("Any", None), until=Stage.LIST),
         left_open.delete,
-        lambda: plans.override_command(plan.incident, plan.rows[0].server, plan.rows[0].key, **accepted),
+        # The forms that stand in open notebooks.
+        lambda: approve_by_form(left_open.context, plan, "Bob", ""),
+        lambda: keep_given(left_open.context, Given("ise", "1" * 64, None, self_=False)),
+        lambda: withdraw(left_open.context, "ise"),
+        lambda: plans.override_command(plan.incident, *stale.place, **accepted),
         *(lambda each=each: opening.open_runbook(each, "lab", plan.incident) for each in (Stage.START, Stage.VERIFY)),
     ):
         with pytest.raises(StageOutOfOrder, match=r"has ended \(repaired\)"):
