@@ -216,7 +216,8 @@ def interrupted(record: Record, stop: BaseException) -> str:
     going_on = dict.fromkeys(GOES_ON.get(Stage(change.stage), "") for change in pending)
     rows += [("goes on", text) for text in going_on if text]
     rows.append(("record", str(record.folder)))
-    rows.append(("next", f"{next_run(record)}\nit looks at everything first; what was sent is not sent again"))
+    how = "" if record.is_closed() else "\nit looks at everything first; what was sent is not sent again"
+    rows.append(("next", next_run(record) + how))
     begun = [line.stage for line in lines if line.kind is Kind.STAGE_STARTED]
     name = signal.Signals(stop.signum).name if isinstance(stop, Terminated) else "Ctrl-C"
     ended = f"{name} ended the run" + (f" in stage {begun[-1]}." if begun else " before its first stage.")

@@ -13,7 +13,7 @@ from incident_kit import PRIMARYS, Incident
 
 from runbook_lib.cli import running
 from runbook_lib.cli.running import GOES_ON, interrupted
-from runbook_lib.models import Stage
+from runbook_lib.models import Outcome, Stage
 from runbook_lib.processes import Terminated
 from runbook_lib.repair.ha_state import REGISTRATION
 from runbook_lib.repair.planned_changes import adding
@@ -67,6 +67,13 @@ def test_a_run_that_is_ended_in_a_change_says_what_goes_on_and_how_to_go_on(
     assert command == f"runbook run lab --incident {record.incident}"
     assert then == "it looks at everything first; what was sent is not sent again"
     assert set(said) == {"", "sent", "goes on", "record", "next"}
+
+
+def test_a_run_that_is_ended_behind_its_repair_leaves_only_the_report(incident: Incident) -> None:
+    """Nothing is looked at any more in an incident that has ended."""
+    incident.record.start_stage(Stage.POST_MORTEM)
+    incident.record.set_outcome(Outcome.REPAIRED)
+    assert words(incident, KeyboardInterrupt())["next"] == f"runbook report {incident.record.incident}"
 
 
 def test_a_change_that_was_about_to_be_sent_may_have_left(incident: Incident) -> None:
