@@ -63,7 +63,7 @@ def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
     trusted = trusted_in(paths.key_dir(), key=key, authority=tsa)
     file, known = paths.of_user(record), (trusted.keys, trusted.certificates)
     result = verify_archive(file, trusted) if file.is_file() else verify_record(record_folder(record), *known)
-    if (result.folder.parent.resolve(), result.seal) == (paths.records_dir().resolve(), ""):
+    if not result.seal and result.folder.parent.resolve() == paths.records_dir().resolve():
         result.writer = str(holders_by_incident().get(result.incident, ""))
     print_verification(result)
     return verify_exit_code(result)

@@ -148,9 +148,11 @@ class Traffic:
         head, _, body = request.partition(b"\r\n\r\n")
         sent = b" ".join((head.partition(b"\r\n")[0], body)).decode("utf-8", "replace")
         text = f"{sent} {unquote_plus(sent)}"
-        hosts = tuple(word for word in _ADDRESS.findall(text) if is_address(word))
         told = ((server, self._typed.get(secret)) for secret, server in _GOES_TO.items())
         planned = {server: self._typed[server] for server, secret in told if secret and _tells(text, secret)}
+        if not planned:
+            return ""
+        hosts = tuple(word for word in _ADDRESS.findall(text) if is_address(word))
         right = {*planned.values()}
         right |= {name for names in self.servers if any(any_same_host(one, names) for one in right) for name in names}
         named = any(any_same_host(host, hosts) or naming(host).search(text) for host in right)
