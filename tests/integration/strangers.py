@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
+from descendants import each_descendant
 
 NOBODY = 65534
 _GREETING = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -19,14 +20,16 @@ _GREETING = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 def listening(pids: Iterable[int] = ()) -> set[tuple[str, int]]:
     """Return the addresses at which this process, its descendants and ``pids`` wait for TCP or take UDP."""
-    own = psutil.Process()
-    found = set()
-    for process in (own, *own.children(recursive=True), *(psutil.Process(pid) for pid in pids)):
-        for connection in process.net_connections("inet"):
-            waits = connection.status == psutil.CONN_LISTEN or connection.type == socket.SOCK_DGRAM
-            if waits and connection.laddr:
-                found.add((connection.laddr.ip, connection.laddr.port))
-    return found
+    found = [_waits_at(psutil.Process(pid)) for pid in (None, *pids)]
+    return set().union(*found, *each_descendant(_waits_at))
+
+
+def _waits_at(process: psutil.Process) -> set[tuple[str, int]]:
+    return {
+        (connection.laddr.ip, connection.laddr.port)
+        for connection in process.net_connections("inet")
+        if connection.laddr and (connection.status == psutil.CONN_LISTEN or connection.type == socket.SOCK_DGRAM)
+    }
 
 
 def said_to(place: tuple[str, int], context: ssl.SSLContext | None = None, seconds: float = 3.0) -> bytes:

@@ -9,13 +9,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 import tornado.web
+from descendants import each_descendant
 from tls_site import Identity, serving
 
 from runbook_lib.errors import BrowserUnsafe
@@ -243,14 +243,9 @@ def test_the_browser_and_its_driver_get_a_named_environment(
 
 def holding(secret: str) -> set[str]:
     """Return the names of this process's descendants that have a text in their environment."""
-    found = psutil.Process().children(recursive=True)
+    found = each_descendant(lambda process: (process.name(), secret in str(process.environ())))
     assert len(found) > 2, "a driver, a browser and its parts"
-    names = set()
-    for process in found:
-        with suppress(psutil.NoSuchProcess):  # which the driver may have ended meanwhile
-            if secret in str(process.environ()):
-                names.add(process.name())
-    return names
+    return {name for name, holds in found if holds}
 
 
 _ALONE = """

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from descendants import each_descendant
 from distributed import Client
 from fleet_site import Evening
 from repair_site import changes
@@ -251,12 +252,7 @@ def kill_when_sent(lab: ManyLabs, workers: list[Any]) -> None:
     wait_until(lambda: changes(lab.truth(DELETES)).sent, "the deletion at the server")
     # Which of the two it is does not matter to the claim: the one that has a child process runs the site.
     for worker in workers:
-        busy = any(
-            b"runbook_lib.batch.site_run" in Path(f"/proc/{child}/cmdline").read_bytes()
-            for thread in Path(f"/proc/{worker.pid}/task").iterdir()
-            for child in (thread / "children").read_text().split()
-        )
-        if busy:
+        if "runbook_lib.batch.site_run" in str(each_descendant(lambda process: process.cmdline(), of=worker.pid)):
             worker.kill()
             return
     raise AssertionError("no worker runs the site")

@@ -7,10 +7,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import tornado.web
 from browser_kit import kill_browser, process_of
+from descendants import each_descendant
 from playwright.async_api import Error
 from tls_site import Identity, serving
 
@@ -129,6 +129,6 @@ def test_its_processes_get_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PI_PASSWORD", "secret-of-ours")
     with SharedBrowser(find_browser()) as browser:
         assert browser.environment
-        children = psutil.Process().children(recursive=True)
-        assert len(children) > 3
-        assert not [c.name() for c in children if b"secret-of-ours" in Path(f"/proc/{c.pid}/environ").read_bytes()]
+        found = each_descendant(lambda process: (process.name(), "secret-of-ours" in str(process.environ())))
+        assert len(found) > 3
+        assert not [name for name, holds in found if holds]

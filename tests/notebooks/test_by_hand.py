@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
-import psutil
 import pytest
 import yaml
 from accessible import gaps_between_headings, nameless, out_of_reach, said_by_colour_alone, too_faint
+from descendants import each_descendant
 from jupyter_page import LONG_MS, SLOW_MS, UNDRAWN, Notebook, browser_context
 from lab_server import UNNAMED, Server, jupyter_server
 from playwright.sync_api import Page, expect
@@ -159,8 +159,8 @@ def test_it_opens_over_the_whole_width_and_runs_all_on_the_lab(page: Page) -> No
 @pytest.mark.skipif(os.geteuid() != 0, reason="a kernel lets no other process of its user look into it")
 def test_the_kernel_has_no_port_and_no_secret_that_no_site_names(server: Server, page: Page) -> None:
     """What JupyterLab started for the notebook: nothing for another user to connect to, nothing that is not for it."""
-    running = psutil.Process(server.process.pid).children(recursive=True)
-    [kernel] = [process for process in running if any("ipykernel_launcher" in word for word in process.cmdline())]
+    running = each_descendant(lambda process: (process, process.cmdline()), of=server.process.pid)
+    [kernel] = [process for process, command in running if any("ipykernel_launcher" in word for word in command)]
     assert kernel.net_connections("inet") == []
     assert UNNAMED not in kernel.environ()
 
