@@ -79,9 +79,11 @@ async def present(
     for number in range(times):
         if number:
             await asyncio.sleep(deadlines.probe_spacing_s)
+        names_asked = [host]
+        if number:  # PI may call the host otherwise: what it is shown counts too
+            names_asked = [*called, host]
         try:
-            asked = [*called, host] if number else [host]  # PI may call the host otherwise: what it is shown counts too
-            chains.append(await _look(asked, host, port, via, deadlines.probe_s, own=own))
+            chains.append(await _look(names_asked, host, port, via, deadlines.probe_s, own=own))
         except (VantageUnavailable, ConnectionLost, asyncssh.Error) as error:
             problem = str(error)
             available = False
@@ -115,13 +117,8 @@ async def read_page(host: str, port: int, path: str, *, shown: bytes, probe_s: f
     Nothing of ours is in the request, and no answer proves who gave it. Raises OSError, EOFError, ValueError or
     TimeoutError where there is none within ``probe_s``, it is too long, or another certificate is presented.
     """
-    async with asyncio.timeout(probe_s), open_unjudged(host, port) as (reader, writer):
-        if writer.get_extra_info("ssl_object").getpeercert(binary_form=True) != shown:
-            raise ValueError("a different certificate than a moment ago")
-        name = f"[{host}]" if ":" in host else host
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode("ascii"))
-        await writer.drain()
-        answer = bytearray()
+    answer = bytearray()
+    async with asyncio.timeout(probe_s), asked(f"GET {path}", host, port, shown=shown) as reader:
         while data := await reader.read(_CHUNK):
             answer += data
             if len(answer) > _LONGEST_PAGE:
@@ -130,11 +127,20 @@ async def read_page(host: str, port: int, path: str, *, shown: bytes, probe_s: f
 
 
 @asynccontextmanager
-async def open_unjudged(host: str, port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Connect with TLS to whoever answers, and close without waiting for their goodbye. Raises OSError."""
+async def asked(request: str, host: str, port: int, *, shown: bytes = b"") -> AsyncIterator[asyncio.StreamReader]:
+    """Send one HTTP request, such as ``HEAD /``, to whoever answers, and yield what the answer is read from.
+
+    The connection is closed without waiting for their goodbye. Raises OSError, and ValueError with nothing sent where
+    another certificate than ``shown`` (DER) is presented.
+    """
     reader, writer = await asyncio.open_connection(host, port, ssl=seeing_context())
     try:
-        yield reader, writer
+        if shown and writer.get_extra_info("ssl_object").getpeercert(binary_form=True) != shown:
+            raise ValueError("a different certificate than a moment ago")
+        name = f"[{host}]" if ":" in host else host
+        writer.write(f"{request} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode("ascii"))
+        await writer.drain()
+        yield reader
     finally:
         abort_connection(writer)
         with contextlib.suppress(OSError):
@@ -259,4 +265,6 @@ def _words(error: Exception, probe_s: float) -> str:
         if _NONE_OF_OURS.search(ended):
             return f"{ended}; does the server demand a client certificate? A look has none"
         return ended
-    return ": ".join(filter(None, (system_words(error) or type(error).__name__, step_after(error, ""))))
+    words = system_words(error) or type(error).__name__
+    advice = step_after(error, "")
+    return f"{words}: {advice}" if advice else words

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from runbook_lib import errors, paths
 from runbook_lib.decisions import ChangeKind, Plan
 from runbook_lib.device.answers import parse_health_monitor
-from runbook_lib.device.probe import open_unjudged, present, read_page
+from runbook_lib.device.probe import asked, present, read_page
 from runbook_lib.device.ssh import NO_NAME
 from runbook_lib.models import PI_SERVERS, Presented, ProductVersion, Vantage
 from runbook_lib.observations import Check
@@ -31,7 +31,6 @@ from runbook_lib.secrets import SecretRef, needs_a_person, unresolved
 # No certificate is judged and nothing is typed: the time is shown to people and decides nothing.
 
 MOST_APART_S = 120.0
-_ASK = "HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
 
 
 async def clock_check(name: str, host: str, port: int, deadline_s: float) -> Check:
@@ -54,9 +53,7 @@ async def clock_check(name: str, host: str, port: int, deadline_s: float) -> Che
 
 async def _date(host: str, port: int) -> datetime:
     """Return the time that the server's answer carries; raises ValueError where it carries none."""
-    async with open_unjudged(host, port) as (reader, writer):
-        writer.write(_ASK.format(host=f"[{host}]" if ":" in host else host).encode("ascii"))
-        await writer.drain()
+    async with asked("HEAD /", host, port) as reader:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
@@ -96,7 +93,6 @@ def _check(name: str, look: Presented, actual: str, *, ok: bool | None, note: st
 
 LEAST_FREE_BYTES = 100 << 20
 _NO_ANSWER = "may be reachable from its peers only; stage 20 looks from there too"
-_QUESTIONS = ("SSH host key", "SSH login", "release")
 
 
 async def preflight(context: Context) -> tuple[tuple[Check, ...], errors.RunbookError | None]:
@@ -121,8 +117,9 @@ async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], 
         places.append(("primary web pages", site.primary.address, site.primary.web.port))
     ports = await asyncio.gather(*(_port(site, *place) for place in places))
     deadline_s = site.deadlines.probe_s
-    asked = (clock_check(each.name, each.address, each.port, deadline_s) for each in targets(site))
-    clocks = await asyncio.gather(*asked)
+    clocks = await asyncio.gather(
+        *(clock_check(each.name, each.address, each.port, deadline_s) for each in targets(site))
+    )
     problem = next((error for _, error, _ in answers if error), None)
     releases = equal_releases([version for _, _, version in answers])
     return (
@@ -160,25 +157,28 @@ async def _command_line(
         require_supported(site, key, version)
     except errors.RunbookError as error:
         problem = error
-    expected = ("the pinned one", "accepted", f"{OLDEST_RELEASE[0]}.{OLDEST_RELEASE[1]} or later")
+    oldest = f"{OLDEST_RELEASE[0]}.{OLDEST_RELEASE[1]} or later"
+    questions = (
+        (f"{key}: SSH host key", "the pinned one", "the pinned one"),
+        (f"{key}: SSH login", "accepted", "accepted"),
+        (f"{key}: release", oldest, release),
+    )
     failed_at = _failed_at(problem)
     checks = []
-    for number, (name, wanted) in enumerate(zip(_QUESTIONS, expected, strict=True)):
+    for number, (name, expected, actual) in enumerate(questions):
         if problem and number == failed_at:
-            checks.append(_failed(f"{key}: {name}", wanted, problem))
+            checks.append(_failed(name, expected, problem))
+        elif number > failed_at:
+            checks.append(Check(name=name, expected=expected, actual="not asked", ok=None))
         else:
-            known = number < failed_at
-            actual = (release or wanted) if name == "release" else wanted
-            checks.append(
-                Check(name=f"{key}: {name}", expected=wanted, actual=actual if known else "not asked", ok=known or None)
-            )
+            checks.append(Check(name=name, expected=expected, actual=actual, ok=True))
     return tuple(checks), problem, version
 
 
 def _failed_at(problem: errors.RunbookError | None) -> int:
-    """Return which of the questions an error answers with no; without an error, one after the last."""
+    """Return which of the three questions an error answers with no; without an error, one after the last."""
     if problem is None:
-        return len(_QUESTIONS)
+        return 3
     if isinstance(problem, errors.VersionUnsupported | errors.AnswerNotUnderstood | errors.CommandRefused):
         return 2
     return 1 if isinstance(problem, errors.LoginRefused) else 0
