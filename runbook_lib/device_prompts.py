@@ -218,6 +218,8 @@ _DANGER = re.compile(
 _ADDRESS = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9.:%\[\]-]*_[0-9]{1,5}\b|\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*|[0-9][\w.:]*")
 _REMOVES = re.compile(r"\b(?:delet|remov)", re.I)
+_OF_OURS = re.compile(r"\b(?:certificates?|certs?|hosts?|entry|trust|tofu|ha|high availability)\b", re.I)
+"""What either of our changes is about."""
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+")
 
 
@@ -266,20 +268,29 @@ def replies(topic: Topic, key: str = "", more: Mapping[str, str] | None = None) 
         words = unfolded(text)
         if len(text) > LONGEST or is_dangerous(words, key):
             return None
+        folded = words.casefold()
         for question, answer in own.items():
-            if (folded := words.casefold()).endswith(question):
+            if folded.endswith(question):
                 ahead = folded.removesuffix(question)
-                return answer if ahead[-1:] in ("", " ") and not _is_turned(_last_sentence(ahead)) else None
+                is_whole = ahead[-1:] in ("", " ")
+                return answer if is_whole and not _is_turned(_last_sentence(ahead)) else None
         choice = YES_NO.search(words)
         if choice is None and not _CONFIRMS.search(words):
             return None
-        before = words[: choice.start()] if choice else words
+        before = _before_choice(words)
+        if not _is_confirmation(before, topic, key):
+            return None
         repeating = _last_sentence(before) if key else before
         repeats = repeated.search(repeating) and _REMOVES.search(repeating) and not _is_turned(repeating)
-        ours = _is_confirmation(before, topic, key) and (repeats or not _unknown(before, topic, key))
-        return _yes(choice) if ours else None
+        return _yes(choice) if repeats or not _unknown(before, topic.words, key) else None
 
     return reply
+
+
+def _before_choice(words: str) -> str:
+    """Return what is asked, without the choice at its end, where that is printed."""
+    choice = YES_NO.search(words)
+    return words[: choice.start()] if choice else words
 
 
 def _last_sentence(words: str) -> str:
@@ -298,10 +309,10 @@ def _is_confirmation(before: str, topic: Topic, key: str) -> bool:
     """
     question = _last_sentence(before)
     if _REMOVES.search(question):
-        return not _unknown(question, topic, key)
+        return not _unknown(question, topic.words, key)
     named = question != _without(question, key)
     goes_on = _REMOVES.search(before) if named else _GOES_ON.search(question)
-    return bool(goes_on) and not _unknown(question, Topic(frozenset(), ""), key)
+    return bool(goes_on) and not _unknown(question, frozenset(), key)
 
 
 def is_dangerous(words: str, key: str = "") -> bool:
@@ -313,18 +324,18 @@ def is_dangerous(words: str, key: str = "") -> bool:
 def is_about_ours(question: str) -> bool:
     """Return whether a question of the site's file can be one after our two changes, and speaks of nothing else."""
     words = unfolded(question.replace("{key}", " "))
-    choice = YES_NO.search(words)
-    before = words[: choice.start()] if choice else words
-    ours = "{key}" in question or any(not _unknown(before, topic, "") for topic in (DELETION, HA_REMOVAL))
-    speaks = bool(re.search(r"\b(?:delet|remov)\w*", before, re.I)) and bool(
-        re.search(r"\b(?:certificates?|certs?|hosts?|entry|trust|tofu|ha|high availability)\b", before, re.I)
-    )
-    return not is_dangerous(words) and (ours or speaks)
+    if is_dangerous(words):
+        return False
+    before = _before_choice(words)
+    if "{key}" in question or any(not _unknown(before, topic.words, "") for topic in (DELETION, HA_REMOVAL)):
+        return True
+    return bool(_REMOVES.search(before) and _OF_OURS.search(before))
 
 
-def _unknown(said: str, topic: Topic, key: str) -> list[str]:
-    bare = _SAYS_NOTHING.sub(" ", _without(said, key))
-    return [word for word in _WORD.findall(bare) if word.casefold() not in _NEUTRAL | topic.words]
+def _unknown(asked: str, of_topic: frozenset[str], key: str) -> list[str]:
+    """Return the words that are neither neutral nor the topic's, nor the entry's name."""
+    bare = _SAYS_NOTHING.sub(" ", _without(asked, key))
+    return [word for word in _WORD.findall(bare) if word.casefold() not in _NEUTRAL | of_topic]
 
 
 def _without(words: str, key: str) -> str:

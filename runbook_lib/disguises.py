@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 LOOSE_FROM = 8
@@ -111,18 +111,23 @@ class Disguise:
     """What is looked for: a value, and what is left of it in each view."""
 
     value: str
-    loose: tuple[str, ...] = field(init=False)
-    sure: tuple[bytes, ...] = field(init=False)
-    digits: tuple[bytes, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def loose(self) -> tuple[str, ...]:
+        """The value as a loose view shows it, forwards and backwards; none where it is too short for that."""
         folded = _seen(self.value, _LOOSE)
-        loose = (folded, _seen(self.value[::-1], _LOOSE)) if len(folded) >= LOOSE_FROM else ()
+        return (folded, _seen(self.value[::-1], _LOOSE)) if len(folded) >= LOOSE_FROM else ()
+
+    @cached_property
+    def sure(self) -> tuple[bytes, ...]:
+        """The skeletons of these: where none of them is in a view's, the value is not in that view."""
+        return tuple(_skeleton(each) for each in self.loose)
+
+    @cached_property
+    def digits(self) -> tuple[bytes, ...]:
+        """The value's bytes as hexadecimal digits, in each encoding."""
         encodings = ("utf-8", "utf-16-le", "utf-16-be")
-        set_ = object.__setattr__
-        set_(self, "loose", loose)
-        set_(self, "sure", tuple(_skeleton(each) for each in loose))
-        set_(self, "digits", tuple(self.value.encode(way, "surrogatepass").hex().encode() for way in encodings))
+        return tuple(self.value.encode(each, "surrogatepass").hex().encode() for each in encodings)
 
     @cached_property
     def digit_patterns(self) -> tuple[re.Pattern[bytes], ...]:

@@ -85,12 +85,16 @@ def cut(text: str, limit: int) -> str:
     what is short enough stays as it is, whole for the gate that it comes to. What lies far behind the cut is not
     looked at, so that a long text costs no more than a short one.
     """
-    return _near_the_cut(text, limit, lambda reach: text[:reach])[:limit] if len(text) > limit else text
+    if len(text) <= limit:
+        return text
+    return _near_the_cut(text, limit, lambda reach: text[:reach])[:limit]
 
 
 def cut_front(text: str, limit: int) -> str:
     """Return at most the last ``limit`` characters, redacted before it is cut, as in ``cut``."""
-    return _near_the_cut(text, limit, lambda reach: text[-reach:])[-limit:] if len(text) > limit else text
+    if len(text) <= limit:
+        return text
+    return _near_the_cut(text, limit, lambda reach: text[-reach:])[-limit:]
 
 
 def _near_the_cut(text: str, limit: int, part: Callable[[int], str]) -> str:

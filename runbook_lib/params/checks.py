@@ -21,7 +21,10 @@ MOST_GUESSED = 1000
 
 def nearest(document: Document, key: str, known: Iterable[str]) -> str:
     """Return the known key that was probably meant, empty where none is near, or where so much is wrong already."""
-    return next(iter(difflib.get_close_matches(key, known, n=1) if len(document.problems) < MOST_GUESSED else ()), "")
+    if len(document.problems) >= MOST_GUESSED:
+        return ""
+    near = difflib.get_close_matches(key, known, n=1)
+    return near[0] if near else ""
 
 
 # -- The words of its own that a site's file may give: which labels there are, and states that contradict each other

@@ -58,16 +58,16 @@ class Label:
     exact: bool = False
 
 
-def _label(kinds: str, texts: tuple[str, ...]) -> Label:
-    """Make a label of what stands before the colon: its kinds, where its words come from, and ``exact``."""
-    first, *marks = kinds.split(", ")
-    of = _KINDS.get(first, tuple(filter(None, first.split("+"))))
-    return Label(of, texts, "published" if "published" in marks else "recalled", "exact" in marks)
+def _label(head: str, texts: tuple[str, ...]) -> tuple[str, Label]:
+    """Return a label by its name, of what stands before the colon: ``name = kinds, published, exact``."""
+    name, _, described = head.partition(" = ")
+    first, *marks = described.split(", ")
+    kinds = _KINDS.get(first, tuple(filter(None, first.split("+"))))
+    source = "published" if "published" in marks else "recalled"
+    return name, Label(kinds, texts, source, "exact" in marks)
 
 
-LABELS: dict[str, Label] = {
-    name.partition(" = ")[0]: _label(name.partition(" = ")[2], texts) for name, texts in _LABELS.items()
-}
+LABELS: dict[str, Label] = dict(_label(head, texts) for head, texts in _LABELS.items())
 
 
 @dataclass(frozen=True)

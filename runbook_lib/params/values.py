@@ -96,19 +96,19 @@ def checked_host(text: str) -> str:
     Raises ValueError for anything else.
     """
     if text.startswith("[") or "%" in text:
-        return _not_a_host("is not a plain address")
+        raise _not_a_host("is not a plain address")
     with suppress(ValueError):
         return str(ipaddress.ip_address(text))
     labels = text.removesuffix(".").split(".")
     if not text or len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
-        return _not_a_host("is neither an IP address nor a host name")
+        raise _not_a_host("is neither an IP address nor a host name")
     if labels[-1].isdecimal():
-        return _not_a_host("looks like an IPv4 address but is not one")
+        raise _not_a_host("looks like an IPv4 address but is not one")
     return text
 
 
-def _not_a_host(problem: str) -> str:
-    raise ValueError(
+def _not_a_host(problem: str) -> ValueError:
+    return ValueError(
         f"{problem}; write an address such as 192.0.2.10 or 2001:db8::10, or a host name of letters, digits, - and ."
         " (no blanks, no port, no https://)"
     )
@@ -225,8 +225,10 @@ def _without_size(text: str) -> str:
     ``256 SHA256:… comment (ED25519)`` with -f, ``host ED25519 SHA256:… comment`` with -F.
     """
     forms = (r"\d{3,5} ((?:SHA256|MD5):\S+)(?: .*)? \([A-Z0-9-]+\)", r"\S+ [A-Z0-9-]+ ((?:SHA256|MD5):\S+)(?: .*)?")
-    fitting = next((match for form in forms if (match := re.fullmatch(form, text))), None)
-    return fitting[1] if fitting else text
+    for form in forms:
+        if match := re.fullmatch(form, text):
+            return match[1]
+    return text
 
 
 def _key_type_inside(encoded: str) -> str:

@@ -225,7 +225,8 @@ class _YamlReader:
             if not isinstance(event, yaml.ScalarEvent):
                 self._document.problem(where, "a key that is not a text; write key: value", line)
                 raise _Unreadable
-            inside = (*where, key := event.value)
+            key = event.value
+            inside = (*where, key)
             if self._means_something_else(event):
                 self._document.problem(inside, "YAML does not read this key as text; put it in quotes", line)
             if key in values:
