@@ -219,7 +219,6 @@ _ADDRESS = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9.:%\[\]-]*_[0-9]{1,5}\b|\b[0-9]{
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*|[0-9][\w.:]*")
 _REMOVES = re.compile(r"\b(?:delet|remov)", re.I)
 _OF_OURS = re.compile(r"\b(?:certificates?|certs?|hosts?|entry|trust|tofu|ha|high availability)\b", re.I)
-"""What either of our changes is about."""
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+")
 
 
@@ -282,7 +281,9 @@ def replies(topic: Topic, key: str = "", more: Mapping[str, str] | None = None) 
             return None
         repeating = _last_sentence(before) if key else before
         repeats = repeated.search(repeating) and _REMOVES.search(repeating) and not _is_turned(repeating)
-        return _yes(choice) if repeats or not _unknown(before, topic.words, key) else None
+        if not repeats and _unknown(before, topic.words, key):
+            return None
+        return (choice["yes"] or choice["late"]) if choice else "yes"
 
     return reply
 
@@ -333,7 +334,6 @@ def is_about_ours(question: str) -> bool:
 
 
 def _unknown(asked: str, of_topic: frozenset[str], key: str) -> list[str]:
-    """Return the words that are neither neutral nor the topic's, nor the entry's name."""
     bare = _SAYS_NOTHING.sub(" ", _without(asked, key))
     return [word for word in _WORD.findall(bare) if word.casefold() not in _NEUTRAL | of_topic]
 
@@ -348,7 +348,3 @@ def _naming(key: str, *, with_port: bool = False) -> str:
     before = r"(?<![\w.%\]:-])" if ":" in host else r"(?<![\w.%\]-])"
     port = rf"(?:(?:_|:|,? (?:on )?port:? ?){number}){'' if with_port else '?'}"
     return rf"{before}{re.escape(host)}{port}(?![\w%-]|[.:]\w)"
-
-
-def _yes(choice: re.Match[str] | None) -> str:
-    return (choice["yes"] or choice["late"]) if choice else "yes"

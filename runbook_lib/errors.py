@@ -85,23 +85,21 @@ def cut(text: str, limit: int) -> str:
     what is short enough stays as it is, whole for the gate that it comes to. What lies far behind the cut is not
     looked at, so that a long text costs no more than a short one.
     """
-    if len(text) <= limit:
-        return text
     return _near_the_cut(text, limit, lambda reach: text[:reach])[:limit]
 
 
 def cut_front(text: str, limit: int) -> str:
     """Return at most the last ``limit`` characters, redacted before it is cut, as in ``cut``."""
-    if len(text) <= limit:
-        return text
     return _near_the_cut(text, limit, lambda reach: text[-reach:])[-limit:]
 
 
 def _near_the_cut(text: str, limit: int, part: Callable[[int], str]) -> str:
-    """Return the redacted part of ``text`` from which a cut at ``limit`` leaves no secret that was broken by ``part``.
+    """Return as much redacted text as a cut at ``limit`` needs to leave no broken secret; a short one as it is.
 
     Marks may be shorter than what they replace; where they bring the broken end too close to the cut, more is read.
     """
+    if len(text) <= limit:
+        return text
     reach = limit + 2 * _LONGEST_SPELLING
     while True:
         kept = _redact(part(reach))
@@ -338,8 +336,6 @@ class RecordDamaged(RecordError):
 
 class RepairFailed(RunbookError):
     """It was done, and it did not help."""
-
-    exit_code = 1
 
 
 class OutcomeUnknown(RunbookError):

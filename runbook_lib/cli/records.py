@@ -214,12 +214,12 @@ def report_command(
         written = write_beside(target, pm, record=source, forms=forms)
     for line in report_lines(pm, written, sealed=inside is None and not folder):
         out(line)
-    return RecordDamaged.exit_code if pm.standing.problems else 0
+    return RecordDamaged.exit_code if pm.verified.problems else 0
 
 
 def _unsealed(folder: Path, pm: PostMortem) -> Record | None:
     """The record, if a report may still go into it."""
-    if pm.standing.seal or pm.standing.problems:
+    if pm.verified.seal or pm.verified.problems:
         return None
     try:
         return Record.open(folder.parent, folder.name)
@@ -230,12 +230,12 @@ def _unsealed(folder: Path, pm: PostMortem) -> Record | None:
 def report_lines(pm: PostMortem, written: Written, *, sealed: bool) -> list[str]:
     """What was written, one line each."""
     lines = [f"outcome: {pm.headline.outcome or 'none'}: {pm.headline.words}"]
-    lines += [f"PROBLEM  {path}: {what}" for path, what in pm.standing.problems]
+    lines += [f"PROBLEM  {problem.path}: {problem.what}" for problem in pm.verified.problems]
     lines += [f"report:  {path}" for path in written.files]
     lines += [f"note:    {path} was there and is left as it was" for path in written.kept]
     lines += [f"note:    taken over from the Markdown there: {key}" for key in written.taken_over]
     lines += [f"note:    {written.missing}"] if written.missing else []
-    if sealed and pm.standing.seal:
+    if sealed and pm.verified.seal:
         lines.append("note:    the record is sealed, so nothing was written into it")
     return lines
 

@@ -51,16 +51,8 @@ class IseCertificate:
     ends_utc: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class CertificatePage:
-    """One page of the list. ``following`` is the address of the next page as ISE wrote it, empty on the last."""
-
-    admin: tuple[IseCertificate, ...]
-    following: str = ""
-
-
-def parse_ise_certificates(body: bytes, server: str) -> CertificatePage:
-    """Return the page's certificates that are used by Admin; of the others nothing is read.
+def parse_ise_certificates(body: bytes, server: str) -> tuple[list[IseCertificate], str]:
+    """Return the page's certificates that are used by Admin, and the address of the next page; empty on the last.
 
     ``usedBy`` and ``sha256Fingerprint`` are published, ``nextPage`` and dates were captured by others
     (docs/product-facts.md).
@@ -69,7 +61,7 @@ def parse_ise_certificates(body: bytes, server: str) -> CertificatePage:
     document = _json(body)
     try:
         uses = ((one, str(one.get("usedBy", "")).lower().split(",")) for one in document["response"])
-        admin = tuple(_certificate(one) for one, used in uses if "admin" in map(str.strip, used))
+        admin = [_certificate(one) for one, used in uses if "admin" in map(str.strip, used)]
         following = document.get("nextPage") or ""
         following = following if isinstance(following, str) else following["href"]
         if not isinstance(following, str):
@@ -81,7 +73,7 @@ def parse_ise_certificates(body: bytes, server: str) -> CertificatePage:
             server=server,
             next_step="look at its certificates yourself: Administration > System > Certificates",
         ) from None
-    return CertificatePage(admin=admin, following=following)
+    return admin, following
 
 
 def parse_ise_refusal(body: bytes) -> str:
@@ -211,13 +203,13 @@ def _all_pages(
     read = {path}
     while True:
         try:
-            listing = parse_ise_certificates(body, "ISE")
+            admin, following = parse_ise_certificates(body, "ISE")
         except AnswerNotUnderstood as error:
             raise NotAvailable(f"{error.what}: {parse_ise_refusal(body)}".removesuffix(": ")) from None
-        certificates += listing.admin
-        if not listing.following:
+        certificates += admin
+        if not following:
             break
-        following = _same_list(listing.following, path, hosts, port)
+        following = _same_list(following, path, hosts, port)
         if following in read or len(read) >= _MOST_PAGES:
             raise NotAvailable("the list of certificates has no end")
         read.add(following)

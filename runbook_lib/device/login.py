@@ -310,9 +310,5 @@ async def read_offers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     packet = await reader.readexactly(length)
     if packet[1] != _KEXINIT:
         raise ValueError("not the packet that begins a key exchange")
-    offers, at = {}, 18  # behind the padding's length, the kind of packet and 16 random bytes
-    for name in _LISTS:
-        size = int.from_bytes(packet[at : at + 4], "big")
-        offers[name] = packet[at + 4 : at + 4 + size].decode("ascii", "replace").split(",")
-        at += 4 + size
-    return offers
+    lists = SSHPacket(packet[18:])  # behind the padding's length, the kind of packet and 16 random bytes
+    return {name: [each.decode("ascii", "replace") for each in lists.get_namelist()] for name in _LISTS}

@@ -7,7 +7,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from queue import Empty
@@ -310,12 +310,19 @@ async def _forget(kernel: Any, timeout_s: float) -> None:
     """Empty the namespace of a kernel that has run another notebook. Raises RuntimeError where it does not answer."""
     request = kernel.execute(_FORGET, silent=True, store_history=False)
     try:
-        while (reply := await kernel.get_shell_msg(timeout=timeout_s))["parent_header"].get("msg_id") != request:
-            pass
+        reply = await _answer_to(request, kernel.get_shell_msg, timeout_s)
     except Empty:
         raise RuntimeError(f"it did not answer in {timeout_s:g} s") from None
     if reply["content"]["status"] != "ok":
         raise RuntimeError(f"it did not forget the notebook before: {reply['content'].get('ename')}")
+
+
+async def _answer_to(request: str, receive: Callable[..., Awaitable[Any]], silence_s: float) -> dict[str, Any]:
+    """Return the first message that answers a request, others passed over; raises Empty after a silence."""
+    while True:
+        message: dict[str, Any] = await receive(timeout=silence_s)
+        if message["parent_header"].get("msg_id") == request:
+            return message
 
 
 async def _language(kernel: Any, timeout_s: float) -> dict[str, Any]:
@@ -330,11 +337,8 @@ async def _language(kernel: Any, timeout_s: float) -> dict[str, Any]:
     while time.monotonic() < deadline:
         request = kernel.kernel_info()
         try:
-            while (reply := await kernel.get_shell_msg(timeout=1))["parent_header"].get("msg_id") != request:
-                pass
-            info = reply["content"].get("language_info", {})
-            while (await kernel.get_iopub_msg(timeout=0.2))["parent_header"].get("msg_id") != request:
-                pass
+            info = (await _answer_to(request, kernel.get_shell_msg, 1))["content"].get("language_info", {})
+            await _answer_to(request, kernel.get_iopub_msg, 0.2)
         except Empty:
             if not await ensure_async(kernel.is_alive()):
                 raise RuntimeError("it ended before it answered") from None

@@ -76,12 +76,10 @@ class Verification:
             return "sound and signed"
         return "sound in itself, and NOT SIGNED BY ANYBODY"
 
-    def every_note(self, *, but: str = "") -> list[str]:
-        """Return the notes, and one on each notebook of ``running`` save ``but``."""
-        running = [path for path in self.running if path != but]
-        return [
-            *self.notes,
-            *(f"{path} belongs to a run that is under way or was cut off; nothing names it yet." for path in running),
+    def every_note(self) -> list[str]:
+        """Return the notes, and one on each notebook of ``running``."""
+        return self.notes + [
+            f"{path} belongs to a run that is under way or was cut off; nothing names it yet." for path in self.running
         ]
 
     def say(self, path: str, what: str) -> None:

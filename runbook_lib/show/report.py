@@ -24,11 +24,11 @@ from runbook_lib.record.files import gate_text
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.signing import Trusted, trusted_in
-from runbook_lib.record.stages import alarms_after, named_in_words
-from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Verification, verify_record
+from runbook_lib.record.stages import alarms_after
+from runbook_lib.record.verification import NOT_PROVEN, verify_record
 from runbook_lib.show import report_reading
 from runbook_lib.show.document import NO_REF, Ref
-from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, PostMortem, RecordStatus
+from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, PostMortem
 from runbook_lib.show.report_page import print_pdf, render_html, render_markdown
 from runbook_lib.show.report_sections import ACTIONS, FACTORS
 from runbook_lib.show.report_timeline import alarms_of, headline_of, impacts_of, moments_of, summary_of
@@ -55,7 +55,7 @@ SNAPSHOT = ("any other state of a server", "only with a snapshot", _SNAPSHOT)
 
 def unproven_of(pm: PostMortem, unread: Iterable[str]) -> Iterator[str]:
     """Yield what a record leaves open, the gravest first; ``unread`` are its files that could not be read."""
-    yield from (f"{path}: {what}" for path, what in pm.standing.problems)
+    yield from (f"{problem.path}: {problem.what}" for problem in pm.verified.problems)
     # The last look may have met nobody else, and nothing else tells of it.
     for host, line in alarms_after([each.line for each in pm.lines]).items():
         yield f"Who answered as {host} at {utc_time(line.utc)} UTC, which may be somebody else: {line.seen}"
@@ -82,7 +82,7 @@ def unproven_of(pm: PostMortem, unread: Iterable[str]) -> Iterator[str]:
         yield f"{' · '.join(impact.what for impact in pm.impacts if what in impact.not_known)}: {what}"
     yield UNPROVEN if pm.checks and all(check.ok for check in pm.checks) else NOT_SHOWN
     yield from (f"Not read: {path}" for path in unread)
-    if not pm.standing.key:
+    if not pm.verified.key:
         yield "Who wrote this record: no signature was checked for this report."
     yield from (f"Even a signed record does not prove {limit}" for limit in NOT_PROVEN)
 
@@ -108,8 +108,10 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
     """
     if trusted is None:  # in a record that nobody has signed yet only contradictions are looked for
         trusted = trusted_in(paths.key_dir()) if any(folder.glob("seal*/envelope.json")) else Trusted()
-    verification = verify_record(folder, trusted.keys, trusted.certificates)
-    standing = standing_of(verification, sealed_next=sealed_next)
+    verified = verify_record(folder, trusted.keys, trusted.certificates)
+    if sealed_next:  # what came after the last seal, and the notebook that writes this, are under the next one
+        own = f"notebooks/{OWN_STAGE}.running.ipynb"
+        verified = replace(verified, later=(), running=[path for path in verified.running if path != own])
     record = report_reading.read_folder(folder)
     lines = record.lines
     diagnosis = record.newest(Stage.DIAGNOSE, "diagnosis", Diagnosis)
@@ -127,8 +129,8 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         opened_utc=lines[0].utc if lines else None,
         last_utc=lines[-1].utc if lines else None,
         head=lines[-1].hash if lines else "",
-        standing=standing,
-        headline=headline_of(lines, stages, standing),
+        verified=verified,
+        headline=headline_of(lines, stages, verifies=not verified.problems),
         impacts=impacts_of(record),
         stages=stages,
         moments=moments_of(lines, changes, stages, diagnosis),
@@ -145,7 +147,6 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         overrides=overrides.value if overrides else (),
         overridden=ref_of(overrides),
         screenshots=tuple(report_reading.screenshots_of(record)),
-        versions=verification.notebooks,
         undo=undo_of(changes),
         lines=report_reading.journal_of(record),
     )
@@ -156,19 +157,6 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
 def ref_of(fact: report_reading.Found[Any] | None) -> Ref:
     """Return where something that was found stands in the record."""
     return report_reading.ref(fact.line) if fact else NO_REF
-
-
-def standing_of(result: Verification, *, sealed_next: bool = False) -> RecordStatus:
-    """Return what checking the record found, in words. ``sealed_next``: the notebook that writes the report runs."""
-    own = f"notebooks/{OWN_STAGE}.running.ipynb" if sealed_next else ""
-    return RecordStatus(
-        problems=tuple((problem.path, problem.what) for problem in result.problems),
-        notes=tuple(note for note in result.every_note(but=own) if note != NEVER_SEALED),  # the page says it
-        later=() if sealed_next else tuple(named_in_words(line) for line in result.later),
-        seal=result.seal,
-        key=result.key.id if result.key else "",
-        stamp=f"{utc_time(result.stamp.utc)} UTC by {result.stamp.authority or 'an authority'}" if result.stamp else "",
-    )
 
 
 def opening_of(record: report_reading.RecordFolder) -> dict[str, str]:

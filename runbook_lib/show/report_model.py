@@ -8,30 +8,14 @@ from datetime import datetime, timedelta
 from runbook_lib.decisions import Approval, Deletion, Override, Plan
 from runbook_lib.models import Inventory, Judgement, Outcome, Stage, StageState
 from runbook_lib.observations import Check, Diagnosis
-from runbook_lib.record.artifacts import Drift
 from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.verification import Verification
 from runbook_lib.show.document import Bullets, Drawn, Ref, Table
 
 # -- What a post-mortem says, as frozen values: each with the journal's line that it rests on ------
 
 OWN_STAGE = Stage.POST_MORTEM.value
 """The stage that writes the report: its own state says nothing of the incident."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordStatus:
-    """Whether the record is what was written: ``problems`` as ``runbook verify`` names them, and its notes.
-
-    ``seal`` names the newest one's folder, ``key`` the key that signed it; ``stamp`` says when it was stamped, by whom.
-    ``later`` names the lines that came after the newest seal.
-    """
-
-    problems: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
-    seal: str = ""
-    key: str = ""
-    stamp: str = ""
-    later: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +172,10 @@ class Headline:
 
 @dataclass(frozen=True, kw_only=True)
 class PostMortem:
-    """Everything that the report says; ``report.post_mortem`` puts it together."""
+    """Everything that the report says; ``report.post_mortem`` puts it together.
+
+    ``verified`` is what checking the record found before the report was made.
+    """
 
     incident: str
     site: str
@@ -197,7 +184,7 @@ class PostMortem:
     opened_utc: datetime | None
     last_utc: datetime | None
     head: str
-    standing: RecordStatus
+    verified: Verification
     headline: Headline
     alarms: tuple[str, ...] = ()
     summary: tuple[str, ...] = ()
@@ -219,7 +206,6 @@ class PostMortem:
     unproven: tuple[str, ...] = ()
     undo: tuple[tuple[str, str, str], ...]
     screenshots: tuple[Screenshot, ...]
-    versions: tuple[Drift, ...]
     lines: tuple[JournalLine, ...]
 
     @property

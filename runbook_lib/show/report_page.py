@@ -21,6 +21,7 @@ from runbook_lib.errors import BrowserMissing, printable
 from runbook_lib.i18n.language import ENGLISH, NOT_RECORDED, count, duration, using_language, utc_time
 from runbook_lib.record.files import gate_text
 from runbook_lib.record.journal import JOURNAL
+from runbook_lib.record.verification import NEVER_SEALED
 from runbook_lib.show.document import DARK, LIGHT, MARKS, Bullets, Cell, Code, Drawn, Ref, Table, variables
 from runbook_lib.show.report_model import Blank, Block, PostMortem, Section, Shots
 from runbook_lib.show.report_reading import TO_WRITE, begin_mark, end_mark, ref
@@ -50,9 +51,9 @@ def render_markdown(pm: PostMortem, *, written: Mapping[str, str] | None = None)
 
 def _head(pm: PostMortem) -> Iterator[str]:
     yield f"# Post-mortem {escape(pm.incident)}"
-    if pm.standing.problems:
+    if pm.verified.problems:
         yield "**✘ This record does not verify. What follows is read from it all the same, and cannot be relied on.**"
-        yield "\n".join(f"- {_code(path)}: {escape(what)}" for path, what in pm.standing.problems)
+        yield "\n".join(f"- {_code(problem.path)}: {escape(problem.what)}" for problem in pm.verified.problems)
     yield from (f"**✘ {escape(alarm)}**" for alarm in pm.alarms)
     headline = pm.headline
     yield f"**{MARKS[headline.tone]} {escape(headline.outcome or 'no outcome')}**: {escape(headline.words)}."
@@ -186,7 +187,7 @@ def _jinja() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(MARKS=MARKS, NOT_RECORDED=NOT_RECORDED, kind=_kind)
+    environment.globals.update(MARKS=MARKS, NEVER_SEALED=NEVER_SEALED, NOT_RECORDED=NOT_RECORDED, kind=_kind)
     environment.filters.update(
         stamp=utc_time, duration=duration, count=count, href=_href, data=_data, short=_short, room=_room
     )

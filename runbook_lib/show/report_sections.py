@@ -317,9 +317,10 @@ def _shown(pm: PostMortem) -> str:
 
 def _versions(pm: PostMortem) -> Table:
     """Every version of each notebook that ran, and where the one that is here now differs from it."""
-    ran = {drift.version.stage for drift in pm.versions}
+    versions = pm.verified.notebooks
+    ran = {drift.version.stage for drift in versions}
     rows = [
-        Row(each.version.stage, Code(each.version.seen), _since(each), Ref(line=each.version.n)) for each in pm.versions
+        Row(each.version.stage, Code(each.version.seen), _since(each), Ref(line=each.version.n)) for each in versions
     ]
     missing = [Row(stage.value, NOT_RECORDED, NOT_RECORDED, NO_REF) for stage in Stage if stage.value not in ran]
     return Table(

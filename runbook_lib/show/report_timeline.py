@@ -14,7 +14,7 @@ from runbook_lib.logs.formats import logged_moment, moment_in_words
 from runbook_lib.models import PI_SERVERS, Inventory, Outcome, Stage, StageState, Verdict
 from runbook_lib.observations import Check, CheckKind, Diagnosis, Mismatch, with_kinds
 from runbook_lib.record.journal import Kind, Line
-from runbook_lib.record.stages import pending_changes
+from runbook_lib.record.stages import named_in_words, pending_changes
 from runbook_lib.show.document import NO_REF, STATE_TONES, TONE_OF
 from runbook_lib.show.report_model import (
     OWN_STAGE,
@@ -23,7 +23,6 @@ from runbook_lib.show.report_model import (
     Impact,
     Moment,
     PostMortem,
-    RecordStatus,
     StageRow,
 )
 from runbook_lib.show.report_reading import Found, RecordFolder, ref
@@ -228,8 +227,11 @@ ENDINGS = {
 }
 
 
-def headline_of(lines: tuple[Line, ...], stages: tuple[StageRow, ...], standing: RecordStatus) -> Headline:
-    """Return the outcome that counts: ``unknown`` where a change has no result, whatever was said before."""
+def headline_of(lines: tuple[Line, ...], stages: tuple[StageRow, ...], *, verifies: bool) -> Headline:
+    """Return the outcome that counts: ``unknown`` where a change has no result, whatever was said before.
+
+    It is doubtful in a record that does not verify.
+    """
     outcomes = [line for line in lines if line.kind is Kind.OUTCOME and line.seen in tuple(Outcome)]
     last = outcomes[-1] if outcomes else None
     pending = pending_changes(lines)
@@ -243,8 +245,7 @@ def headline_of(lines: tuple[Line, ...], stages: tuple[StageRow, ...], standing:
     words = f"{words}: {last.text}" if last.text else words
     if goes_on_after(lines, last):
         words, tone = f"{words}; but the record went on after this was written, and names no later outcome", "doubt"
-    settled = tone == ENDINGS[outcome][1] and not standing.problems
-    return Headline(outcome=outcome, words=words, tone=tone if settled else "doubt", ref=ref(last))
+    return Headline(outcome=outcome, words=words, tone=tone if verifies else "doubt", ref=ref(last))
 
 
 def goes_on_after(lines: tuple[Line, ...], outcome: Line) -> bool:
@@ -281,8 +282,8 @@ def summary_of(pm: PostMortem) -> Iterator[str]:
 
 def alarms_of(pm: PostMortem) -> Iterator[str]:
     """Yield what a reader has to know before anything else: lines that nobody signed, certificates that contradict."""
-    if pm.standing.later:
-        yield f"Unsigned lines follow the newest seal: {'; '.join(pm.standing.later)}."
+    if pm.verified.later:
+        yield f"Unsigned lines follow the newest seal: {'; '.join(map(named_in_words, pm.verified.later))}."
     for judgement in pm.judgements:
         if judgement.verdict is Verdict.CONTRADICTED:
             yield (

@@ -116,7 +116,7 @@ def look(place: Place) -> tuple[PastIncident, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         told = post_mortem(place.folder, Trusted())
         write_beside(Path(folder), told, record=place.folder, forms=("html", "md"))
-        assert [f"{path}: {what}" for path, what in told.standing.problems] == problems
+        assert [f"{each.path}: {each.what}" for each in told.verified.problems] == problems
         packed = pack(place.folder, Path(folder) / "a.zip", Trusted(), anyway=True)
         assert [f"{problem.path}: {problem.what}" for problem in packed.problems] == problems
     summaries = {one.incident: one for one in list_records(place.root)}
@@ -346,7 +346,7 @@ def test_a_pipe_keeps_nobody_waiting(place: Place, name: str, monkeypatch: pytes
     try:
         problems = [problem.what for problem in verify_record(place.folder).problems]
         assert "added: it is a link or a device, and a record holds plain files only" in problems
-        assert post_mortem(place.folder, Trusted()).standing.problems
+        assert post_mortem(place.folder, Trusted()).verified.problems
         with pytest.raises(RecordError):
             pack(place.folder, place.root / "a.zip", Trusted())
         assert find_open(place.root, "paris") == place.other

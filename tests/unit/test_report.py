@@ -250,7 +250,7 @@ def test_a_line_that_was_edited_ends_what_is_believed(tmp_path: Path) -> None:
     found = post_mortem(record.folder)
     assert len(found.lines) == 9
     assert found.headline.outcome is None
-    assert found.standing.problems
+    assert found.verified.problems
 
 
 # -- how it says it --------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def test_the_report_never_calls_its_own_stage_running(tmp_path: Path) -> None:
     running = record.folder / "notebooks" / f"{Stage.POST_MORTEM}.running.ipynb"
     running.parent.mkdir()
     running.write_text("{}")
-    assert any(running.name in note for note in post_mortem(record.folder).standing.notes)
+    assert any(running.name in note for note in post_mortem(record.folder).verified.every_note())
     found = post_mortem(record.folder, sealed_next=True)
     for text in (render_html(found, files=None), render_markdown(found)):
         assert "not ended yet" in text
@@ -402,7 +402,7 @@ def test_a_report_in_the_record_is_a_part_of_it(tmp_path: Path) -> None:
     for name in ("post-mortem.html", "post-mortem-2.html"):
         written = write_into(record, post_mortem(record.folder), stage=Stage.POST_MORTEM, forms=FORMS)
         assert written.files[0].name == name
-    assert post_mortem(record.folder).standing.problems == ()
+    assert post_mortem(record.folder).verified.problems == []
     assert {path.stat().st_mode & 0o777 for path in (record.folder / "report").iterdir()} == {0o600}
 
 
