@@ -47,7 +47,8 @@ def _overlay(target: Document, where: Where, fleet: Document, place: Where) -> N
             continue
         inside, source = (*where, key), (*place, key)
         if isinstance(value, dict):
-            into[key] = below if isinstance(below := into.get(key), dict) else {}
+            if not isinstance(into.get(key), dict):
+                into[key] = {}
             _overlay(target, inside, fleet, source)
         else:
             into[key] = value

@@ -248,7 +248,8 @@ def _keep_notebook(record: Record, stage: Stage, running: Path) -> None:
     Where it cannot be kept it stays as the run left it, unless it holds a secret.
     """
     if running.exists() and running.stat().st_size:
-        executed = gate_notebook(as_run := running.read_bytes())
+        as_run = running.read_bytes()
+        executed = gate_notebook(as_run)
         try:
             record.keep_bytes(f"notebooks/{stage}.ipynb", executed, stage=stage, text="executed notebook")
         except errors.RecordError:

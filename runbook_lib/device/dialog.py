@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -191,8 +192,9 @@ class Dialog:
         if self.login and is_other_prompt(line):
             return DOUBTFUL_SETTLE_S, self._elsewhere
         # What comes unasked behind a prompt, as broadcasts do, brings no new one; nothing is typed to find out.
-        behind = transcript.left_prompt
-        return max(transcript.settle_s, DOUBTFUL_SETTLE_S) if behind else float("inf"), self._left_prompt
+        if transcript.left_prompt:
+            return max(transcript.settle_s, DOUBTFUL_SETTLE_S), self._left_prompt
+        return math.inf, self._finish  # an answer that goes on: however long nothing comes, it is not its end
 
     def _is_prompt(self, line: str, transcript: Transcript) -> bool:
         if self.login:
@@ -201,12 +203,14 @@ class Dialog:
         return line.rstrip() == transcript.prompt.rstrip()
 
     def _end_settle_s(self, transcript: Transcript) -> float:
+        """How long the prompt has to stand at the end: shortest where it is going to be asked for, and was not yet."""
         if transcript.is_proven:
-            return max(PROVEN_SETTLE_S, transcript.settle_s if transcript.is_slow else 0.0)
+            return max(PROVEN_SETTLE_S, transcript.settle_s) if transcript.is_slow else PROVEN_SETTLE_S
         if self.echo and not transcript.has_echo:
             return max(transcript.settle_s, DOUBTFUL_SETTLE_S)
-        asks = self.prove and not transcript.is_slow and not transcript.proofs
-        return PAGER_SETTLE_S if asks else transcript.settle_s
+        if self.prove and not transcript.is_slow and not transcript.proofs:
+            return PAGER_SETTLE_S
+        return transcript.settle_s
 
     def _asks(self, transcript: Transcript) -> bool:
         text = transcript.printed if transcript.last_line.strip() else ""

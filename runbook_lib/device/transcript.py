@@ -289,7 +289,8 @@ def is_pager(line: str) -> bool:
 
 def login_reply(text: str) -> str | None:
     """Return what is typed where ``text`` ends in a question that may be answered before the first prompt."""
-    asked = _AT_LOGIN.search(words := unfolded(text))
+    words = unfolded(text)
+    asked = _AT_LOGIN.search(words)
     return "" if asked and not is_binding(words[: asked.start()]) else None
 
 

@@ -37,7 +37,8 @@ from runbook_lib.show.trust import trust_as_planned
 def show_known(context: Context) -> View[tuple[ExpectedHost, ...]]:
     """Return what is known of each host before anything is looked at, for a person with a form that takes more."""
     if not context.attended:
-        return View(hosts := _hosts(context), (known(hosts),))
+        hosts = _hosts(context)
+        return View(hosts, (known(hosts),))
     acts = ExpectationActions(
         known=partial(_hosts, context),
         read=_read,

@@ -85,9 +85,10 @@ class ArtifactStore:
         self.journal.require_known()
         name = f"{slug(answer.server, 20)}-{slug(answer.command.removeprefix(_TOFU), 40)}"
         data = gate_bytes(answer.raw)
-        number = sum(1 for _ in (self.folder / "answers").glob("*.txt")) + 1
-        while not write_new(self.folder / (path := f"answers/{number:04d}-{name}.txt"), data, sync=False):
-            number += 1
+        for number in count(1 + len(list((self.folder / "answers").glob("*.txt")))):
+            path = f"answers/{number:04d}-{name}.txt"
+            if write_new(self.folder / path, data, sync=False):
+                break
         raw = Artifact(path=path, sha256=sha256_hex(data))
         understood = type(parsed).__name__ if parsed is not None else ""
         value = {

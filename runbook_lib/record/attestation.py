@@ -185,8 +185,11 @@ def after_newest_seal(record: Record) -> tuple[Line, ...]:
     Whoever can add lines can add a seal over them too, but no signature.
     """
     keys = trusted_here()
-    noted = {sealed_to(record.incident)} if keys else set()  # where whoever took all signatures away sealed it anew
-    return stages.after_seal(record.journal.read().lines, _signed_heads(record, keys) or noted - {""})
+    heads = _signed_heads(record, keys)
+    noted = sealed_to(record.incident)
+    if keys and noted and not heads:  # whoever took all signatures away may have sealed it anew
+        heads = {noted}
+    return stages.after_seal(record.journal.read().lines, heads)
 
 
 def is_vouched_for(record: Record) -> bool:

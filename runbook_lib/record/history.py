@@ -197,10 +197,10 @@ class Index:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        known = self._one("PRAGMA user_version"), self._one("SELECT count(*) FROM sqlite_master")
-        if known == (0, 0):
+        version, tables = self._one("PRAGMA user_version"), self._one("SELECT count(*) FROM sqlite_master")
+        if version == 0 and tables == 0:
             connection.executescript(_SCHEMA)
-        elif known[0] != INDEX_VERSION:
+        elif version != INDEX_VERSION:
             raise IndexDamaged("another version")
 
     def signatures(self) -> dict[str, str]:
@@ -314,21 +314,21 @@ def _look(root: Path, index: Index, query: Query, progress: IndexProgress) -> tu
 # -- How every site stands: its newest incident, and when the first of the certificates that were seen in it expires
 
 
-def site_statuses(incidents: Iterable[PastIncident], sites: Sequence[str] = ()) -> tuple[SiteStatus, ...]:
+def site_statuses(incidents: Sequence[PastIncident], sites: Sequence[str] = ()) -> tuple[SiteStatus, ...]:
     """Return how each site stands, by name; ``incidents`` are newest first, ``sites`` are told of without one too.
 
     A damaged record counts for every site that it may be of by its name, so that no older one is taken for the newest.
     """
-    known = tuple(incidents)
-    names = set(sites) or {each.site for each in known if each.site}
-    called: dict[str, list[str]] = {}
-    for name in names:
-        called.setdefault(site_slug(name), []).append(name)
+    names = set(sites) or {each.site for each in incidents if each.site}
     newest: dict[str, PastIncident] = {}
-    for incident in known:
-        slug = slug_in(incident.incident)
-        unknown = [] if sites else [slug]
-        for name in called.get(slug, unknown) if incident.problem else names & {incident.site}:
+    for incident in incidents:
+        its_sites = names & {incident.site}
+        if incident.problem:
+            slug = slug_in(incident.incident)
+            its_sites = {name for name in names if site_slug(name) == slug}
+            if not its_sites and not sites:
+                its_sites = {slug}
+        for name in its_sites:
             newest.setdefault(name, incident)
     return tuple(_standing(name, newest.get(name)) for name in sorted(names | newest.keys()))
 

@@ -74,17 +74,14 @@ class Record(ArtifactStore):
         """Open a new incident of ``site``, whose ``kind`` is ``lab`` or ``production``.
 
         ``what``: why or by which stage, ``given``: the name or path of its file.
-
         Its name is newer than those of the site's other incidents, even if the clock was set back since.
         """
         now = datetime.now(UTC)
-        stamp = f"{now:{_STAMP}}"
-        there = named_there(root, f"-{site_slug(site)}-", cls.PATTERN)
-        newest = there[0].removeprefix(cls.PREFIX) if there else ""
-        with suppress(ValueError, OverflowError):  # the folder's name does not begin with a time
-            if newest[: len(stamp)] >= stamp:
-                stamp = f"{datetime.strptime(newest[: len(stamp)], _STAMP) + timedelta(seconds=1):{_STAMP}}"
-        incident = f"{cls.PREFIX}{stamp}-{site_slug(site)}-{secrets.token_hex(2)}"
+        opened = f"{now:{_STAMP}}"
+        names = named_there(root, f"-{site_slug(site)}-", cls.PATTERN)
+        if names:
+            opened = _later_than(names[0].removeprefix(cls.PREFIX).partition("-")[0], opened)
+        incident = f"{cls.PREFIX}{opened}-{site_slug(site)}-{secrets.token_hex(2)}"
         record = cls(root, incident, site)
         make_folder(record.folder)
         opening = {"incident": incident, "site": site, "opened_utc": now.isoformat(), "by": operator()}
@@ -295,6 +292,14 @@ class Record(ArtifactStore):
         closing = gate_json({"by": by, "reason": reason, "outcome": outcome.value, "account": account()})
         text = f"closed by {by}: {reason}"
         return self.keep_json(f"{CLOSING}.json", closing, kind=Kind.OUTCOME, seen=outcome.value, text=text)
+
+
+def _later_than(newest: str, opened: str) -> str:
+    """Return the time of an incident's name, a second after the newest one's where the clock was set back since."""
+    with suppress(ValueError, OverflowError):  # the folder's name does not begin with a time
+        if newest >= opened:
+            return f"{datetime.strptime(newest, _STAMP) + timedelta(seconds=1):{_STAMP}}"
+    return opened
 
 
 def site_slug(site: str) -> str:

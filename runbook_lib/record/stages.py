@@ -311,16 +311,14 @@ def _opened(current: Attempt | None, line: Line) -> Attempt | None:
     number = current.number + 1 if current else 1
     if line.kind is Kind.STAGE_STARTED:
         return Attempt(line.stage, number, line, line)
-    if current is None:
-        begins = line.kind in (*_ENDS, Kind.INTENT)
-        start = begun = line
-    else:
-        begins = current.end is not None and (
-            line.kind is Kind.INTENT or (line.kind in _ENDS and current.since is not None)
-        )
-        start, begun = current.since or line, current.begun
-    if not begins:
+    if line.kind is not Kind.INTENT and line.kind not in _ENDS:
         return None
+    start = begun = line
+    if current:
+        goes_on = line.kind is Kind.INTENT or current.since is not None
+        if current.end is None or not goes_on:
+            return None
+        start, begun = current.since or line, current.begun
     opened = Attempt(line.stage, number, start, begun)
     opened.take(line)
     return opened
