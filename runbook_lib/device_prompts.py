@@ -43,7 +43,7 @@ OTHER_PROMPTS = (
 
 _PERCENT = r"(?: ?\(?\d{1,3} ?%\)?)?"
 PAGERS = (
-    PromptRow(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}(?: \([^()]{{1,80}}\)| or \S{{1,40}})?", "--More--"),
+    PromptRow(rf"-+ ?\(?more{_PERCENT}\)? ?-+{_PERCENT}(?: [(\[][^()\[\]]{{1,80}}[)\]]| or \S{{1,40}})?", "--More--"),
     PromptRow(rf"<-+ ?more ?-+>{_PERCENT}", "<--- More --->"),
     PromptRow(rf"lines? \d{{1,9}}-\d{{1,9}}(?:/\d{{1,9}})?{_PERCENT}", "lines 1-24/300"),
 )

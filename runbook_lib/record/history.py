@@ -14,6 +14,7 @@ from pathlib import Path
 from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, RunbookError
 from runbook_lib.models import FINAL, Inventory, Outcome, PastIncident, SiteStatus, Stage, Unended
+from runbook_lib.record.artifacts import trusted_here
 from runbook_lib.record.files import FILE_MODE, from_json_bytes, own_place, plain_json_value, to_json_bytes
 from runbook_lib.record.incident import Record, named_there, site_slug, slug_in
 from runbook_lib.record.journal import JOURNAL, Kind, Line
@@ -94,15 +95,15 @@ LONGEST = 200_000
 _SEARCHED = ("incident.json", "answers/", "excerpts/", "approvals/")
 
 
-def signature(folder: Path) -> str:
-    """Return what changes with the record: of journal, folder, and how far it was sealed; empty without a journal.
+def signature(folder: Path, trusted: Iterable[str]) -> str:
+    """Return what changes with journal, folder, seal and trusted keys (their ids); empty without a journal.
 
     The time of change (``ctime``) is in it, which nobody can set back without changing the machine's clock.
     """
     with suppress(OSError):
         here, file = folder.stat(), (folder / JOURNAL).stat()
         parts = (here.st_mtime_ns, here.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns, file.st_ino)
-        return " ".join(map(str, (*parts, sealed_to(folder.name))))
+        return " ".join(map(str, (*parts, sealed_to(folder.name), *trusted)))
     return ""
 
 
@@ -197,7 +198,8 @@ class Index:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        version, tables = self._one("PRAGMA user_version"), self._one("SELECT count(*) FROM sqlite_master")
+        asked = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+        version, tables = connection.execute(asked).fetchone()
         if version == 0 and tables == 0:
             connection.executescript(_SCHEMA)
         elif version != INDEX_VERSION:
@@ -243,9 +245,6 @@ class Index:
             return from_json_bytes(f"[{','.join(row[2] for row in rows)}]".encode(), tuple[PastIncident, ...])
         except ValueError as error:
             raise IndexDamaged("a row of another kind") from error
-
-    def _one(self, command: str) -> int:
-        return int(self._connection.execute(command).fetchone()[0])
 
 
 def _digest(incident: str, signature: str, row: str) -> str:
@@ -301,7 +300,8 @@ def past_incidents(
 
 
 def _look(root: Path, index: Index, query: Query, progress: IndexProgress) -> tuple[PastIncident, ...]:
-    now = {name: signature(root / name) for name in named_there(root)}
+    trusted = [key.id for key in trusted_here()]
+    now = {name: signature(root / name, trusted) for name in named_there(root)}
     known = index.signatures()
     index.drop(known.keys() - now.keys())
     changed = [name for name, sign in now.items() if not sign or known.get(name) != sign]

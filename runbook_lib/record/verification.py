@@ -338,7 +338,7 @@ def _check_artifacts(
         elif now.sha256 != artifact.sha256:
             result.say(artifact.path, "edited: the journal gives another SHA-256")
     later = journal.lines[result.covered_lines :]
-    working = {f"notebooks/{line.stage}.running.ipynb" for line in later if line.kind is Kind.STAGE_STARTED}
+    working = {f"notebooks/{line.stage}.running.ipynb" for line in later if line.stage}
     for path in present.keys() - named - sealed.keys():
         if path in working:
             result.running.append(path)

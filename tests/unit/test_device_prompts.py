@@ -90,7 +90,8 @@ def test_answers_are_no_refusals(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     ["--More--", "-- More --", "--More-- (12%)", "<--- More --->", "--more--(5%)", "--More-- (q to quit)",
-     "--More-- or (q)uit", "lines 1-24/300", "lines 25-48", "lines 1-24/300 8%"],
+     "--More-- or (q)uit", "---(more 33%)---", "-More-", "--More-- [q]", "lines 1-24/300", "lines 25-48",
+     "lines 1-24/300 8%"],
 )  # fmt: skip
 def test_pagers_are_known(line: str) -> None:
     """The spellings of a pager's line."""

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runbook_lib import paths
 from runbook_lib.cli.records import history_command
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Outcome, PastIncident, Stage
@@ -20,6 +21,7 @@ from runbook_lib.record import history as history_finding
 from runbook_lib.record import journal_file
 from runbook_lib.record.history import INDEX_PLACE, INDEX_VERSION, WAIT_S, Query, opened, past_incidents
 from runbook_lib.record.incident import Record, find_open
+from runbook_lib.record.signing import new_key
 from runbook_lib.show.incidents import incidents
 from runbook_lib.show.report import post_mortem
 
@@ -202,6 +204,13 @@ def test_second_time_nothing_is_read_but_what_has_changed(root: Path, monkeypatc
     assert sorted(read_anew(root, monkeypatch)) == sorted([newest.incident, added.incident])
     (root / added.incident).rename(root / "moved away")
     assert "rome" not in {one.site for one in past_incidents(root)}
+
+
+def test_a_key_that_is_trusted_later_judges_every_record(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it signed may be more than a record still holds."""
+    new_key(paths.key_dir())
+    assert len(read_anew(root, monkeypatch)) == len(ALL)
+    assert read_anew(root, monkeypatch) == []
 
 
 def test_record_whose_journal_was_put_back_in_time_is_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -408,6 +408,16 @@ def test_added_file_is_found(record: Record, keys: Path, name: str) -> None:
     assert name in told(verify(record, keys))
 
 
+def test_a_notebook_whose_kernel_was_still_starting_is_no_forgery(record: Record, keys: Path) -> None:
+    """A run that is cut off there has named the notebook, not yet begun the stage."""
+    note_template(record, Stage.VERIFY, notebooks_dir() / f"{Stage.VERIFY}.ipynb")
+    (record.folder / "notebooks").mkdir(exist_ok=True)
+    (record.folder / "notebooks/60_verify.running.ipynb").write_bytes(b"{}")
+    verified = verify(record, keys)
+    assert not told(verified)
+    assert verified.running == ["notebooks/60_verify.running.ipynb"]
+
+
 def test_link_is_found(record: Record, keys: Path, tmp_path: Path) -> None:
     """A file that was replaced by a link to the same content outside is named."""
     path = record.folder / "incident.json"
