@@ -22,7 +22,7 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.paths import from_anywhere
-from runbook_lib.processes import operator, wait_or_kill
+from runbook_lib.processes import operator, quick_import, wait_or_kill
 from runbook_lib.record.files import make_folder, write_new, writing
 from runbook_lib.record.incident import Record, find_open, list_records, site_slug
 from runbook_lib.show.document import READY, Link
@@ -205,8 +205,8 @@ def save_layout(folder: Path, notebooks: Path) -> str:
 
     Each folder of notebooks has a layout of its own: a page that is loaded anew never shows another site's.
     """
-    # Loading it takes a second, which other commands should not wait for.
-    from jupyterlab_server.workspaces_handler import WorkspacesManager
+    with quick_import():  # which commands that open no JupyterLab do not wait for
+        from jupyterlab_server.workspaces_handler import WorkspacesManager
 
     folder.mkdir(parents=True, exist_ok=True)
     start = (notebooks / f"{Stage.START}.ipynb").relative_to(paths.records_dir()).as_posix()
@@ -241,6 +241,12 @@ _PAGES = {
     "default_setting_overrides": {"@jupyterlab/docmanager-extension:plugin": {"autosaveInterval": 5}},
 }
 _KERNELS = "runbook_lib.notebook.provisioner"
+_JUPYTERLAB = """\
+from runbook_lib.processes import quick_import
+with quick_import():
+    from jupyterlab.labapp import main
+main()
+"""
 
 
 def serve_jupyter(notebooks: Path) -> int:
@@ -258,7 +264,7 @@ def serve_jupyter(notebooks: Path) -> int:
 
 def _command(notebooks: Path) -> list[str]:
     layouts = paths.lab_dir() / "jupyter" / "workspaces"
-    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={paths.records_dir()}"]
+    command = [sys.executable, "-c", _JUPYTERLAB, f"--ServerApp.root_dir={paths.records_dir()}"]
     command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/workspaces/{save_layout(layouts, notebooks)}"]
     command += [f"--LabApp.workspaces_dir={layouts}", "--ServerApp.answer_yes=True", "--LabApp.news_url=None"]
     command += [f"--MultiKernelManager.kernel_manager_class={_KERNELS}.ServedKernelManager"]
