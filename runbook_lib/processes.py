@@ -105,8 +105,11 @@ class Gated(io.TextIOBase):
 
     Whole lines are passed on, and what was written since at a ``flush``: a secret in two writes is found. There is no
     ``buffer`` on purpose, since bytes that are written there would go past the gate. What the stream's encoding has no
-    character for is a question mark: a terminal of another encoding ends no run.
+    character for is a question mark: a terminal of another encoding ends no run. Nor does one that has gone, or a full
+    disk: what went wrong is ``lost``, and the rest is thrown away.
     """
+
+    lost: OSError | None = None
 
     def __init__(self, stream: TextIO) -> None:
         if isinstance(stream, io.TextIOWrapper):
@@ -123,15 +126,21 @@ class Gated(io.TextIOBase):
                 end = len(pending)  # a secret is broken over the two
             self._held = pending[end:]
             if end:
-                self._stream.write(redacted(pending[:end]))
+                self._pass_on(pending[:end])
         return len(text)
 
     def flush(self) -> None:
         with self._guard:
             held, self._held = self._held, ""
-            if held:
-                self._stream.write(redacted(held))
+            self._pass_on(held)
+
+    def _pass_on(self, text: str) -> None:
+        try:
+            self._stream.write(redacted(text))
             self._stream.flush()
+        except OSError as error:
+            self.lost = error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def writable(self) -> bool:
         return True

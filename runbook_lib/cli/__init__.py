@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from runbook_lib.cli.terminal import err, err_lines
-from runbook_lib.errors import RunbookError, UsageError, cut
+from runbook_lib.cli.terminal import err, err_lines, require_printed
+from runbook_lib.errors import RecordNotWritable, RunbookError, UsageError, cut
 from runbook_lib.i18n.language import ENGLISH, asked_language, set_language
 from runbook_lib.paths import delivered
 from runbook_lib.processes import gate_streams, require_open_files, signals_taken
@@ -44,6 +44,10 @@ def _run() -> None:
             sys.exit(_diagnose(sys.argv[2:]))
         require_open_files()
         _every_command()
+    except SystemExit as end:
+        if not end.code:
+            require_printed(RecordNotWritable)
+        raise
     except OSError as error:
         problems = {errno.ENAMETOOLONG: "is longer than this system takes", errno.EACCES: "is shut to this user"}
         if error.errno not in problems:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from runbook_lib import paths
 from runbook_lib.cli import DiagnoseRequest
-from runbook_lib.cli.terminal import err
+from runbook_lib.cli.terminal import err, require_printed
 from runbook_lib.errors import AnswerNotUnderstood, UsageError, cut, one_line
 from runbook_lib.logs.conclusions import exit_code, with_entries
 from runbook_lib.logs.diagnosis import diagnose_sources
@@ -76,21 +76,11 @@ def _print(report: Report, request: DiagnoseRequest) -> None:
         text = diagnosis_page(report)
     else:
         text = as_text(report, _width())
-    try:
-        if isinstance(sys.stdout, Gated):
-            sys.stdout.reconfigure(encoding="utf-8", errors="replace")
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read it has seen enough: the exit code still says what was found
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise UsageError(
-            "The answer cannot be written.",
-            where="standard output",
-            found=str(error),
-            next_step="Make room there, or print it elsewhere.",
-        ) from error
+    if isinstance(sys.stdout, Gated):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    require_printed(UsageError)
 
 
 def _width() -> int:

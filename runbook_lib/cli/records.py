@@ -278,18 +278,16 @@ def history_command(
 def print_standings(sites: Sequence[SiteStatus], map_file: str) -> None:
     """Print how each site stands, and write the map where a file is named.
 
-    Raises ParameterRefused where that cannot be written.
+    Raises RecordNotWritable where that cannot be written: what was there before is unchanged.
     """
     view = fleet_map(sites)
     out_lines(view.text().rstrip())
-    if not map_file:
-        return
-    path = paths.of_user(map_file)
-    try:
-        path.write_text("".join(standalone(picture) for picture in view.pictures), encoding="utf-8")
-    except OSError as error:
-        raise ParameterRefused("The map cannot be written", where=str(path), found=error.strerror or "") from None
-    out(f"map:     {path}")
+    if map_file:
+        from runbook_lib.notebook.states import replace_file  # and with it Jupyter
+
+        path = paths.of_user(map_file)
+        replace_file(path, "".join(standalone(picture) for picture in view.pictures))
+        out(f"map:     {path}")
 
 
 def print_reading(count: int, total: int) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import TextIO
 
-from runbook_lib.errors import one_line, printable
+from runbook_lib.errors import RunbookError, one_line, printable
 
 LONGEST_LINE = 20_000
 _UNBOUNDED = sys.maxsize
@@ -59,19 +59,23 @@ def out_lines(text: str) -> None:
     print(printable(text, _UNBOUNDED), flush=True)  # noqa: T201 - this is the terminal
 
 
+def require_printed(kind: type[RunbookError]) -> None:
+    """Raise an error of this ``kind`` where standard output did not take all; a reader who has seen enough is none."""
+    lost = getattr(sys.stdout, "lost", None)
+    if lost and lost.errno != errno.EPIPE:
+        then = "Make room there, or print it elsewhere."
+        raise kind("The answer cannot be written.", where="standard output", found=str(lost), next_step=then)
+
+
 def err(line: str) -> None:
     """Print one line to standard error; a terminal that was closed takes nothing, which is no error here."""
-    _err(one_line(line, LONGEST_LINE))
+    print(one_line(line, LONGEST_LINE), file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
 
 
 def err_lines(text: str) -> None:
     """The same for a text that was laid out in lines already, as an error is; a terminal breaks them like prose."""
-    _err(_fitted(printable(text, _UNBOUNDED), sys.stderr, 4))  # what goes on is not as the parts of an error
-
-
-def _err(text: str) -> None:
-    with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
+    fitted = _fitted(printable(text, _UNBOUNDED), sys.stderr, 4)  # what goes on is not as the parts of an error
+    print(fitted, file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
 
 
 def begin_line(text: str) -> None:

@@ -123,7 +123,7 @@ def replace_file(path: Path, text: str) -> None:
     What this process knows to be a secret is not written, not even for the time of a run.
     Raises RecordNotWritable; the old file is then untouched and nothing is left beside it.
     """
-    with writing(path, "The executed notebook cannot be written; what was there before is unchanged."):
+    with writing(path, "This file cannot be written; what was there before is unchanged."):
         # Known secrets are taken out; a lone surrogate stays, and is refused here.
         content = gate_notebook(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass").encode("utf-8")
         _replace(path, content)
@@ -133,8 +133,8 @@ def _replace(path: Path, content: bytes) -> None:
     if path.is_symlink() and path.lstat().st_uid != os.geteuid():
         raise PermissionError(errno.EACCES, "it is a link of another user's")
     target = path.resolve()
-    if target.exists() and not target.is_file():
-        target.write_bytes(content)
+    if path.exists() and not path.is_file():  # the end of a pipe resolves to nothing
+        path.write_bytes(content)
         return
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "the file is read-only")

@@ -119,6 +119,15 @@ def test_a_write_that_failed_meanwhile_ends_the_run_at_its_next_cell(tmp_path, m
         asyncio.run(run())
 
 
+def test_a_pipe_is_written_straight():
+    """It has a name that leads to it, as ``/dev/stdout`` does, and none of its own."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, encoding="utf-8") as out:
+        replace_file(Path(f"/dev/fd/{writing}"), "text")
+        os.close(writing)
+        assert out.read() == "text"
+
+
 def test_permissions_and_links_stay(tmp_path):
     """The new file has the old one's permissions, a symbolic link keeps leading to it, a new file has the umask's."""
     path, link = tmp_path / "out.ipynb", tmp_path / "link.ipynb"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from runbook_lib import paths
 from runbook_lib.cli.records import history_command
-from runbook_lib.errors import ParameterRefused
+from runbook_lib.errors import ParameterRefused, RecordNotWritable
 from runbook_lib.models import Outcome, PastIncident, Stage
 from runbook_lib.record import history as history_finding
 from runbook_lib.record import journal_file
@@ -374,3 +376,15 @@ def test_half_a_surrogate_pair_ends_no_command(tmp_path: Path) -> None:
     """A terminal of another encoding gives a name such letters; one record with them is no reason to list none."""
     Record.create(tmp_path, "lab").close(Outcome.STOPPED, by="Ad\udcffa", reason="x")
     assert [one.outcome for one in past_incidents(tmp_path)] == [Outcome.STOPPED]
+
+
+def test_a_map_is_written_whole_or_not_at_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk is full, the map of yesterday is still there."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(root))
+    path = root.parent / "map.svg"
+    history_command(sites=True, map_file=str(path))
+    before = path.read_text()
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(errno.ENOSPC, "full")))
+    with pytest.raises(RecordNotWritable, match=r"map\.svg"):
+        history_command(sites=True, map_file=str(path))
+    assert path.read_text() == before != ""

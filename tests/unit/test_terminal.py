@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -248,6 +249,7 @@ SLICED = {
         *("uuid4", "target.name[", "who)[:40]"),
     ),
     "bytes of a tar's header": ("block[", "peek(BLOCK)"),
+    "bytes of SSH's first packet": ("packet[18:]",),
     "what was redacted or is measured only": (
         *("read_prefix(", "gate_text(", "_near_the_cut(", "text[:limit]", "one_line(name)"),
     ),
@@ -328,6 +330,27 @@ def test_a_terminal_of_another_encoding_ends_no_run() -> None:
     under = io.BytesIO()
     print("│ Z\u00fcrich · \udcff", file=(stream := Gated(io.TextIOWrapper(under, encoding="latin-1"))), flush=True)
     assert (under.getvalue(), stream.encoding) == (b"? Z\xfcrich \xb7 ?\n", "latin-1")
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EPIPE, errno.EIO])
+def test_output_that_leads_nowhere_ends_no_run(error: int, tmp_path: Path) -> None:
+    """What is under way goes on to its end, and the stream holds what went wrong."""
+    with (tmp_path / "out").open("w") as under:
+        stream = Gated(under)
+        with pytest.MonkeyPatch.context() as full:
+            full.setattr(under, "write", Mock(side_effect=OSError(error, "full")), raising=False)
+            print("repaired", file=stream, flush=True)
+        print("and so on", file=stream, flush=True)
+    assert (stream.lost and stream.lost.errno) == error
+    assert (tmp_path / "out").read_text() == ""
+
+
+@pytest.mark.parametrize(("command", "code"), [("paths > /dev/full", 5), ("paths | true", 0)])
+def test_an_answer_that_was_lost_is_no_success(command: str, code: int) -> None:
+    """Whoever reads it elsewhere would have half of it; a reader who has seen enough has what was wanted."""
+    shell = f'set -o pipefail; "$0" -c "from runbook_lib.cli import main; main()" {command}'
+    ended = subprocess.run(["bash", "-c", shell, sys.executable], capture_output=True, text=True, check=False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (code, False)
 
 
 def test_a_package_that_is_missing_is_an_installation_that_is_not_complete(
