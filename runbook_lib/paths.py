@@ -205,7 +205,7 @@ def site_file(name_or_path: str | Path) -> Path:
 
 def from_anywhere(name_or_path: str) -> str:
     """Return what leads to the same site's file from any folder: a name as it is, a path absolute."""
-    return name_or_path if _is_name(name_or_path) else str(of_user(str(name_or_path)).absolute())
+    return name_or_path if _is_name(name_or_path) else str(of_user(name_or_path).absolute())
 
 
 def _is_name(name_or_path: str | Path) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from runbook_lib.batch.round import STAGE, Admission, Rollup, Round, RoundOutcome, admit, exit_code, keep_outcome
+from runbook_lib.batch.round import STAGE, Rollup, Round, RoundOutcome, admit, exit_code, keep_outcome
 from runbook_lib.batch.site_run import FAILURES, SiteEvent, SiteResult, SiteState, SiteTask, site_state
 from runbook_lib.batch.sites import Fleet
 from runbook_lib.errors import OutcomeUnknown, ParameterRefused, RecordError, RunbookError, opening_line
@@ -255,10 +255,14 @@ def run_fleet(
     """
     with fleet_lock(round_):
         rollup = round_.newest_rollup()
-        admission = admit(round_, fleet, rollup, until, only)
+        tasks, settled = admit(round_, fleet, rollup, until, only)
         diary = RolloutDiary(round_, show)
-        rollout, signum = asyncio.run(_go(start, rules, diary, admission))
-        results = _results(fleet, admission, rollout)
+        rollout, signum = asyncio.run(_go(start, rules, diary, tasks))
+        for task in tasks:
+            not_reached = task.result(SiteState.NOT_STARTED, rollout.why_stopped or "not reached")
+            rollout.results.setdefault(task.site, not_reached)
+        found = {result.site: result for result in settled} | rollout.results
+        results = [found[each.name] for each in fleet.sites if each.name in found]
         others = tuple(_left_out(round_, rollup, only)) if rollup and only else ()
         outcome, seal = keep_outcome(round_, rollup.digest if rollup else "", results, rollout.why_stopped, others)
     return FleetReport(outcome=outcome, seal=seal, signum=signum, refused=tuple(rollout.executor.refused))
@@ -278,7 +282,7 @@ def _left_out(round_: Round, rollup: Rollup, only: Sequence[str]) -> Iterator[Si
 
 
 async def _go(
-    start: Callable[[], Executor], rules: Rules, diary: RolloutDiary, admission: Admission
+    start: Callable[[], Executor], rules: Rules, diary: RolloutDiary, tasks: Sequence[SiteTask]
 ) -> tuple[Rollout, signal.Signals | None]:
     executor = start()
     rollout = Rollout(executor, rules, diary)
@@ -295,7 +299,7 @@ async def _go(
 
     try:
         with signals_taken(lambda signum: loop.call_soon_threadsafe(note, signum)):
-            await rollout.go(admission.tasks)
+            await rollout.go(tasks)
     finally:
         await executor.close()
     return rollout, next(iter(taken_signals), None)
@@ -339,12 +343,3 @@ class RolloutDiary:
         self._show(f"stopping: {why}")
         with suppress(RecordError):  # the sites in flight matter more; the outcome says it again, or cannot either
             self._round.journal.append(Kind.NOTED, stage=STAGE, seen=why, text="stopped")
-
-
-def _results(fleet: Fleet, admission: Admission, rollout: Rollout) -> list[SiteResult]:
-    """Return one result for every site of the fleet that was asked for, in the fleet's order."""
-    results = {result.site: result for result in admission.settled} | rollout.results
-    for task in admission.tasks:
-        not_reached = task.result(SiteState.NOT_STARTED, rollout.why_stopped or "not reached")
-        results.setdefault(task.site, not_reached)
-    return [results[each.name] for each in fleet.sites if each.name in results]

@@ -257,16 +257,13 @@ def _in_words(outcome: RoundOutcome) -> str:
 # -- Which sites of a fleet may be run now: not finished in this round, planned, unchanged since, approved
 
 
-@dataclass(frozen=True, kw_only=True)
-class Admission:
-    """What to run, and the results of the sites that are not run, in words that say why."""
+def admit(
+    round_: Round, fleet: Fleet, rollup: Rollup | None, until: Stage, only: Sequence[str] = ()
+) -> tuple[list[SiteTask], list[SiteResult]]:
+    """Return what may be run, and the results of the sites that are not run, in words that say why.
 
-    tasks: tuple[SiteTask, ...]
-    settled: tuple[SiteResult, ...]
-
-
-def admit(round_: Round, fleet: Fleet, rollup: Rollup | None, until: Stage, only: Sequence[str] = ()) -> Admission:
-    """Return what may be run. Reading stages need no plan and no approval; ``only``: these sites, empty for all."""
+    Reading stages need no plan and no approval; ``only``: these sites, empty for all.
+    """
     tasks: list[SiteTask] = []
     settled: list[SiteResult] = []
     for each in fleet.sites:
@@ -280,7 +277,7 @@ def admit(round_: Round, fleet: Fleet, rollup: Rollup | None, until: Stage, only
             tasks.append(admission)
         else:
             settled.append(admission)
-    return Admission(tasks=tuple(tasks), settled=tuple(settled))
+    return tasks, settled
 
 
 def _admit(round_: Round, each: FleetSite, rollup: Rollup | None, until: Stage) -> SiteTask | SiteResult:

@@ -209,6 +209,7 @@ def _serve(site: str) -> int:
 # -- ``runbook demo``: the incident, its repair, and what the lab itself saw of it -----------------
 
 MISMATCHES = 3
+_MONITORS_S = 30.0
 DELETE = "ncs certvalidation tofu-certs deletecert host "
 
 WHAT_HAPPENED = (
@@ -294,10 +295,10 @@ def _state(state: dict[str, Any]) -> Table:
     return Table(title="What works", headers=("what", "state"), rows=tuple(Row(*cells) for cells in rows))
 
 
-def _wait_for_mismatches(site: Site, *, limit_s: float = 30.0) -> Diagnosis:
+def _wait_for_mismatches(site: Site) -> Diagnosis:
     """Read the lab's logs until its monitors have reported every mismatch once."""
     sources = {key: server.logs for key, server in site.servers.items()}
-    end = time.monotonic() + limit_s
+    end = time.monotonic() + _MONITORS_S
     while True:
         diagnosis = diagnose_sources(sources)
         if len(diagnosis.mismatches) >= MISMATCHES or time.monotonic() > end:

@@ -21,7 +21,7 @@ from runbook_lib.record.lock import holders_by_incident
 from runbook_lib.record.signing import PUBLIC, new_key, trusted_in, trusted_keys
 from runbook_lib.record.verification import NOT_PROVEN, Verification, verify_record
 from runbook_lib.show.document import BAD, GOOD, PLAIN, Row, Table
-from runbook_lib.show.incidents import AT_WORK, fleet_map, table_of
+from runbook_lib.show.incidents import AT_WORK, fleet_map, incidents
 from runbook_lib.show.rendering import View
 from runbook_lib.show.svg import standalone
 
@@ -263,16 +263,16 @@ def history_command(
     ``sites``: how each site of these incidents stands instead; ``map_file``: write that as a picture, too.
     """
     query = Query.parse(site=site, outcome=outcome, since=since, until=until, text=search)
-    incidents = past_incidents(paths.records_dir(), query, print_reading)
+    found = past_incidents(paths.records_dir(), query, print_reading)
     if sites or map_file:
-        print_standings(site_statuses(incidents), map_file)
+        print_standings(site_statuses(found), map_file)
     elif as_json:
         from pydantic_core import to_jsonable_python
 
-        rows = [{**to_jsonable_python(one), "state": one.state} for one in (incidents[:last] if last else incidents)]
+        rows = [{**to_jsonable_python(one), "state": one.state} for one in (found[:last] if last else found)]
         out_lines(json.dumps(rows, indent=1))
     else:
-        out_lines(View(incidents, (table_of(incidents, last, holders_by_incident()),)).text().rstrip())
+        out_lines(incidents(found, most=last, working=holders_by_incident()).text().rstrip())
 
 
 def print_standings(sites: Sequence[SiteStatus], map_file: str) -> None:
@@ -296,10 +296,10 @@ def print_reading(count: int, total: int) -> None:
         err(f"read {count} of {total} records that are new or have changed")
 
 
-def print_sites(incidents: Sequence[PastIncident]) -> None:
+def print_sites(past: Sequence[PastIncident]) -> None:
     """Print one line for each site that has an incident, and the command that says more."""
-    sites = [each.site for each in site_statuses(incidents)]
-    standing = ((site, incident_that_counts(site, incidents)) for site in sites)
+    sites = [each.site for each in site_statuses(past)]
+    standing = ((site, incident_that_counts(site, past)) for site in sites)
     newest = {site: one for site, one in standing if one}
     if not newest:
         out("There is no incident yet.")

@@ -148,14 +148,14 @@ class Interview:
             (str(name), where[:2]) for where, name in self._typed.items() if where[0] == "ise" and where[-1] == "name"
         ]
         for name, place in hosts:
-            problem = "?"
-            while problem:
-                answer = self._ask(f"{name}: csr:FILE, certificate:FILE or sha256:DIGITS (empty: later)?")
+            question = f"{name}: csr:FILE, certificate:FILE or sha256:DIGITS (empty: later)?"
+            while answer := self._ask(question):
                 kind, _, value = answer.partition(":")
                 known = bool(value) and kind in EXPECTED
-                problem = answer and (self._put((*place, "expect", kind), value) if known else NO_EXPECTATION)
-                if problem:
-                    prose(f"  {problem}")
+                problem = self._put((*place, "expect", kind), value) if known else NO_EXPECTATION
+                if not problem:
+                    break
+                prose(f"  {problem}")
 
     # -- what the servers show --------------------------------------------------------------------
 
@@ -215,9 +215,11 @@ class Interview:
 
         def problem_of(answer: str) -> str:
             answer, given = split_port(answer) if port else (answer, None)
-            value = int(answer) if where[-1] == "port" and answer.isascii() and answer.isdecimal() else answer
-            problem = self._put(where, value, checked=checked) if answer else "an answer is needed"
-            return problem or ("" if given is None else self._put(port, given))
+            if not answer:
+                return "an answer is needed"
+            is_number = where[-1] == "port" and answer.isascii() and answer.isdecimal()
+            problem = self._put(where, int(answer) if is_number else answer, checked=checked)
+            return problem if problem or given is None else self._put(port, given)
 
         return self._until_right(question, usual, problem_of, needed=needed)
 

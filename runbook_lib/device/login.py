@@ -307,8 +307,9 @@ async def read_offers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     length = int.from_bytes(await reader.readexactly(4), "big")
     if length > _LARGEST:
         raise ValueError("not a packet")
-    packet = await reader.readexactly(length)
-    if packet[1] != _KEXINIT:
+    packet = SSHPacket(await reader.readexactly(length))
+    packet.get_byte()  # the padding's length
+    if packet.get_byte() != _KEXINIT:
         raise ValueError("not the packet that begins a key exchange")
-    lists = SSHPacket(packet[18:])  # behind the padding's length, the kind of packet and 16 random bytes
-    return {name: [each.decode("ascii", "replace") for each in lists.get_namelist()] for name in _LISTS}
+    packet.get_bytes(16)  # random ones
+    return {name: [each.decode("ascii", "replace") for each in packet.get_namelist()] for name in _LISTS}

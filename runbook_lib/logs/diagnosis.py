@@ -192,7 +192,7 @@ def diagnose_sources(
     sources: Mapping[str, Sequence[Path]],
     settings: Settings | None = None,
     known: Mapping[str, str] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = lambda *_: None,
 ) -> Diagnosis:
     """Return what the logs of each server say; ``sources`` maps ``primary`` and ``secondary`` to files and folders.
 

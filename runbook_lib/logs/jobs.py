@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +51,8 @@ class LogSet(NamedTuple):
 SetKey = tuple[Path, LogSet]
 """What was named, and logs in it that belong together."""
 
+Peers = frozenset[str]
+
 
 class Owner(NamedTuple):
     """Whose a set of logs is, and whether that is only guessed from what they show."""
@@ -66,40 +69,44 @@ def owners_of(sets: Mapping[SetKey, Sequence[Findings]], names: Mapping[str, Ite
     set speaks against it: both are one server's and report different peers, or each is one's and they report the same.
     """
     peers = {key: _peers(findings) for key, findings in sets.items()}
-    below: dict[tuple[Path, str], set[frozenset[str]]] = {}
+    torn = _torn(peers)
+    owners: dict[SetKey, Owner] = {}
+    for key, findings in sets.items():
+        origin, logs = key
+        if logs.server and (origin, logs.told_by) not in torn:
+            owners[key] = Owner(logs.server)
+        else:
+            shown = server_in(findings) if logs.where else UNKNOWN
+            owners[key] = Owner(shown, guessed=shown != UNKNOWN)
+    claims = [(owner.server, peers[key]) for key, owner in owners.items() if owner.server != UNKNOWN]
+    for key, owner in owners.items():
+        own = {fold_value(name) for name in names.get(owner.server, ())}
+        if owner.guessed and _speaks_against(owner.server, own, peers[key], claims):
+            owners[key] = Owner(UNKNOWN)
+    return owners
+
+
+def _torn(peers: Mapping[SetKey, Peers]) -> set[tuple[Path, str]]:
+    """Return the parts of paths that tell of a server although sets below them report mismatches of different peers."""
+    below: dict[tuple[Path, str], set[Peers]] = {}
     for (origin, logs), reported in peers.items():
-        if logs.told_by:
+        if logs.told_by and reported:
             below.setdefault((origin, logs.told_by), set()).add(reported)
-    torn = {part for part, told in below.items() if any(_differ(one, other) for one in told for other in told)}
-    sure = {key: key[1].server for key in sets if key[1].server and (key[0], key[1].told_by) not in torn}
-    shown = {key: server_in(findings) for key, findings in sets.items() if key not in sure and key[1].where}
-    claims = {(server, peers[key]) for key, server in (sure | shown).items() if server != UNKNOWN}
-
-    def guessed(server: str, reported: frozenset[str]) -> Owner:
-        if server == UNKNOWN:
-            return Owner(UNKNOWN)
-        own = {fold_value(name) for name in names.get(server, ())}
-        against = reported and (
-            len(reported) > 1
-            or not own.isdisjoint(reported)
-            or any(_differ(reported, others) == (whose == server) for whose, others in claims if others)
-        )
-        return Owner(UNKNOWN) if against else Owner(server, guessed=True)
-
-    return {
-        key: Owner(sure[key]) if key in sure else guessed(shown.get(key, UNKNOWN), reported)
-        for key, reported in peers.items()
-    }
+    return {part for part, told in below.items() if any(one.isdisjoint(other) for one, other in combinations(told, 2))}
 
 
-def _peers(those: Iterable[Findings]) -> frozenset[str]:
+def _speaks_against(server: str, own: set[str], reported: Peers, claims: Iterable[tuple[str, Peers]]) -> bool:
+    """Return whether the peers that a set reports rule out the server it was guessed to be of."""
+    if len(reported) > 1 or not own.isdisjoint(reported):
+        return True
+    # Two sets of one server report the same peer, and those of two servers different ones.
+    return any(reported.isdisjoint(others) == (whose == server) for whose, others in claims if reported and others)
+
+
+def _peers(those: Iterable[Findings]) -> Peers:
     """Return the CNs of which Health Monitors report a mismatch: on one server that is its one peer."""
     groups = (group for findings in those for group in findings.groups.values() if group.kind == "health_monitor")
     return frozenset(fold_value(common_name(group.name)) for group in groups if group.name) - {""}
-
-
-def _differ(one: frozenset[str], other: frozenset[str]) -> bool:
-    return bool(one and other) and one.isdisjoint(other)
 
 
 def server_on_path(name: str, names: Mapping[str, Iterable[str]]) -> tuple[str, str]:
@@ -183,9 +190,7 @@ class Result:
     damaged: list[Damage]
 
 
-def read_sources(
-    sources: Mapping[str, Sequence[Path]], settings: Settings, progress: Progress | None = None
-) -> list[Result]:
+def read_sources(sources: Mapping[str, Sequence[Path]], settings: Settings, progress: Progress) -> list[Result]:
     """Return the results in the order of the sources, every log in one of them.
 
     A series to which rotation has added in the meantime is read anew as a whole, last, since a message may go on
@@ -267,12 +272,15 @@ def begins_within_line(head: bytes) -> bool:
 def jobs_of(sources: Mapping[str, Sequence[Path]]) -> Iterator[Job]:
     """Yield the jobs; a file that is named for one server is not read again where the server is to be recognised."""
     named: set[object] = set()
-    for server, paths in sorted(sources.items(), key=lambda item: not item[0]):
-        for origin in (Path(),) if server else dict.fromkeys(paths):
-            listed = list_logs(paths if server else [origin])
-            files = [file for file in listed if server or file.key not in named]
-            named.update(file.key for file in files)
-            yield from (Job(server, origin, tuple(series)) for series in by_series(files))
+    for server, paths in sources.items():
+        if server:
+            listed = list_logs(paths)
+            named.update(file.key for file in listed)
+            yield from (Job(server, Path(), tuple(series)) for series in by_series(listed))
+    for origin in dict.fromkeys(sources.get("", ())):
+        listed = [file for file in list_logs([origin]) if file.key not in named]
+        named.update(file.key for file in listed)
+        yield from (Job("", origin, tuple(series)) for series in by_series(listed))
 
 
 def _identities(job: Job) -> list[object]:
@@ -282,7 +290,7 @@ def _identities(job: Job) -> list[object]:
 # -- on how many cores --------------------------------------------------------------------------
 
 
-def _on_cores(jobs: Sequence[Job], settings: Settings, progress: Progress | None) -> Iterator[Result]:
+def _on_cores(jobs: Sequence[Job], settings: Settings, progress: Progress) -> Iterator[Result]:
     total = sum(file.size for job in jobs for file in job.files)
     workers = min(settings.workers, len(jobs))
     if workers > 1 and total >= _WORTH_CORES:
@@ -293,14 +301,13 @@ def _on_cores(jobs: Sequence[Job], settings: Settings, progress: Progress | None
     def on_read(name: str, more: int) -> None:
         nonlocal size
         size += more
-        if progress is not None:
-            progress(name, size)
+        progress(name, size)
 
     for job in jobs:
         yield read_job(job, settings, on_read)
 
 
-def _in_processes(jobs: Sequence[Job], settings: Settings, workers: int, progress: Progress | None) -> Iterator[Result]:
+def _in_processes(jobs: Sequence[Job], settings: Settings, workers: int, progress: Progress) -> Iterator[Result]:
     import multiprocessing
 
     # A fork needs nothing imported again; whoever asks for workers has no other threads (see the command).
@@ -320,8 +327,7 @@ def _in_processes(jobs: Sequence[Job], settings: Settings, workers: int, progres
                         "A process that reads logs has died, so nothing can be said of them",
                         next_step="Diagnose again; where memory is short, give fewer logs at a time.",
                     ) from None
-                if progress is not None:
-                    progress(str(waiting[0].files[0].path), counter.value)
+                progress(str(waiting[0].files[0].path), counter.value)
 
 
 _worker: dict[str, Any] = {}

@@ -189,8 +189,8 @@ def place_before(window: Window, further: int) -> int | None:
     reported = b"".join(window.data[further:end].split()).startswith(_TOLD)
     if not reported or is_quoted(window.text(start, further), "", sentence=False):
         return None
-    *_, broken = (None, *_BROKEN.finditer(window.data, max(window.low, further - LONGEST), further))
-    return broken.start() if broken else start
+    broken = list(_BROKEN.finditer(window.data, max(window.low, further - LONGEST), further))
+    return broken[-1].start() if broken else start
 
 
 def read_folded(window: Window, at: int) -> MessageHit | None:

@@ -194,14 +194,13 @@ def execute(
     parameters: Mapping[str, str | int | float | bool],
     *,
     cell_timeout_s: float | None = None,
-    cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     progress: CellProgress | None = None,
     kernel: NotebookKernel | None = None,
 ) -> NotebookResult:
     """Run ``template`` with ``parameters`` under the engine ``runbook`` and write ``output``, whole at every save.
 
-    The kernel's working folder is ``cwd``, else the caller's, and its environment is ``env``, else the caller's.
+    The kernel's working folder is the caller's, and its environment is ``env``, else the caller's.
     A cell may take ``cell_timeout_s``; None: any time. ``kernel``: a kept one, started by its first notebook; without
     it the notebook has its own.
 
@@ -220,9 +219,7 @@ def execute(
     notebook = engine_run.prepared_notebook(template, output, parameters)
     _require_runnable(notebook)
     cells = states.FileStates(notebook, output, progress)
-    start: dict[str, Any] = {"cwd": str(cwd)} if cwd else {}
-    if env is not None:
-        start["env"] = dict(env)
+    start = {} if env is None else {"env": dict(env)}
     with suppress(DeadKernelError):  # said in the notebook
         engine_run.run_states(
             cells, str(nb_kernel_name(notebook)), start=start, cell_timeout_s=cell_timeout_s, kernel=kernel

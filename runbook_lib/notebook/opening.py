@@ -14,7 +14,6 @@ from runbook_lib.notebook.changing_stages import Changing
 from runbook_lib.notebook.closing_stages import STAGES
 from runbook_lib.notebook.reading_stages import ListCertificates
 from runbook_lib.notebook.runbook import Runbook, devices_for, report_progress, sign_of
-from runbook_lib.notebook.workspace import open_site
 from runbook_lib.params.load import Draft, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.paths import from_anywhere, known_sites
@@ -25,7 +24,7 @@ from runbook_lib.record.files import write_new
 from runbook_lib.record.incident import Record, find_open, list_records
 from runbook_lib.record.journal import About, Kind, Line, LineTopic
 from runbook_lib.record.lock import is_under_lock
-from runbook_lib.repair.confirmation import QUICK
+from runbook_lib.repair.confirmation import USUAL
 from runbook_lib.repair.context import Context, ProgressCallback, old_algorithms
 from runbook_lib.repair.sent_changes import close_unfinished, outcome_unfinished, unseen_changes
 from runbook_lib.secrets import REDACTOR, learn
@@ -134,7 +133,7 @@ def _choose(site: str, incident: str, *, named: str = "") -> str:
 def show_host_key(address: str, port: int) -> ShownKey:
     """Return the SSH host key that a server shows, beside what shows it at its own console; nobody logs in."""
     try:
-        shown, kind = event_loop.run(presented_host_key(address, port, connect_s=QUICK.connect_s))
+        shown, kind = event_loop.run(presented_host_key(address, port, connect_s=USUAL.connect_s))
     except RunbookError as error:
         return ShownKey(f"{error.what} ({error.found})")
     return ShownKey(
@@ -206,7 +205,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     _refuse_strays(which, approve=approve, expect=expect)
     person = attended()
     wanted = workspace.resolve_choice(site, incident, attended=person)
-    settings = open_site(wanted.site)
+    settings = workspace.open_site(wanted.site)
     ended = which is Stage.START and not incident and workspace.has_ended(wanted.incident)
     opened = _incident_for(which, settings.name, "" if ended else wanted.incident)
     record = open_incident(settings, opened, what=which.value, given=wanted.site)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from runbook_lib import errors, event_loop
 from runbook_lib.device.prime import Keep
@@ -37,24 +37,31 @@ LAST_STAGE = "RUNBOOK_LAST_STAGE"
 """The variable by which a run tells its kernel the last of its stages; without it each stage closes what it opened."""
 
 
-_left: tuple[Context, PrimaryPages] | None = None
+class _Left(NamedTuple):
+    """What a stage that is done has left open for the one that follows."""
+
+    context: Context
+    pages: PrimaryPages
+
+
+_left: _Left | None = None
 
 
 def devices_for(site: Site, incident: str, keep: Keep, progress: ProgressCallback) -> Devices:
     """Return the devices that the stage before left open, if they are of this site and incident, else new ones."""
-    if _left is not None and (_left[0].site, _left[0].record.incident) != (site, incident):
-        close_connections(_left[0].devices, _left[1])
-    devices = Devices(site, keep) if _left is None else _left[0].devices
+    if _left is not None and (_left.context.site, _left.context.record.incident) != (site, incident):
+        close_connections(_left.context.devices, _left.pages)
+    devices = Devices(site, keep) if _left is None else _left.context.devices
     devices.serve(keep, progress)
     return devices
 
 
 def pages_for(context: Context) -> PrimaryPages:
     """Return the primary's pages for a stage; those that came with its devices go on with it."""
-    if _left is None or _left[0].devices is not context.devices:
+    if _left is None or _left.context.devices is not context.devices:
         return PrimaryPages(context)
-    _left[1].serve(context)
-    return _left[1]
+    _left.pages.serve(context)
+    return _left.pages
 
 
 def leave_connections(context: Context, pages: PrimaryPages) -> None:
@@ -64,7 +71,7 @@ def leave_connections(context: Context, pages: PrimaryPages) -> None:
     if last is None or context.stage == last:
         close_connections(context.devices, pages)
     else:
-        _left = context, pages
+        _left = _Left(context, pages)
 
 
 def close_connections(devices: Devices, pages: PrimaryPages) -> None:

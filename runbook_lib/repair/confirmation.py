@@ -307,7 +307,8 @@ def _way(judgement: Judgement) -> WayOut:
 # Looks for a person who is writing a site's file. Nothing that is seen is trusted: a host key is pinned when somebody
 # says that it was compared, and only then is a login tried.
 
-QUICK = Deadlines(connect_s=15.0, login_s=60.0, probe_s=15.0)
+USUAL = Deadlines()
+"""The deadlines of servers for which no site's file gives any yet."""
 
 
 class Look(NamedTuple):
@@ -324,7 +325,7 @@ class Look(NamedTuple):
 
 async def look_at_certificate(target: Target, *, login: bool) -> Look:
     """Look at a host's certificate from here and, with ``login``, through its own SSH server; never raises for it."""
-    here = await present(target.address, target.port, vantage=Vantage.HERE, deadlines=QUICK, times=1)
+    here = await present(target.address, target.port, vantage=Vantage.HERE, deadlines=USUAL, times=1)
     if not here.chain:
         return Look(problem=here.problem)
     facts = facts_as_far_as_read(here.chain[0], datetime.now(UTC))
@@ -333,11 +334,11 @@ async def look_at_certificate(target: Target, *, login: bool) -> Look:
     if not login or target.ssh is None:
         return look
     try:
-        console = await Console.open(target.name, target.address, target.ssh, deadlines=QUICK)
+        console = await Console.open(target.name, target.address, target.ssh, deadlines=USUAL)
     except RunbookError as error:
         return look._replace(problem=error.what)
     try:
-        own = await present(target.address, target.port, vantage=Vantage.SELF, deadlines=QUICK, via=console, times=1)
+        own = await present(target.address, target.port, vantage=Vantage.SELF, deadlines=USUAL, via=console, times=1)
     finally:
         await console.close()
     if not own.chain:

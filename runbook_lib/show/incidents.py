@@ -256,22 +256,20 @@ MOST_SHOWN = 50
 HEADERS = ("incident", "opened (UTC)", "site", "outcome", "time to repair", "who", "approved by")
 
 
-def incidents(
-    listed: Sequence[PastIncident], *, most: int = MOST_SHOWN, working: Collection[str] = frozenset()
-) -> View[tuple[PastIncident, ...]]:
-    """Show the newest ``most`` incidents (0: all) of ``listed``, which are newest first."""
-    return View(tuple(listed), (table_of(listed, most, working),))
-
-
 AT_WORK = "a run goes on"
 """How an incident stands while somebody works on it: its newest outcome is that of an earlier run."""
 
 
-def table_of(listed: Sequence[PastIncident], most: int = MOST_SHOWN, working: Collection[str] = frozenset()) -> Table:
-    """Return the table of the newest ``most`` (0: all); ``working`` are those on which somebody works now."""
+def incidents(
+    listed: Sequence[PastIncident], *, most: int = MOST_SHOWN, working: Collection[str] = frozenset()
+) -> View[tuple[PastIncident, ...]]:
+    """Show the newest ``most`` incidents (0: all) of ``listed``, which are newest first.
+
+    ``working`` are those on which somebody works now.
+    """
     shown = listed[:most] if most else listed
     left_out = len(listed) - len(shown)
-    return Table(
+    table = Table(
         title=f"Incidents so far: {len(listed):,}",
         headers=HEADERS,
         rows=tuple(_row(each, each.incident in working) for each in shown),
@@ -279,6 +277,7 @@ def table_of(listed: Sequence[PastIncident], most: int = MOST_SHOWN, working: Co
         whole=("incident",),
         note=f"The newest {len(shown):,}; {left_out:,} older ones are not shown." if left_out else "",
     )
+    return View(tuple(listed), (table,))
 
 
 def _state(one: PastIncident) -> str:
@@ -307,19 +306,17 @@ def fleet_map(value: Sequence[SiteStatus], now_utc: datetime | None = None) -> V
     """The map of sites by outcome and by days to expiry, and a table of them, what expires first on top."""
     now = now_utc or datetime.now(UTC)
     ordered = sorted(value, key=lambda each: (each.not_after_utc is None, each.not_after_utc or now, each.site))
+    rows = []
+    for each in ordered:
+        days = each.days(now)
+        left = "not seen" if days is None else str(days)
+        rows.append(
+            Row(each.site, each.state, left, each.incident or "-", mark=mark_of(SITE_TONES.get(each.state, "")))
+        )
     table = Table(
         title=TITLE,
         headers=("site", "outcome", "days to first expiry", "newest incident"),
-        rows=tuple(
-            Row(
-                each.site,
-                each.state,
-                "not seen" if (days := each.days(now)) is None else str(days),
-                each.incident or "-",
-                mark=mark_of(SITE_TONES.get(each.state, "")),
-            )
-            for each in ordered
-        ),
+        rows=tuple(rows),
         empty="no site is known",
         note="The days count from the certificates that were seen in the newest incident.",
         fold="The picture as a table",

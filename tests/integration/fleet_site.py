@@ -55,7 +55,7 @@ class Evening:
 
     def task(self, name: str, until: Stage = Stage.VERIFY) -> SiteTask:
         """The task of one site; fails where it is not admitted."""
-        (task,) = admit(self.round, self.fleet, self.rollup, until, [name]).tasks
+        (task,), _ = admit(self.round, self.fleet, self.rollup, until, [name])
         return task
 
     def record(self, name: str) -> Record:

@@ -56,12 +56,12 @@ def told(tmp_path_factory, make, read):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUNBOOK_TEST_PASSED_ON", "yes")
         patch.setenv("TZ", "Asia/Tokyo")
+        patch.chdir(elsewhere)
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         result = execute(
             template,
             folder / "out {not a format}.ipynb",
             {"site": "b"},
-            cwd=elsewhere,
             progress=lambda *step: steps.append(step),
         )
     notebook = read(result.output)
@@ -218,21 +218,23 @@ def test_an_error_in_a_cell_is_the_result(tmp_path, make, read):
     assert read(result.output).states == ["completed", "failed", "pending"]
 
 
-def test_after_ctrl_c_the_cell_is_failed_and_keyboard_interrupt_is_raised(tmp_path, make, read, cells):
+def test_after_ctrl_c_the_cell_is_failed_and_keyboard_interrupt_is_raised(tmp_path, make, read, cells, monkeypatch):
     """The caller's KeyboardInterrupt comes after the notebook was written truthfully."""
+    monkeypatch.chdir(tmp_path)
     template = make(tmp_path, "somebody_presses_ctrl_c", cells.interrupts, cells.says_hello)
     with pytest.raises(KeyboardInterrupt):
-        execute(template, tmp_path / "out.ipynb", {}, cwd=tmp_path)
+        execute(template, tmp_path / "out.ipynb", {})
     assert read(tmp_path / "out.ipynb").states == ["completed", "failed", "pending"]
     assert read(tmp_path / "out.ipynb").errors == ["Interrupted", "KeyboardInterrupt"]
     assert read_result(tmp_path / "out.ipynb").cause == "interrupted"
 
 
-def test_after_sigterm_the_cell_is_failed_and_the_process_ends_by_143(tmp_path, make, read, cells):
+def test_after_sigterm_the_cell_is_failed_and_the_process_ends_by_143(tmp_path, make, read, cells, monkeypatch):
     """SIGTERM becomes an exit by 143, after the cell has cleaned up, its kernel is gone and the notebook is written."""
+    monkeypatch.chdir(tmp_path)
     template = make(tmp_path, "the_batch_system_ends_the_job", cells.terminates, cells.says_hello)
     with pytest.raises(Terminated) as ended:
-        execute(template, tmp_path / "out.ipynb", {}, cwd=tmp_path)
+        execute(template, tmp_path / "out.ipynb", {})
     assert ended.value.code == 143
     assert read(tmp_path / "out.ipynb").states == ["completed", "failed", "pending"]
     assert read_result(tmp_path / "out.ipynb").cause == "terminated"

@@ -165,9 +165,10 @@ def told(tmp_path_factory, make, read) -> dict[str, Any]:
             patch.setenv("PYTHONPATH", str(folder))
             patch.setattr(warm_kernels, "_warm", None)
             patch.setattr(warm_kernels, "_asked_for", 0)
-            results = run_all(elsewhere, tells, cwd=elsewhere)
+            patch.chdir(elsewhere)
+            results = run_all(elsewhere, tells)
             with WarmKernels():
-                results += run_all(folder, tells, *draws, cwd=elsewhere)
+                results += run_all(folder, tells, *draws)
     finally:
         os.umask(old)
     said = [json.loads(output(read(result.output))) for result in results]
@@ -194,22 +195,24 @@ def test_a_kernel_listens_on_no_port(told, kind):
     assert told[kind]["ports"] == []
 
 
-def test_no_run_finds_what_another_left(tmp_path, make, read, warm):
+def test_no_run_finds_what_another_left(tmp_path, make, read, warm, monkeypatch):
     """Modules, environment, folder, files, random state, signals, logging of one run are never seen by the next."""
+    monkeypatch.chdir(tmp_path)
     leaves, finds = make(tmp_path, "leaves", LEAVES_TRACES), make(tmp_path, "finds", FINDS_TRACES)
-    (first,) = run_all(tmp_path, leaves, cwd=tmp_path)
-    (second,) = run_all(tmp_path, finds, cwd=tmp_path)
+    (first,) = run_all(tmp_path, leaves)
+    (second,) = run_all(tmp_path, finds)
     assert first.completed, first.error_text
     assert {what for what, found in json.loads(output(read(second.output))).items() if found} == set()
 
 
-def test_runs_at_the_same_time_do_not_find_what_the_other_left(tmp_path, make, read, warm):
+def test_runs_at_the_same_time_do_not_find_what_the_other_left(tmp_path, make, read, warm, monkeypatch):
     """Nor do kernels that run at the same time share anything that one of them changes."""
+    monkeypatch.chdir(tmp_path)
     waits = "import pathlib, time\nwhile not pathlib.Path('trace.txt').exists(): time.sleep(0.01)\n"
     stays = "import pathlib, time\nwhile not pathlib.Path('found').exists(): time.sleep(0.01)"
     leaves = make(tmp_path, "leaves", LEAVES_TRACES, stays.replace("'found'", f"{str(tmp_path / 'found')!r}"))
     finds = make(tmp_path, "finds", waits + FINDS_TRACES, "pathlib.Path('found').touch()")
-    _, second = run_all(tmp_path, leaves, finds, cwd=tmp_path)
+    _, second = run_all(tmp_path, leaves, finds)
     assert {what for what, found in json.loads(output(read(second.output), -2)).items() if found} == set()
 
 
@@ -411,15 +414,18 @@ def test_the_warm_process_and_its_kernels_end_with_their_owner(warm_is_killed_fi
     wait_until(lambda: not running(warm_pid) and not running(kernel_pid), "the end of both processes")
 
 
-def test_when_the_warm_process_was_killed_runs_go_on_and_the_next_gets_a_new_one(tmp_path, make, caplog, warm):
+def test_when_the_warm_process_was_killed_runs_go_on_and_the_next_gets_a_new_one(
+    tmp_path, make, caplog, warm, monkeypatch
+):
     """A run in an orphaned kernel is completed; the next start makes a new warm process and says so in one line."""
+    monkeypatch.chdir(tmp_path)
     begins = "import pathlib, time\npathlib.Path('begun').touch()\n"
     waits = "while not pathlib.Path('killed').exists(): time.sleep(0.01)\n"
     slow = make(tmp_path, "slow", begins + waits + "print('still here')")
     after = make(tmp_path, "after", "print('a new one')")
 
     with caplog.at_level(logging.WARNING, "runbook_lib.notebook.warm_kernels"), ThreadPoolExecutor(1) as beside:
-        first = beside.submit(execute, slow, tmp_path / "first.ipynb", {}, cwd=tmp_path)
+        first = beside.submit(execute, slow, tmp_path / "first.ipynb", {})
         wait_until((tmp_path / "begun").exists, "the cell")
         assert warm_kernels._warm is not None
         os.kill(warm_kernels._warm.pid or 0, signal.SIGKILL)

@@ -138,7 +138,7 @@ def test_a_seal_over_them_that_no_trusted_key_signed_hides_none(
     if seal == "with the signature of the one before":
         newest, data = record.journal.read().lines[-1], (record.folder / "seal" / "envelope.json").read_bytes()
         record.keep_gated("seal-2/envelope.json", data, kind=Kind.SEALED, expected=newest.expected)
-    monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
+    monkeypatch.setattr("runbook_lib.notebook.workspace.open_site", lambda _: site_with())
     assert f"line {number}: approved" in " ".join(repr(open_runbook("10_diagnose_logs", "x", record.incident)).split())
     (said,) = note_after_seal(record)
     assert f"line {number}: approved, in the name of Bob" in said
@@ -194,7 +194,7 @@ def test_a_fleet_notes_them_at_the_site(record: Record, monkeypatch: pytest.Monk
 
 def test_a_notebook_that_is_opened_by_hand_names_them(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its banner, approvals first; nothing where there are none, or where a run has named them already."""
-    monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
+    monkeypatch.setattr("runbook_lib.notebook.workspace.open_site", lambda _: site_with())
     assert "not signed" not in repr(open_runbook("10_diagnose_logs", "x", record.incident))
     seal_record(record, {"name": "lab"})
     for _ in range(5):

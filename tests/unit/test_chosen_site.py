@@ -114,7 +114,7 @@ def test_a_parameter_of_another_stage_opens_nothing(
     records: Path, monkeypatch: pytest.MonkeyPatch, stage: str, parameter: str
 ) -> None:
     """It is refused by its name before an incident is opened, or a site's file is read."""
-    monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
+    monkeypatch.setattr("runbook_lib.notebook.workspace.open_site", lambda _: site_with())
     with pytest.raises(ParameterRefused, match=parameter):
         open_runbook(stage, "x", **{parameter: "1" * 64})
     assert not records.exists()

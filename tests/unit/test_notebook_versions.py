@@ -168,7 +168,7 @@ def test_stage_that_a_person_opens_leaves_its_version(tmp_path: Path, monkeypatc
     from site_kit import site_with
 
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
-    monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
+    monkeypatch.setattr("runbook_lib.notebook.workspace.open_site", lambda _: site_with())
     rb = open_runbook("10_diagnose_logs", "x")
     lines = rb.context.record.journal.read().lines
     assert [line.about.topic for line in lines if line.kind is Kind.NOTED] == [LineTopic.TEMPLATE_BY_HAND]
@@ -187,7 +187,7 @@ def test_copy_that_a_person_opens_is_the_version_that_is_kept(tmp_path: Path, mo
     (copies / "10_diagnose_logs.ipynb").write_text("changed by a person", encoding="utf-8")
     monkeypatch.setattr("runbook_lib.paths.is_installed", lambda: True)
     monkeypatch.setattr("runbook_lib.paths.home_dir", lambda: tmp_path / "home")
-    monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
+    monkeypatch.setattr("runbook_lib.notebook.workspace.open_site", lambda _: site_with())
     monkeypatch.chdir(copies)
     monkeypatch.delenv("RUNBOOK_RECORDS", raising=False)
     record = open_runbook("10_diagnose_logs", "x").context.record

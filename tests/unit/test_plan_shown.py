@@ -29,7 +29,7 @@ from runbook_lib.errors import (
     StageOutOfOrder,
 )
 from runbook_lib.models import Outcome, Stage, StageState, Verdict
-from runbook_lib.notebook import opening
+from runbook_lib.notebook import opening, workspace
 from runbook_lib.notebook.changing_stages import approve_by_form
 from runbook_lib.notebook.engine import NotebookResult
 from runbook_lib.notebook.reading_stages import ListCertificates, keep_given, withdraw
@@ -264,7 +264,7 @@ def test_nothing_is_done_any_more_in_an_incident_that_has_ended(
 ) -> None:
     """It stays what it was: a run, a notebook and an override are refused before they write a line; it is reported."""
     plan, record, site = incident.write_plan(), incident.record, incident.context.site
-    monkeypatch.setattr(opening, "open_site", lambda _: site)
+    monkeypatch.setattr(workspace, "open_site", lambda _: site)
     left_open = opening.open_runbook(Stage.DELETE, "lab", plan.incident)
     record.set_outcome(Outcome.REPAIRED)
     before = record.journal.read()

@@ -507,9 +507,9 @@ def lines_with(pattern: str) -> list[str]:
 OPENS_A_RUN = "import runbook_lib.cli.plans, runbook_lib.cli.running"
 READS_A_RECORD = "import runbook_lib.show.report"
 OPENS_A_READING_STAGE = """
-from runbook_lib.notebook import opening
+from runbook_lib.notebook import opening, workspace
 from site_kit import site_with
-opening.open_site = lambda _: site_with()
+workspace.open_site = lambda _: site_with()
 opening.open_runbook("10_diagnose_logs", "any")
 """
 CHECKS_A_SITE = """
