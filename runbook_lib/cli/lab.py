@@ -209,7 +209,6 @@ def _serve(site: str) -> int:
 # -- ``runbook demo``: the incident, its repair, and what the lab itself saw of it -----------------
 
 MISMATCHES = 3
-_MONITORS_S = 30.0
 DELETE = "ncs certvalidation tofu-certs deletecert host "
 
 WHAT_HAPPENED = (
@@ -298,7 +297,7 @@ def _state(state: dict[str, Any]) -> Table:
 def _wait_for_mismatches(site: Site) -> Diagnosis:
     """Read the lab's logs until its monitors have reported every mismatch once."""
     sources = {key: server.logs for key, server in site.servers.items()}
-    end = time.monotonic() + _MONITORS_S
+    end = time.monotonic() + 30.0
     while True:
         diagnosis = diagnose_sources(sources)
         if len(diagnosis.mismatches) >= MISMATCHES or time.monotonic() > end:

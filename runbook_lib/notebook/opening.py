@@ -284,8 +284,7 @@ def open_incident(site: Site, incident: str, *, what: str, given: str = "") -> R
     root = paths.records_dir()
     incident = incident or find_open(root, site.name) or ""
     if not incident:
-        given = from_anywhere(given) if given else ""
-        return Record.create(root, site.name, kind=site.kind, what=what, given=given)
+        return Record.create(root, site.name, kind=site.kind, what=what, given=given and from_anywhere(given))
     record = Record.open(root, incident)
     if record.site != site.name:
         raise ParameterRefused(

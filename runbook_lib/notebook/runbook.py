@@ -67,8 +67,7 @@ def pages_for(context: Context) -> PrimaryPages:
 def leave_connections(context: Context, pages: PrimaryPages) -> None:
     """At the end of a stage that is done: leave everything open where the run goes on, else close it."""
     global _left
-    last = os.environ.get(LAST_STAGE)
-    if last is None or context.stage == last:
+    if os.environ.get(LAST_STAGE, context.stage) == context.stage:
         close_connections(context.devices, pages)
     else:
         _left = _Left(context, pages)
