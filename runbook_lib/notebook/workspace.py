@@ -22,7 +22,7 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.paths import from_anywhere
-from runbook_lib.processes import operator, quick_import, wait_or_kill
+from runbook_lib.processes import JUPYTERLAB, operator, quick_import, wait_or_kill
 from runbook_lib.record.files import make_folder, write_new, writing
 from runbook_lib.record.incident import Record, find_open, list_records, site_slug
 from runbook_lib.show.document import READY, Link
@@ -258,8 +258,7 @@ def serve_jupyter(notebooks: Path) -> int:
 
 def _command(notebooks: Path) -> list[str]:
     layouts = paths.lab_dir() / "jupyter" / "workspaces"
-    # With the first import JupyterLab's own takes half the time: see ``quick_import``.
-    command = [sys.executable, "-c", "import runbook_lib.notebook.provisioner, jupyterlab.labapp as lab; lab.main()"]
+    command = [sys.executable, "-c", JUPYTERLAB]
     command += [f"--ServerApp.root_dir={paths.records_dir()}", "--ServerApp.ip=127.0.0.1", "-y"]
     command += [f"--LabApp.default_url=/lab/workspaces/{save_layout(layouts, notebooks)}", "--LabApp.news_url=None"]
     command += [f"--LabApp.workspaces_dir={layouts}", f"--MultiKernelManager.kernel_manager_class={_KERNELS}"]
