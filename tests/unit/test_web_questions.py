@@ -450,6 +450,24 @@ def test_a_dialogue_that_is_not_drawn_yet_is_no_question() -> None:
     assert not clicked
 
 
+@pytest.mark.parametrize(("inside", "patience_s"), [((), 30.0), ((1,), 1.5)], ids=["nothing yet", "something"])
+def test_a_frame_of_a_dialogue_is_waited_for_as_any_page_is(inside: tuple[int, ...], patience_s: float) -> None:
+    """As long as it shows nothing; what it shows may be a question, which is left to a person soon."""
+    view, waited = view_that_registers(), list[float]()
+    around = question("Add ISE Server", "Cancel")
+    parts = [Item(kind="frame", dialog="q"), *(Item(kind="text", dialog="q", frame=frame) for frame in inside)]
+
+    async def wait(_ready: object, what: str, for_s: float) -> None:
+        waited.append(for_s)
+        raise PageNotUnderstood(what)
+
+    view.browser.deadlines = SimpleNamespace(page_s=30.0)  # type: ignore[assignment]
+    view.wait = wait  # type: ignore[method-assign, assignment]
+    with pytest.raises(PageNotUnderstood, match="unexpected"):
+        asyncio.run(dismiss(view, Screen((*around.items, *parts))))
+    assert waited == [patience_s]
+
+
 @pytest.mark.parametrize("buttons", [("Yes", "No", "Cancel"), ("Cancel", "No", "Yes"), ("No", "Abort", "Cancel")])
 def test_cancel_comes_before_no(buttons: tuple[str, ...]) -> None:
     """No answers a question ("Keep what the secondary holds?"), and what it does nobody knows; Cancel answers none."""
