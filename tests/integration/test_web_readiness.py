@@ -168,11 +168,13 @@ PARTS = {
     "8 passed, 1 failed": "speaks of more rows",
     "All (9)": "speaks of more rows",
     "<a href=#>Show more</a>": "leave out rows",
+    "<button disabled>‹</button> <button>›</button>": "leave out rows: ›",
+    "<span role=button tabindex=0 title='Next page'>&gt;</span>": "leave out rows",
 }
 WHOLE = (
     "<label>Show <select><option>All<option>Passed</select></label>",
     "<label><input type=radio name=r checked>No</label><label><input type=checkbox>Yes</label>",
-    "Passed: 8, Failed: 0 <button>OK</button> <button>More actions</button>",
+    "Passed: 8, Failed: 0 <button>OK</button> <button>More actions</button> <button disabled>Next</button>",
     f"{TURNS}<div style='height: 600px'></div>",
 )
 
