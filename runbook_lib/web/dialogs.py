@@ -105,8 +105,9 @@ async def dismiss(view: PageView, front: Screen) -> None:
     notes = is_notice(front, view.labels)
     loads = any(same_words(said, phrase) for said in front.texts for phrase in view.labels.phrases["loading"])
     if loads or not (ways or notes):
-        drawn = _controls(front)  # its fields and buttons may come a moment later, and a frame's with its page
-        patience_s = view.browser.deadlines.page_s if _holds_empty_frame(front) else _DRAWN_S
+        drawn = _controls(front)  # its fields and buttons may come a moment later; those of a frame, with its page
+        empty = any(item.kind == "frame" for item in front.items) and len({item.frame for item in front.items}) == 1
+        patience_s = view.browser.deadlines.page_s if empty else _DRAWN_S
         with contextlib.suppress(PageNotUnderstood, DeviceSilent):
             await view.wait(lambda screen: _controls(screen.in_dialog()) != drawn, "", patience_s)
             return
@@ -175,12 +176,6 @@ def gone_from(front: Screen) -> Callable[[Screen], bool]:
 
 def _controls(front: Screen) -> list[tuple[str, str]]:
     return [(item.kind, item.text) for item in front.items if item.kind != "text"]
-
-
-def _holds_empty_frame(front: Screen) -> bool:
-    """Whether a dialogue has a frame, and all that it shows is its own: that frame's page is not there yet."""
-    holders = {item.frame for item in front.items if item.kind == "frame"}
-    return bool(holders) and holders == {item.frame for item in front.items}
 
 
 def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:
