@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from playwright.async_api import Dialog, Error
 
-from runbook_lib.errors import DeviceSilent, PageNotUnderstood
+from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.params.labels import SECONDARY, Label, Labels
 from runbook_lib.params.values import same_host
 from runbook_lib.web.browser import PinnedBrowser
@@ -108,10 +108,7 @@ async def dismiss(view: PageView, front: Screen) -> None:
         drawn = _controls(front)  # its fields and buttons may come a moment later; those of a frame, with its page
         empty = any(item.kind == "frame" for item in front.items) and len({item.frame for item in front.items}) == 1
         patience_s = view.browser.deadlines.page_s if empty else _DRAWN_S
-        with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-            await view.wait(lambda screen: _controls(screen.in_dialog()) != drawn, "", patience_s)
-            return
-        if loads:
+        if await view.comes(lambda screen: _controls(screen.in_dialog()) != drawn, patience_s) or loads:
             return
         words = dialog_in_words(front)
         then = "Answer it by hand in a browser, then run the stage again."
@@ -124,8 +121,7 @@ async def dismiss(view: PageView, front: Screen) -> None:
         return
     with contextlib.suppress(*ELEMENT_LOST):
         await (await view.element(ways[0].item)).click(timeout=ACTION_MS)
-    with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        await view.wait(gone_from(front), "", _CLOSE_S)  # one that fades out is not pressed again
+    await view.comes(gone_from(front), _CLOSE_S)  # one that fades out is not pressed again
 
 
 async def wait_past_notices(

@@ -310,13 +310,11 @@ class PageView:
             what = broken if status >= BROKEN else f"the page stayed empty for {limit:g} s"
             then = "Look at it in a browser. Once the server shows its pages, run the stage again."
             return errors.DeviceSilent(what, where=self.browser.page.url, found=screen_in_words(screen), next_step=then)
-        in_way = ""
+        missed = f"not found on the page within {limit:g} s: {what}"
         if screen.busy or screen.blocked:
             over = screen.covering() if screen.busy else screen.in_dialog()
-            in_way = " ".join(over.texts) or "an overlay without text"
+            missed += f"; in the way: {' '.join(over.texts) or 'an overlay without text'}"
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
-        missed = f"not found on the page within {limit:g} s: {what}"
-        missed = f"{missed}; in the way: {in_way}" if in_way else missed
         then = "If it is there under another name, add that name to the site's file (key labels)."
         return self.problem(missed, screen_in_words(screen) + (blocked if self.browser.blocked else ""), then)
 

@@ -386,9 +386,10 @@ def pressed_in(view: PageView, front: Screen) -> list[int]:
 
         return SimpleNamespace(click=click)
 
-    async def wait(ready: Callable[[Screen], bool | None], what: str, *_: object) -> None:
+    async def wait(ready: Callable[[Screen], bool | None], what: str, *_: object, **_given: object) -> bool:
         if not ready(Screen() if pressed else front):
             raise PageNotUnderstood(what)
+        return True
 
     view.element, view.wait = cast("Any", element), cast("Any", wait)
     return pressed
@@ -457,7 +458,7 @@ def test_a_frame_of_a_dialogue_is_waited_for_as_any_page_is(inside: tuple[int, .
     around = question("Add ISE Server", "Cancel")
     parts = [Item(kind="frame", dialog="q"), *(Item(kind="text", dialog="q", frame=frame) for frame in inside)]
 
-    async def wait(_ready: object, what: str, for_s: float) -> None:
+    async def wait(_ready: object, what: str, for_s: float, **_given: object) -> None:
         waited.append(for_s)
         raise PageNotUnderstood(what)
 
@@ -639,7 +640,7 @@ def test_no_button_of_another_form_is_pressed_to_uncover_something(monkeypatch: 
     ask = [Item(kind="textbox", names=((0, "Reason"),)), Item(kind="button", names=((0, "Send"),))]
     elsewhere = Screen((Item(kind="button", names=((0, "OK"),), box=(500, 20, 60, 20)),))
     view = Mock(labels=LABELS, look=AsyncMock(return_value=elsewhere), element=AsyncMock())
-    view.wait = AsyncMock(side_effect=PageNotUnderstood("stays"))
+    view.comes = AsyncMock(return_value=None)
     view.problem = lambda what, *_: PageNotUnderstood(what)
     view.dialogs.agrees.return_value, view.dialogs.expected, view.dialogs.pressed = False, (), ()
     monkeypatch.setattr(dialogs, "_over", AsyncMock(return_value=Screen(tuple(ask))))
