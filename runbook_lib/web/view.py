@@ -313,7 +313,8 @@ class PageView:
         missed = f"not found on the page within {limit:g} s: {what}"
         if screen.busy or screen.blocked:
             over = screen.covering() if screen.busy else screen.in_dialog()
-            missed += f"; in the way: {' '.join(over.texts) or 'an overlay without text'}"
+            in_way = " ".join(over.texts) or "an overlay without text"
+            missed = f"{missed}; in the way: {in_way}"
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
         then = "If it is there under another name, add that name to the site's file (key labels)."
         return self.problem(missed, screen_in_words(screen) + (blocked if self.browser.blocked else ""), then)
