@@ -141,7 +141,7 @@ class Redactor:
         return b"".join([*out, data[position:]]) if out else data
 
     def redact_text(self, text: str) -> str:
-        """The same for a text; one that holds none is returned as it is."""
+        """Return ``text`` with each secret replaced by its reference; one that holds none is returned as it is."""
         data = text.encode("utf-8", "surrogatepass")
         redacted = self.redact(data)
         if redacted is data:

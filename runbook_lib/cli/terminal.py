@@ -27,7 +27,7 @@ def out(line: str = "") -> None:
 
 
 def prose(line: str) -> None:
-    """The same for a sentence: a terminal breaks it between words, and breaks no command."""
+    """Print one sentence at once, as ``out`` does a line; a terminal breaks it between words, and breaks no command."""
     print(_fitted(one_line(line, LONGEST_LINE), sys.stdout, 0), flush=True)  # noqa: T201 - this is the terminal
 
 
@@ -73,7 +73,7 @@ def err(line: str) -> None:
 
 
 def err_lines(text: str) -> None:
-    """The same for a text that was laid out in lines already, as an error is; a terminal breaks them like prose."""
+    """Print to standard error a text that has its lines already, as an error has; a terminal breaks them like prose."""
     fitted = _fitted(printable(text, _UNBOUNDED), sys.stderr, 4)  # what goes on is not as the parts of an error
     print(fitted, file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
 

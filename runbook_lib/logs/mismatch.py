@@ -194,7 +194,7 @@ def place_before(window: Window, further: int) -> int | None:
 
 
 def read_folded(window: Window, at: int) -> MessageHit | None:
-    """The same where a narrow terminal broke every line at one width, in the middle of words; it is put together again.
+    """Return the message of lines that a narrow terminal broke at one width, within words; None where it is none.
 
     Lines as long as the one of ``at``, or as the one above, go on in the next; a shorter one ends what was one line.
     """

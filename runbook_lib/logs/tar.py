@@ -63,7 +63,7 @@ class _Tar:
         self.position = 0
 
     def next_member(self) -> Header | None:
-        """Return the next member's header with what extended headers say of it; None at the archive's end."""
+        """Return the next member's header with what extended headers say of it; None at the end. Raises CutOff."""
         fields: dict[str, str] = {}
         ended = False
         while block := self._block(ended):

@@ -119,7 +119,7 @@ def to_json_value(value: Any) -> Any:
 
 
 def plain_json_value(value: Any) -> Any:
-    """The same before the gate."""
+    """``value`` as what JSON can say, as it is before the gate: secrets may be in it."""
     from pydantic_core import to_jsonable_python  # costs time that a stage without facts need not spend
 
     return to_jsonable_python(value, bytes_mode="base64")

@@ -134,7 +134,7 @@ def read_public_key(path: Path) -> VerifyingKey:
 
 
 def parse_public(data: bytes, path: Path) -> VerifyingKey:
-    """The same from bytes that were read from ``path``."""
+    """Return the public key in ``data``, read from ``path``; ``ParameterRefused`` if it holds no Ed25519 public key."""
     try:
         key = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm):

@@ -214,7 +214,7 @@ def signed_heads(files: RecordFiles, incident: str, keys: Sequence[VerifyingKey]
 
 
 def lost_seals(files: RecordFiles, incident: str, keys: Sequence[VerifyingKey], lines: Iterable[Line]) -> list[str]:
-    """Return the same statements by their paths where the lines do not hold the one up to which they were signed."""
+    """Return the paths of signed statements where the lines do not hold the one up to which they were signed."""
     hashes = {line.hash for line in lines}
     return [path for path, head in signed_heads(files, incident, keys) if head not in hashes]
 

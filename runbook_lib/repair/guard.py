@@ -216,7 +216,7 @@ def _was_sent(context: Context, request: ChangeRequest) -> bool:
 
 
 async def not_sent_before(context: Context, request: ChangeRequest) -> None:
-    """An approval lets each change be sent once: what never left here does not count, what the server refused does."""
+    """Raise PlanStale for a change sent on this approval before: a refused one counts, one that never left does not."""
     if not request.sends:
         return
     if isinstance(request.change, PlanRow):

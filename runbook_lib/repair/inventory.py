@@ -66,7 +66,7 @@ def read_logs(context: Context) -> Diagnosis:
 
 
 def read_site_logs(site: Site, progress: ProgressCallback = no_progress) -> Diagnosis:
-    """The same without an incident, telling ``progress`` how far it is."""
+    """Read a site's logs, without an incident, and keep nothing; ``progress`` is told how far it is."""
     sources = {key: server.logs for key, server in site.servers.items()}
     zones = {key: server.log_zone for key, server in site.servers.items() if server.log_zone}
     progress("Reading the logs")

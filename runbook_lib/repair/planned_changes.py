@@ -201,9 +201,9 @@ def sent_already(plan: Plan, what: str) -> PlanStale:
 
 
 def results_of(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
-    """Return what became of this plan's deletions so far, an interrupted run's included: what came behind it.
+    """Return what became of this plan's deletions so far, an interrupted run's included.
 
-    By the order of the journal: a clock may have been set back since the plan was made.
+    They stand behind the plan in the journal, by its order: a clock may have been set back since the plan was made.
     """
     lines = context.record.journal.read().lines
     made = max((line.n for line in lines if is_of_plan(line) and line.seen == plan.digest), default=len(lines) + 1)

@@ -239,7 +239,7 @@ def last_known_certificates(context: Context, target: str) -> tuple[str, ...]:
 
 
 def last_confirmed(records: Iterable[Record], target: str, *, but: str = "") -> tuple[str, ...]:
-    """The same from a site's records, newest first, without the incident ``but``."""
+    """Return what ``last_known_certificates`` says, from a site's records, newest first, without the one of ``but``."""
     for record in records:
         if record.incident == but:
             continue
