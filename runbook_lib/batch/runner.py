@@ -30,6 +30,7 @@ from runbook_lib.record.files import gate_notebook, write_new
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
+from runbook_lib.record.stages import progress_in_words
 from runbook_lib.repair.sent_changes import anything_sent, unseen_changes
 from runbook_lib.secrets import SecretRef, learn
 
@@ -74,7 +75,8 @@ class RunReport:
     """One run: its stages so far, the incident's outcome, the exit code, the seal that ended it.
 
     A run that went well and left a secret in its record ends as one whose record cannot be relied on.
-    ``report`` is the page of the post-mortem that the run wrote, None where it did not come so far.
+    ``changes`` says what was changed in the whole incident. ``report`` is the page of the post-mortem that the run
+    wrote, None where it did not come so far.
     """
 
     incident: str
@@ -83,6 +85,7 @@ class RunReport:
     outcome: Outcome | None
     exit_code: int
     seal: Seal
+    changes: str
     report: Path | None = None
 
 
@@ -137,7 +140,8 @@ def run_stages(
                 seal_record(record, site_without_secrets(site))
             raise
         sealed = seal_record(record, site_without_secrets(site))
-    kept = (line.path for line in reversed(record.journal.read().lines))
+    lines = record.journal.read().lines
+    kept = (line.path for line in reversed(lines))
     pages = (record.folder / path for path in kept if path.startswith("report/") and path.endswith(".html"))
     return RunReport(
         incident=record.incident,
@@ -146,6 +150,7 @@ def run_stages(
         outcome=outcome,
         exit_code=_exit_code(record, reports[-1], outcome) or (errors.RecordError.exit_code if sealed.leaks else 0),
         seal=sealed,
+        changes=progress_in_words(lines),
         report=next(pages, None) if reports[-1].stage is Stage.POST_MORTEM else None,
     )
 

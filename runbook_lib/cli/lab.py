@@ -21,16 +21,9 @@ from runbook_lib.lab.pages.skins import skin_named
 from runbook_lib.logs.conclusions import verdict
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.models import PI_SERVERS
+from runbook_lib.notebook import workspace
 from runbook_lib.notebook.runbook import sign_of
 from runbook_lib.notebook.warm_kernels import WarmKernels
-from runbook_lib.notebook.workspace import (
-    DEFAULT_SITE,
-    current_choice,
-    folder_of,
-    open_site,
-    separate_choice,
-    serve_jupyter,
-)
 from runbook_lib.observations import Diagnosis
 from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
@@ -174,11 +167,11 @@ def lab_jupyter_command() -> int:
 
     A lab that it started ends with it.
     """
-    separate_choice(DEFAULT_SITE)
+    workspace.separate_choice(workspace.DEFAULT_SITE)
     lab_up = lab.is_up(paths.lab_dir())
-    open_site(DEFAULT_SITE)
+    workspace.open_site(workspace.DEFAULT_SITE)
     try:
-        return _serve(DEFAULT_SITE)
+        return _serve(workspace.DEFAULT_SITE)
     finally:
         if not lab_up:
             lab_down_command()
@@ -190,20 +183,20 @@ def notebook_command(site: str) -> int:
     Return JupyterLab's exit code.
     """
     loaded = load_site_or_lab(site)
-    if isinstance(loaded, LabRequest) and site == DEFAULT_SITE:
+    if isinstance(loaded, LabRequest) and site == workspace.DEFAULT_SITE:
         return lab_jupyter_command()
-    separate_choice(site)
+    workspace.separate_choice(site)
     if isinstance(loaded, Site) and loaded.kind != "lab":
         out_lines(sign_of(loaded).text(room()))
     return _serve(loaded.name)
 
 
 def _serve(site: str) -> int:
-    choice = current_choice()
-    notebooks = folder_of(site, choice.incident if choice else "")
+    choice = workspace.current_choice()
+    notebooks = workspace.folder_of(site, choice.incident if choice else "")
     if hint := font_hint():
         out(hint)
-    return serve_jupyter(notebooks)
+    return workspace.serve_jupyter(notebooks)
 
 
 # -- ``runbook demo``: the incident, its repair, and what the lab itself saw of it -----------------

@@ -23,7 +23,7 @@ from runbook_lib.record.files import to_json_value
 from runbook_lib.record.history import incident_that_counts, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open
 from runbook_lib.record.lock import Holder, free_stale, holder_of, holders_by_incident, is_left_behind
-from runbook_lib.record.stages import closed_by
+from runbook_lib.record.stages import closed_by, progress_in_words
 from runbook_lib.repair.approval import (
     UNSIGNED,
     approval_command,
@@ -221,6 +221,7 @@ def print_status(record: Record) -> None:
     if (closing := closed_by(record.journal.read().lines)) and closing.artifact:
         person = record.read_json(closing.artifact, dict[str, str])
         prose(f"closed:   by {person.get('by', '')}: {person.get('reason', '')}")
+    prose(f"changes:  {progress_in_words(record.journal.read().lines)}")
     out(f"plan:     {plan.digest if plan else 'none yet'}")
     if plan:
         out(f"approved: {approved_by(record, plan)}")

@@ -314,6 +314,7 @@ def conclude(report: RunReport, seconds: float, then: str = "") -> int:
     if report.report:
         out(f"report:  {report.report}")
     prose(f"seal:    {report.seal}")
+    prose(f"changes: {report.changes}")
     out(f"outcome: {report.outcome or 'not finished'}")
     out(f"record:  {report.folder}")
     problem = shortened(report.stages[-1].error_text, report.folder / "errors")

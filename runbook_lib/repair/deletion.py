@@ -19,20 +19,13 @@ from runbook_lib.event_loop import poll_until
 from runbook_lib.models import TofuStore
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.stages import RecordedChange
+from runbook_lib.repair import planned_changes
 from runbook_lib.repair.approval import require_approval
 from runbook_lib.repair.confirmation import INTERCEPTION
 from runbook_lib.repair.context import Context, read_when_back
 from runbook_lib.repair.guard import begin, permit, require_release
 from runbook_lib.repair.inventory import recorded_diagnosis, recorded_inventory, take_inventory, watch_logs
 from runbook_lib.repair.plan import essence, plan_of
-from runbook_lib.repair.planned_changes import (
-    NEW_PLAN,
-    ends_of_deletions,
-    require_none_goes_on,
-    results_of,
-    sent_places,
-    unsent,
-)
 from runbook_lib.repair.preflight import require_means, try_login
 from runbook_lib.repair.primary_pages import PrimaryPages
 from runbook_lib.repair.sent_changes import DELETION_FACTS, about_deletion, collateral_of, recorded_deletions
@@ -58,11 +51,11 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
         return ()
     with context.lock("delete stale certificates"):
         await require_release(context.site, context.devices)
-        if unsent(context, plan):
+        if planned_changes.unsent(context, plan):
             require_means(context, plan)
             await try_login(context, pages, plan)
         await _refuse_if_moved(context, plan)
-        sent = sent_places(context, plan)
+        sent = planned_changes.sent_places(context, plan)
         for number, row in enumerate(plan.deletions):
             if row.place in sent:
                 continue
@@ -75,10 +68,10 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
             refused = isinstance(problem, _ONCE_IS_ENOUGH) and result.result is not Deletion.GONE
             if problem and (refused or isinstance(problem, errors.RecordError)):
                 raise problem
-        if await watch_logs(context, results_of(context, plan)):
-            ends = ends_of_deletions(context, recorded_diagnosis(context), recorded_inventory(context))
-            require_none_goes_on(context, ends)
-        return results_of(context, plan)
+        if await watch_logs(context, planned_changes.results_of(context, plan)):
+            ends = planned_changes.ends_of_deletions(context, recorded_diagnosis(context), recorded_inventory(context))
+            planned_changes.require_none_goes_on(context, ends)
+        return planned_changes.results_of(context, plan)
 
 
 async def _refuse_if_moved(context: Context, plan: Plan) -> None:
@@ -90,7 +83,7 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
     deleted = {result.place for result in recorded_deletions(context.record)}
     # An entry that the plan does not know, and that this incident deleted, may have come back since.
     back = deleted & ({row.place for row in fresh.rows} - {row.place for row in plan.rows})
-    moved = [*inventory.contradictions, *differences(plan, fresh, sent_places(context, plan) | back)]
+    moved = [*inventory.contradictions, *differences(plan, fresh, planned_changes.sent_places(context, plan) | back)]
     if moved:
         context.record.journal.append(
             Kind.DECIDED, stage=context.stage, expected=f"the plan {plan.digest}", seen="stale: " + "; ".join(moved)
@@ -101,7 +94,7 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
             else "Something moved between the plan and the deletion; nothing was deleted",
             where=f"incident {plan.incident}",
             found="\n".join(moved),
-            next_step=INTERCEPTION if inventory.contradictions else NEW_PLAN,
+            next_step=INTERCEPTION if inventory.contradictions else planned_changes.NEW_PLAN,
         )
 
 
@@ -139,7 +132,7 @@ async def _delete_one(
     text, problem = await _send(context, row, change)
     read = _decided if isinstance(problem, errors.DeviceSilent) else _read_back
     after = await _undisturbed(lambda: read(context, row), {each.key: each.subject for each in before.entries})
-    ours = {key for server, key in sent_places(context, plan) if server == row.server}
+    ours = {key for server, key in planned_changes.sent_places(context, plan) if server == row.server}
     result = DeletionResult(
         server=row.server,
         key=row.key,
@@ -160,7 +153,7 @@ def _refuse_if_changed(context: Context, plan: Plan, store: TofuStore) -> None:
 
     What this incident deleted may be back: that is the monitors' doing.
     """
-    own = {key for server, key in sent_places(context, plan) if server == store.server}
+    own = {key for server, key in planned_changes.sent_places(context, plan) if server == store.server}
     planned = [
         f"host={row.key};  subject={row.subject}"
         for row in plan.rows

@@ -109,6 +109,11 @@ class ChangeRow:
     is_settled: bool = False
 
     @property
+    def final_tone(self) -> str:
+        """How good its result is by all that is known in the end; ``tone`` is that of the moment."""
+        return "good" if self.is_settled else self.tone
+
+    @property
     def is_known(self) -> bool:
         """Whether anybody knows what became of it."""
         return self.is_settled or self.result not in ("", Deletion.NOT_DELETED_OR_CAME_BACK)

@@ -147,9 +147,8 @@ def _changes(pm: PostMortem) -> Table:
 
 
 def _became(change: ChangeRow) -> Marked:
-    if change.is_settled:
-        return Marked("good", "still listed, or back, when it was read back; stage 60 proved that it was deleted")
-    return Marked(change.tone, change.result or NO_RESULT)
+    proven = "still listed, or back, when it was read back; stage 60 proved that it was deleted"
+    return Marked(change.final_tone, proven if change.is_settled else change.result or NO_RESULT)
 
 
 def _stores(pm: PostMortem) -> Iterator[str | Table]:

@@ -66,7 +66,9 @@ def draw_timeline(
         if lane.note:
             body.append(svg.label(AsIs(lane.note), width - _MARGIN, top + 12, anchor="end", size=_SMALL))
         body.append(_breaks(axis, top + _TITLE - 3, top + _TITLE + _BAR + 3))
-        body += [_span(each, axis, top + _TITLE, width) for each in lane.spans]
+        following = [*(axis.at(each.start) for each in lane.spans[1:]), width - _MARGIN]
+        for each, free in zip(lane.spans, following, strict=False):
+            body.append(_span(each, axis, top + _TITLE, width, free))
         body.append(_points(lane.points, axis, top + _TITLE + _BAR / 2, width))
         top += height
     body.append(_foot(axis, floor, width))
@@ -80,13 +82,17 @@ def _moments(lanes: Sequence[Lane]) -> Iterator[datetime]:
         yield from (point.at for point in lane.points)
 
 
-def _span(each: Span, axis: Axis, y: float, width: float) -> str:
+def _span(each: Span, axis: Axis, y: float, width: float, free: float) -> str:
+    """Return a bar with its text in it; in a narrow one it stands behind it, where there is room up to ``free``."""
     left = axis.at(each.start)
     right = max(axis.at(each.end) if each.end else width - _MARGIN, left + 3)
     box = svg.rectangle(left, y, right - left, _BAR, tone=each.tone, radius=3, dashed=each.broken or each.end is None)
-    if width_of(each.text, _SMALL) > right - left - 8:
+    needed = width_of(each.text, _SMALL)
+    inside = needed <= right - left - 8
+    if not inside and needed > free - right - 4:
         return box
-    return box + svg.label(each.text, (left + right) / 2, y + 16, tone=each.tone, anchor="middle", size=_SMALL)
+    x = (left + right - needed) / 2 if inside else right + 2
+    return box + svg.label(each.text, x, y + 16, tone=each.tone, size=_SMALL)
 
 
 def _points(points: Sequence[Point], axis: Axis, y: float, width: float) -> str:
@@ -250,7 +256,7 @@ def _lanes_of_incident(pm: PostMortem) -> Iterator[Lane]:
         if impact.since_utc:
             yield Lane(title=f"{impact.what}: rejected", spans=(_rejected(impact),))
     yield Lane(title="Stages", spans=tuple(_stage(row, pm.last_utc) for row in repair_stages(pm)))
-    numbered = tuple(Point(text=str(change.number), at=change.utc, tone=change.tone) for change in pm.changes)
+    numbered = tuple(Point(text=str(change.number), at=change.utc, tone=change.final_tone) for change in pm.changes)
     yield Lane(title="Changes, by number", points=numbered)
     if pm.approvals:
         given = tuple(Point(text="A", at=approval.at_utc, tone="change") for approval, _ in pm.approvals)

@@ -132,6 +132,7 @@ def test_a_run_that_stops_at_20_prints_its_plan_and_what_blocks_it(
         outcome=None,
         exit_code=0,
         seal=Seal(folder="seals/1", files=0, lines=0),
+        changes="nothing was changed",
     )
     monkeypatch.setenv("SSH", "correct-horse")
     monkeypatch.setattr(running, "open_site", lambda _: incident.context.site)
@@ -140,6 +141,7 @@ def test_a_run_that_stops_at_20_prints_its_plan_and_what_blocks_it(
     assert running.run_command("lab", until="20") == 0
     said = capsys.readouterr().out
     assert plan.digest in said
+    assert "\nchanges: nothing was changed\n" in said
     assert bool(plan.blocked) is (verdict is not Verdict.CONFIRMED_KEY)
     assert all(reason in " ".join(said.split()) for reason in plan.blocked)
     assert ("it is blocked" in said) is bool(plan.blocked)
@@ -164,6 +166,7 @@ def test_it_stands_at_the_end_of_a_run_that_failed(
         outcome=None,
         exit_code=code,
         seal="sealed",
+        changes="1 entry deleted",
         report=None,
     )
     assert conclude(cast("Any", report), 1.0) == code

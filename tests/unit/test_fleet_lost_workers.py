@@ -112,6 +112,7 @@ def test_a_site_with_a_secret_in_its_record_has_not_ended_well(record: Record, o
         outcome=outcome,
         exit_code=5,
         seal=seal,
+        changes="",
     )
     state, why = _of_report(task(1), report, record)
     assert state is (SiteState.UNKNOWN if outcome is Outcome.UNKNOWN else SiteState.FAILED)
@@ -131,7 +132,7 @@ def test_what_blocks_a_plan_is_in_the_first_line_that_a_roll_up_shows(tmp_path: 
     )
     seal = Seal(folder="seal", files=1, lines=1)
     report = RunReport(
-        incident="i", folder=tmp_path, stages=(refused,), outcome=Outcome.STOPPED, exit_code=3, seal=seal
+        incident="i", folder=tmp_path, stages=(refused,), outcome=Outcome.STOPPED, exit_code=3, seal=seal, changes=""
     )
     state, why = _of_report(task(1), report, incident.record)
     assert (state, why.splitlines()[0]) == (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +27,7 @@ from runbook_lib.show.report import post_mortem, write_beside, write_into
 from runbook_lib.show.report_page import escape, render_html, render_markdown
 from runbook_lib.show.report_reading import begin_mark, end_mark, read_written
 from runbook_lib.show.report_sections import FACTORS, sections_of
-from runbook_lib.show.timeline import over_time
+from runbook_lib.show.timeline import Lane, Span, draw_timeline, over_time
 
 FORMS = ("html", "md")
 HOSTILE = (
@@ -134,6 +135,24 @@ def test_the_timeline_is_read_in_a_narrow_window_and_on_paper(whole: Record) -> 
     smallest = min(map(float, re.findall(r'font-size="([\d.]+)"', drawn.wide.body)))
     assert smallest * min(1, 605 / drawn.wide.width) >= 11
     assert smallest * min(1, 660 / drawn.wide.width) * 0.75 >= 9
+
+
+def test_the_timeline_shows_a_change_that_was_proven_later_as_its_row_does(whole: Record) -> None:
+    """Beside the moment, whose result was doubtful; and a stage too short for its number has it behind its bar."""
+    report = post_mortem(whole.folder)
+    first, *rest = report.changes
+    proven, good = (
+        over_time(replace(report, changes=(replace(first, tone=tone, is_settled=tone == "doubt"), *rest)))
+        for tone in ("doubt", "good")
+    )
+    assert proven == good
+    began = datetime(2026, 12, 1, tzinfo=UTC)
+    spans = tuple(
+        Span(text=text, start=began + timedelta(seconds=at), end=began + timedelta(seconds=at + 1), tone="good")
+        for text, at in (("00", 0), ("10", 100), ("20", 101), ("30", 200))
+    )
+    drawn = draw_timeline([Lane(title="Stages", spans=spans)], end=began + timedelta(seconds=300), title="", width=660)
+    assert re.findall(r">(\d0)<", drawn.body) == ["00", "20", "30"]
 
 
 def test_a_record_without_a_record_is_refused(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def test_a_run_that_was_to_end_before_60_is_not_done_while_a_deletions_end_is_un
         outcome=outcome,
         exit_code=code,
         seal=Seal(folder="seals/1", files=0, lines=0),
+        changes="",
     )
     state, why = _of_report(task(1, until=until), report, record)
     assert (state, bool(why)) == ((SiteState.UNKNOWN, True) if outcome else (SiteState.DONE, False))
