@@ -121,7 +121,7 @@ def _shown(cell: Cell) -> str:
 
 def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
     """Return one cell; the first of several ``heads`` its row, so that a screen reader says whose value is read."""
-    marked = f"{MARKS[mark]}&nbsp;" if mark else ""
+    marked = f"{MARKS[mark]} " if mark else ""
     short = max(map(len, re.split(r"[\s-]" if whole else "\n", str(cell)))) <= SHORT
     kind = " ".join(("whole",) * whole + ("short",) * short)
     name, scope = ("th", ' scope="row"') if heads else ("td", "")
