@@ -51,7 +51,7 @@ STYLE = style_sheet("tables.css").replace("MARKS", _MARKED)
 # Jupyter takes the style sheet out of a notebook that it does not trust, as every copy from elsewhere is, and sets text
 # in tables to the right. What stands at a cell itself is left.
 _LEFT, _WHOLE = ' style="text-align:left"', ' class="whole"'
-SHORT = 24  # characters that are not worth a second line; of a key, between its blanks and hyphens
+SHORT = 24  # characters that are not worth a second line
 _LONG_TITLE = 100  # characters of a title that goes over lines: on one it would push its table out of view
 _DIGEST = re.compile(r"\b([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{16})\b")
 _HALVES, _QUARTER = r"\1\2\n\3\4", '<wbr class="quarter">'
@@ -122,7 +122,7 @@ def _shown(cell: Cell) -> str:
 def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
     """Return one cell; the first of several ``heads`` its row, so that a screen reader says whose value is read."""
     marked = f"{MARKS[mark]} " if mark else ""
-    short = max(map(len, re.split(r"[\s-]" if whole else "\n", str(cell)))) <= SHORT
+    short = max(map(len, str(cell).split(None if whole else "\n")), default=0) <= SHORT
     kind = " ".join(("whole",) * whole + ("short",) * short)
     name, scope = ("th", ' scope="row"') if heads else ("td", "")
     about = f' class="{kind}"' if kind else ""

@@ -97,13 +97,6 @@ def test_no_mark_is_a_colour_alone() -> None:
         assert f"{sign} first" in shown._repr_html_()
 
 
-def test_an_incident_is_broken_at_its_hyphens_alone() -> None:
-    """Where room is short a key stays whole between its blanks and hyphens, if no part is too long for that."""
-    for key, kind in (("20261201T022145Z-lab-c28d", "whole short"), ("a" * 25, "whole")):
-        table = Table(title="t", headers=("incident",), rows=(Row(key),), whole=("incident",))
-        assert f'<td class="{kind}"' in View(key, (table,))._repr_html_()
-
-
 def test_device_text_is_data_in_both_forms() -> None:
     """Tags are escaped, control characters and overrides of direction made visible."""
     shown = view(HOSTILE)
