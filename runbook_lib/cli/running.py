@@ -322,6 +322,9 @@ def conclude(report: RunReport, seconds: float, then: str = "") -> int:
         err_lines(problem)
     if report.exit_code and not stopped_at_plan(report):
         err_lines("\n" + left_behind(Record.open(report.folder.parent, report.incident), then))
+    if not report.exit_code and not report.outcome and not stopped_at_plan(report):
+        out()
+        prose(f"Next: {next_run(Record.open(report.folder.parent, report.incident))}")
     return report.exit_code
 
 

@@ -170,7 +170,8 @@ def test_it_stands_at_the_end_of_a_run_that_failed(
         report=None,
     )
     assert conclude(cast("Any", report), 1.0) == code
-    said = capsys.readouterr().err
+    ended, said = capsys.readouterr()
     assert ("next:       runbook" in said) is told
+    assert ("\nNext: runbook run" in ended) is (code == 0)  # it ended early because it was told to
     assert ("what went wrong" in said) is bool(code)
     assert ("and 34 more of 40" in said) is bool(code)
