@@ -158,6 +158,7 @@ def test_a_page_of_a_longer_list_has_not_ended(read: Read, foot: str) -> None:
     assert not result.has_ended
 
 
+SIGN = "<button {}><i style='display: inline-block; width: 16px; height: 16px'></i></button>"
 TURNS = "<a href=#>All</a> <a href=#>Passed</a> <a href=#>Failed</a>"
 PARTS = {
     "<label>Show <select><option>All<option selected>Passed</select></label>": "filtered by 'Passed'",
@@ -176,7 +177,14 @@ WHOLE = (
     "<label><input type=radio name=r checked>No</label><label><input type=checkbox>Yes</label>",
     "Passed: 8, Failed: 0 <button>OK</button> <button>More actions</button> <button disabled>Next</button>",
     f"{TURNS}<div style='height: 600px'></div>",
+    f"{SIGN.format('')} {SIGN.format('')}",
 )
+BELOW = {
+    f"{SIGN.format('disabled')} {SIGN.format('')}": False,
+    f"{SIGN.format('disabled')} {SIGN.format('disabled')}": True,
+    SIGN.format(""): True,
+    f"{SIGN.format('title=Refresh')} {SIGN.format('title=Help')}": True,
+}
 
 
 def test_a_part_of_the_rows_has_not_ended(read: Read) -> None:
@@ -186,6 +194,8 @@ def test_a_part_of_the_rows_has_not_ended(read: Read) -> None:
         for part, why in PARTS.items():
             assert why in read(f"<p>{part}</p>{table}").problem, part
         assert read(table + f"<p>{TURNS}</p>").problem
+        for below, ended in BELOW.items():
+            assert read(table + f"<p>{below}</p>").has_ended == ended, below
         for around in WHOLE:
             assert read(f"<p>{around}</p>{table}").has_ended, around
 
