@@ -257,7 +257,7 @@ def shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequence
     # Arrows that no name tells from other signs: one alone, or those of a toolbar above the table, turn no pages.
     signs = [item for item in items if item.kind in _PRESSED and not item.text and 0 <= item.top - bottom <= _AROUND]
     if any(same_line(*pair) and not all(sign.disabled for sign in pair) for pair in pairwise(signs)):
-        return "signs without words below it may turn to further rows"
+        return "it may leave out rows: two signs without words below it"
     return ""
 
 
