@@ -149,8 +149,8 @@ SHOWN = 3
 _WIDTH, _INDENT, _FURTHER = 80, " " * 12, " " * 9
 
 
-def left_behind(record: Record, then: str = "") -> str:
-    """Return the text; if nothing was sent and nothing is planned, only the next command (``then``, if given)."""
+def left_behind(record: Record, then: str) -> str:
+    """Return the text, ``then`` as what comes next; if nothing was sent and nothing is planned, that alone."""
     unknown = unseen_changes(record)
     sent = [(server, about_deletion(key)) for server, key in deletion_intents(record)]
     changes = [("primary", what) for what, _ in change_intents(record)]
@@ -163,7 +163,7 @@ def left_behind(record: Record, then: str = "") -> str:
         ("unknown", unknown),
     ]
     lines = [line for name, places in rows if places for line in _left_row(name, _listed(places, record))]
-    return "\n".join([*lines, *_left_row("next", (then or next_run(record)).splitlines())])
+    return "\n".join([*lines, *_left_row("next", then.splitlines())])
 
 
 def shortened(problem: str, folder: Path) -> str:
@@ -317,14 +317,16 @@ def conclude(report: RunReport, seconds: float, then: str = "") -> int:
     prose(f"changes: {report.changes}")
     out(f"outcome: {report.outcome or 'not finished'}")
     out(f"record:  {report.folder}")
-    problem = shortened(report.stages[-1].error_text, report.folder / "errors")
-    if report.exit_code and problem:
+    last, record = report.stages[-1], Record.open(report.folder.parent, report.incident)
+    if report.exit_code and (problem := shortened(last.error_text, report.folder / "errors")):
         err_lines(problem)
     if report.exit_code and not stopped_at_plan(report):
-        err_lines("\n" + left_behind(Record.open(report.folder.parent, report.incident), then))
+        # Each refused login may lock the user.
+        first = "log in by hand; once that works:\n" * (last.error_name == errors.LoginRefused.__name__)
+        err_lines("\n" + left_behind(record, first + (then or next_run(record))))
     if not report.exit_code and not report.outcome and not stopped_at_plan(report):
-        out()
-        prose(f"Next: {next_run(Record.open(report.folder.parent, report.incident))}")
+        out(f"read:    {record.folder / 'notebooks' / last.stage}.ipynb")
+        prose(f"Next: {next_run(record)}")
     return report.exit_code
 
 

@@ -74,8 +74,8 @@ def err(line: str) -> None:
 
 def err_lines(text: str) -> None:
     """Print to standard error a text that has its lines already, as an error has; a terminal breaks them like prose."""
-    fitted = _fitted(printable(text, _UNBOUNDED), sys.stderr, 4)  # what goes on is not as the parts of an error
-    print(fitted, file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
+    # What goes on is set in by 4, not as the parts of an error are.
+    print(_fitted(printable(text, _UNBOUNDED), sys.stderr, 4), file=sys.stderr, flush=True)  # noqa: T201 - as above
 
 
 def begin_line(text: str) -> None:

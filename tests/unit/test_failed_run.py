@@ -28,7 +28,7 @@ def test_what_is_done_what_is_not_and_what_is_unknown_are_told_apart(tmp_path: P
     incident.sent("primary", PRIMARYS[1])
     incident.sent("primary", PRIMARYS[2], Deletion.NOT_DELETED_OR_CAME_BACK)
     incident.record.intend(Stage.REGISTER, "primary", REGISTRATION)
-    done, not_done, unknown, more, after = left_behind(incident.record).splitlines()
+    done, not_done, unknown, more, after = left_behind(incident.record, "runbook run lab").splitlines()
     assert done.split() == ["done:", "primary:", PRIMARYS[1]]
     assert not_done.split() == ["not", "done:", "secondary:", SECONDARYS[1]]
     assert unknown.split() == ["unknown:", "primary:", *str(REGISTRATION).split()]
@@ -38,8 +38,8 @@ def test_what_is_done_what_is_not_and_what_is_unknown_are_told_apart(tmp_path: P
 
 def test_a_run_without_a_change_says_what_to_run_alone(tmp_path: Path) -> None:
     """Nothing sent, nothing planned: one line."""
-    (only,) = left_behind(Incident(tmp_path).record).splitlines()
-    assert only.startswith("next: ")
+    (only,) = left_behind(Incident(tmp_path).record, "runbook run lab").splitlines()
+    assert only == "next:       runbook run lab"
 
 
 def test_a_long_list_is_counted_and_fits_80_columns(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_long_list_is_counted_and_fits_80_columns(tmp_path: Path) -> None:
     rows = tuple(replace(row, key=f"{'a' * 90}{number}.example.com_8082") for number in range(40))
     plan = replace(plan, rows=rows)
     incident.record.write_plan(replace(plan, digest=plan_digest(plan)))
-    lines = left_behind(incident.record).splitlines()
+    lines = left_behind(incident.record, "runbook run lab").splitlines()
     assert f"and 37 more of 40: runbook plan {incident.record.incident}" in "\n".join(lines)
     assert len(lines) < 12
     assert max(map(len, lines)) <= 80
@@ -149,7 +149,8 @@ def test_a_run_that_stops_at_20_prints_its_plan_and_what_blocks_it(
 
 
 @pytest.mark.parametrize(
-    ("code", "error", "told"), [(1, "RepairFailed", True), (3, "ApprovalMissing", False), (0, "", False)]
+    ("code", "error", "told"),
+    [(1, "RepairFailed", True), (4, "LoginRefused", True), (3, "ApprovalMissing", False), (0, "", False)],
 )
 def test_it_stands_at_the_end_of_a_run_that_failed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], code: int, error: str, told: bool
@@ -171,7 +172,9 @@ def test_it_stands_at_the_end_of_a_run_that_failed(
     )
     assert conclude(cast("Any", report), 1.0) == code
     ended, said = capsys.readouterr()
-    assert ("next:       runbook" in said) is told
+    by_hand = "log in by hand; once that works:\n            "
+    assert ("next:       runbook" in said.replace(by_hand, "")) is told
+    assert (by_hand in said) is (error == "LoginRefused")  # each further one may lock the user
     assert ("\nNext: runbook run" in ended) is (code == 0)  # it ended early because it was told to
     assert ("what went wrong" in said) is bool(code)
     assert ("and 34 more of 40" in said) is bool(code)

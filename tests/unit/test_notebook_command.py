@@ -9,6 +9,7 @@ import pytest
 from site_kit import site_with
 
 from runbook_lib.cli import lab
+from runbook_lib.notebook import workspace
 from runbook_lib.notebook.workspace import OPENED_FOR, Choice, keep_choice, resolve_choice
 from runbook_lib.params.model import LabRequest, Site
 
@@ -36,7 +37,7 @@ def labs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     started: list[str] = []
 
     monkeypatch.setattr(lab.lab, "is_up", lambda _folder: False)
-    monkeypatch.setattr(lab, "open_site", started.append)
+    monkeypatch.setattr(workspace, "open_site", started.append)
     monkeypatch.setattr(lab, "lab_down_command", lambda: None)
     return started
 

@@ -60,6 +60,7 @@ def run(incident: Incident, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
             outcome=None,
             exit_code=3 if error else 0,
             seal="sealed",
+            changes="nothing was changed",
             report=None,
         )
 

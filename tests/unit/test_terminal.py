@@ -76,7 +76,7 @@ LAID_OUT = {
     "str(error)",
     "problem",
     "'\\n' + interrupted(record, stop)",
-    "'\\n' + left_behind(Record.open(report.folder.parent, report.incident), then)",
+    "'\\n' + left_behind(record, first + (then or next_run(record)))",
 }
 
 
