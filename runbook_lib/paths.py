@@ -143,13 +143,13 @@ def locks_dir() -> Path:
 
 
 def setting_of(path: Path) -> str:
-    """Return the variable that says in which folder a file of the records, the locks or the keys is; empty elsewhere.
+    """Return the variable that says where the records are, or the folder of a lock or a key; empty elsewhere.
 
     Elsewhere is what an option of a command names, such as ``--to``.
     """
     with suppress(RunbookError):  # without a home there is no folder of keys
         named = {locks_dir(): "RUNBOOK_LOCKS", key_dir(): "RUNBOOK_KEY_DIR"}
-        return named.get(path.parent) or (RECORDS if records_dir() in path.parents else "")
+        return named.get(path.parent) or (RECORDS if records_dir() in (path, *path.parents) else "")
     return RECORDS
 
 

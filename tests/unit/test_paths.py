@@ -60,8 +60,8 @@ def test_what_cannot_be_written_names_the_variable_of_its_folder(
     """Another folder for the records helps nobody whose folder of locks, or of keys, is full."""
     for variable in ("RUNBOOK_LOCKS", "RUNBOOK_KEY_DIR", "RUNBOOK_RECORDS"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
-    files = {"RUNBOOK_LOCKS": "a.lock", "RUNBOOK_KEY_DIR": "seen", "RUNBOOK_RECORDS": "a/b.txt"}
-    for variable, file in (files | {"an option of the command": "a.zip"}).items():
+    files = [("RUNBOOK_LOCKS", "a.lock"), ("RUNBOOK_KEY_DIR", "seen"), ("RUNBOOK_RECORDS", "a/b.txt")]
+    for variable, file in [*files, ("RUNBOOK_RECORDS", ""), ("an option of the command", "a.zip")]:
         with pytest.raises(RecordNotWritable) as caught, writing(tmp_path / variable / file):
             raise OSError(errno.ENOSPC, "No space left on device")
         assert f"name another one ({variable})" in caught.value.next_step
