@@ -16,7 +16,7 @@ import pytest
 from certificate_kit import seen
 from held_clock import turns
 from site_kit import PRIMARY, SECONDARY, site_with
-from waiting import let_pass
+from waiting import PATIENCE_S, let_pass
 
 from runbook_lib.device.prime import REMOVE_HA
 from runbook_lib.errors import (
@@ -328,9 +328,9 @@ def test_progress_is_told_once_for_each_change_of_a_milestone(context: Make) -> 
 
 
 class Standing:
-    """A page that shows one state for good; ``PATIENCE_S`` is how long it is watched at most."""
+    """A page that shows one state for good; ``WATCHED_S`` is how long it is watched at most."""
 
-    PATIENCE_S = 20.0
+    WATCHED_S = PATIENCE_S
 
     def __init__(self, shown: HaPage | None) -> None:
         self._shown = shown
@@ -345,7 +345,7 @@ class Standing:
 def watched(context: Context, shown: HaPage | None, pair_says: Callable[[], None] = lambda: None) -> HaPage:
     async def watch() -> HaPage:
         asyncio.get_running_loop().call_later(0.1, pair_says)
-        async with asyncio.timeout(Standing.PATIENCE_S):
+        async with asyncio.timeout(Standing.WATCHED_S):
             return await watch_registration(context, cast("Any", Standing(shown)), None)
 
     return asyncio.run(watch())
@@ -433,7 +433,8 @@ def test_a_registration_whose_milestones_nobody_reads_has_ended(
 ) -> None:
     """Where both servers are healthy, and the page that stands still calls nothing under way."""
     monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.01)
-    monkeypatch.setattr(Standing, "PATIENCE_S", 0.5)
+    if under_way:  # it is watched for hours
+        monkeypatch.setattr(Standing, "WATCHED_S", 0.5)
     shown = page("Primary Active", (0, 0, 0), under_way=under_way)
     with pytest.raises(TimeoutError) if under_way else nullcontext():
         assert watched(context(Pair(HEALTHY)), shown) == shown
@@ -445,7 +446,6 @@ def test_a_registration_behind_pages_that_do_not_come_back_is_settled_by_both_se
 ) -> None:
     """HTTP 502 for good is no word on it: where they call it healthy it is done, else nobody saw that it began."""
     monkeypatch.setattr(ha_state, "_ASK_SERVERS_S", 0.06)
-    monkeypatch.setattr(Standing, "PATIENCE_S", 5.0)
     with nullcontext() if states == HEALTHY else pytest.raises(OutcomeUnknown, match="not seen"):
         assert watched(context(Pair(states)), None).message == "the web pages did not come back"
 
