@@ -329,7 +329,7 @@ def wait_or_kill(process: subprocess.Popen[Any], grace_s: float) -> None:
 # -- Loading papermill and Jupyter without what they do not need -----------------------------------
 
 _GRAMMAR = "rfc3987_syntax"
-JUPYTERLAB = "import runbook_lib.notebook.provisioner, jupyterlab.labapp as lab; lab.main()"
+JUPYTERLAB = "import runbook_lib.notebook.provisioner, jupyterlab.labapp as lab; lab.main()"  # the first is quick
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from runbook_lib.cli.terminal import answer_to, can_ask, err, out, out_lines, pr
 from runbook_lib.decisions import sha256_hex
 from runbook_lib.errors import DecisionNeeded, ParameterRefused, RecordDamaged, RunbookError
 from runbook_lib.models import Outcome, PastIncident, SiteStatus
-from runbook_lib.processes import operator
+from runbook_lib.processes import operator, quick_import
 from runbook_lib.record.archive import archive_name, pack, verify_archive
 from runbook_lib.record.history import Query, incident_that_counts, past_incidents, site_statuses
 from runbook_lib.record.incident import Record
@@ -283,7 +283,8 @@ def print_standings(sites: Sequence[SiteStatus], map_file: str) -> None:
     view = fleet_map(sites)
     out_lines(view.text().rstrip())
     if map_file:
-        from runbook_lib.notebook.states import replace_file  # and with it Jupyter
+        with quick_import():
+            from runbook_lib.notebook.states import replace_file  # and with it Jupyter
 
         path = paths.of_user(map_file)
         replace_file(path, "".join(standalone(picture) for picture in view.pictures))

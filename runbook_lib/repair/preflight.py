@@ -117,9 +117,8 @@ async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], 
         places.append(("primary web pages", site.primary.address, site.primary.web.port))
     ports = await asyncio.gather(*(_port(site, *place) for place in places))
     deadline_s = site.deadlines.probe_s
-    clocks = await asyncio.gather(
-        *(clock_check(each.name, each.address, each.port, deadline_s) for each in targets(site))
-    )
+    looks = (clock_check(each.name, each.address, each.port, deadline_s) for each in targets(site))
+    clocks = await asyncio.gather(*looks)
     problem = next((error for _, error, _ in answers if error), None)
     releases = equal_releases([version for _, _, version in answers])
     return (
@@ -157,11 +156,10 @@ async def _command_line(
         require_supported(site, key, version)
     except errors.RunbookError as error:
         problem = error
-    oldest = f"{OLDEST_RELEASE[0]}.{OLDEST_RELEASE[1]} or later"
     questions = (
         (f"{key}: SSH host key", "the pinned one", "the pinned one"),
         (f"{key}: SSH login", "accepted", "accepted"),
-        (f"{key}: release", oldest, release),
+        (f"{key}: release", f"{OLDEST_RELEASE[0]}.{OLDEST_RELEASE[1]} or later", release),
     )
     failed_at = _failed_at(problem)
     checks = []

@@ -250,9 +250,10 @@ def shown_in_part(items: Sequence[Item], area: tuple[int, int], states: Sequence
             state = None if every else state_named(word, labels)
             if (every or state) and most > (states.count(state) if state else len(states)):
                 return f"the page speaks of more rows than it shows: {item.text}"
+        if item.kind not in _PRESSED:
+            continue
         turns = not item.disabled and any(same_words(item.text, text) for text in labels["next_page"].texts)
-        further = turns or state_alone(item.text, labels) or says(item.text, labels.phrases["further"])
-        if item.kind in _PRESSED and further:
+        if turns or state_alone(item.text, labels) or says(item.text, labels.phrases["further"]):
             return f"it may leave out rows: {item.text}"
     # Arrows that no name tells from other signs: one alone, or those of a toolbar above the table, turn no pages.
     signs = [item for item in items if item.kind in _PRESSED and not item.text and 0 <= item.top - bottom <= _AROUND]
